@@ -1,0 +1,36 @@
+# make bench   measure the default cells and write a report
+# make test    run the tests
+# make check   formatting, lint, types
+# Each makes .venv and fills it where that is needed; only Python and make must be there.
+
+PYTHON ?= python3
+BENCH ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: bench test check clean
+
+bench: $(READY)
+	$(BIN)/python -m pytest --benchmark-only $(BENCH)
+
+test: $(READY)
+	$(BIN)/python -m pytest tests
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# One pip call for everything: a second one might take another build of a framework.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "rnnbench needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--editable ".[all,dev]" --constraint constraints.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .benchmarks build *.egg-info

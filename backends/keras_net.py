@@ -1,0 +1,160 @@
+"""The model in Keras 3 layers, its weights in both layouts, and the loss. Same on every backend.
+
+Axes as in tasks.spec. Keras' layers hold `kernel` = W_xh, `recurrent_kernel` = W_hh, `bias` = b.
+Gates: LSTM i, f, c, o is our i, f, g, o. GRU (reset_after) has blocks z, r, h where ours are
+r, z, n, and one bias (2,3H): b, then b_hh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from tasks.spec import ModelSpec, Params
+
+Cudnn = Literal["auto", False]  # False: Keras' own loop over time, on a GPU too
+
+
+class Placed(NamedTuple):
+    """A batch on the device."""
+
+    x: Any  # (B,T,D) | (B,T)
+    y: Any  # (B,T) | (B,) | (B,T,C) | (B,C)
+    weight: Any  # (B,T) | None
+    state: Any  # list of (B,H) in the order of spec.state_names() | None
+
+
+def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
+    """A built keras.Model: (x, state, training) -> outputs (B,T,C) or (B,C), last states (B,H)."""
+    import keras
+    from keras import layers
+
+    per_layer = len(spec.state_names()) // spec.num_layers
+
+    class Net(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(dtype=dtype)
+            self.embedding = self.head = None
+            if spec.vocab_size is not None:
+                self.embedding = layers.Embedding(
+                    spec.vocab_size, spec.input_size, trainable=spec.train_embedding, dtype=dtype
+                )
+            self.recurrent = [
+                _recurrent(spec, layer, dtype, use_cudnn) for layer in range(spec.num_layers)
+            ]
+            # Not the layers' own `dropout=`, whose one mask for all steps drops whole features.
+            self.dropout = layers.Dropout(spec.dropout, dtype=dtype)
+            if spec.output_size is not None:
+                self.head = layers.Dense(spec.output_size, dtype=dtype)
+
+        def call(self, x: Any, state: Any = None, training: bool = False) -> tuple[Any, list[Any]]:
+            if self.embedding is not None:
+                x = self.embedding(x)
+            last: list[Any] = []
+            for layer, recurrent in enumerate(self.recurrent):
+                if layer and spec.dropout:
+                    x = self.dropout(x, training=training)
+                start = layer * per_layer
+                initial = None if state is None else list(state[start : start + per_layer])
+                x, *states = recurrent(x, initial_state=initial, training=training)
+                last += states
+            return x if self.head is None else self.head(x), last
+
+    net = Net()
+    ids = spec.vocab_size is not None
+    shape = (1, 1) if ids else (1, 1, spec.input_size)
+    net(keras.ops.zeros(shape, dtype="int32" if ids else dtype))  # one step, which builds it
+    return net
+
+
+def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn) -> Any:
+    from keras import layers
+
+    keeps_steps = spec.readout == "every_step" or layer + 1 < spec.num_layers
+    options: dict[str, Any] = {
+        "use_bias": spec.bias,
+        "return_sequences": keeps_steps,
+        "return_state": True,
+        "dtype": dtype,
+    }
+    if spec.cell == "lstm":
+        recurrent = layers.LSTM(spec.hidden_size, use_cudnn=use_cudnn, **options)
+    elif spec.cell == "gru":
+        recurrent = layers.GRU(spec.hidden_size, use_cudnn=use_cudnn, reset_after=True, **options)
+    else:
+        activation = spec.cell.removeprefix("rnn_")
+        recurrent = layers.SimpleRNN(spec.hidden_size, activation=activation, **options)
+    if not spec.bidirectional:
+        return recurrent
+    # Joined after the last step: forward's state at t=T-1, backward's at t=0.
+    return layers.Bidirectional(recurrent, merge_mode="concat", dtype=dtype)
+
+
+def variables(spec: ModelSpec, net: Any) -> dict[str, Any]:
+    """The net's keras.Variables by canonical name; a GRU's `b` is Keras' joint bias (2,3H)."""
+    named: dict[str, Any] = {}
+    if net.embedding is not None:
+        named["E"] = net.embedding.embeddings
+    for layer, direction, prefix in spec.stack():
+        recurrent = net.recurrent[layer]
+        if spec.bidirectional:
+            both = {"fwd": recurrent.forward_layer, "bwd": recurrent.backward_layer}
+            recurrent = both[direction]
+        named[f"{prefix}.W_xh"] = recurrent.cell.kernel
+        named[f"{prefix}.W_hh"] = recurrent.cell.recurrent_kernel
+        if spec.bias:
+            named[f"{prefix}.b"] = recurrent.cell.bias
+    if net.head is not None:
+        named["W_hy"], named["b_y"] = net.head.kernel, net.head.bias
+    return named
+
+
+def _swap_blocks(value: np.ndarray) -> np.ndarray:
+    """(..,3H): the gates r, z, n as z, r, n, and back."""
+    first, second, n = np.split(value, 3, axis=-1)
+    return np.concatenate([second, first, n], axis=-1)
+
+
+def to_keras(spec: ModelSpec, params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Canonical parameters -> the arrays of `variables`."""
+    if spec.cell != "gru":
+        return dict(params)
+    arrays = {n: _swap_blocks(value) if "." in n else value for n, value in params.items()}
+    if spec.bias:
+        for _, _, prefix in spec.stack():
+            arrays[f"{prefix}.b"] = np.stack([arrays[f"{prefix}.b"], arrays.pop(f"{prefix}.b_hh")])
+    return arrays
+
+
+def to_canonical(spec: ModelSpec, arrays: Mapping[str, np.ndarray]) -> Params:
+    """The inverse of `to_keras`, for parameters and for gradients."""
+    if spec.cell != "gru":
+        return dict(arrays)
+    params = {n: _swap_blocks(value) if "." in n else value for n, value in arrays.items()}
+    if spec.bias:
+        for _, _, prefix in spec.stack():
+            params[f"{prefix}.b"], params[f"{prefix}.b_hh"] = params[f"{prefix}.b"]
+    return params
+
+
+def batch_loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
+    """tasks.loss.loss in Keras' ops: outputs (B,T,C) or (B,C) -> ()."""
+    from keras import ops
+
+    if spec.loss == "mse":
+        each = ops.mean(ops.square(outputs - batch.y), axis=-1)
+    else:
+        each = ops.sparse_categorical_crossentropy(batch.y, outputs, from_logits=True)
+    if batch.weight is not None:
+        total, weights = ops.sum(batch.weight * each), ops.sum(batch.weight)
+        if spec.time_reduction == "sum":
+            return total / each.shape[0]
+        # Both branches stay finite, so that no gradient is 0 times infinity.
+        nothing = weights == 0
+        mean = total / ops.where(nothing, ops.ones_like(weights), weights)
+        return ops.where(nothing, ops.zeros_like(mean), mean)
+    if spec.time_reduction == "sum":
+        return ops.sum(each) / each.shape[0]
+    return ops.mean(each)

@@ -1,0 +1,1 @@
+"""Do the backends agree, and how long does each take: the harness."""

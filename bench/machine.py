@@ -1,0 +1,112 @@
+"""What this machine is, and how busy it is: for the record of a run.
+
+A machine is named by its parts, never by host name, user or path.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from bench import record
+
+_IDLE = ("idle", "iowait")
+_COUNTED_TWICE = ("guest", "guest_nice")  # Linux counts these within user and nice too
+
+
+def describe(cores: Sequence[int] | None = None) -> record.Machine:
+    """The parts of this machine; `cores` are those the run may use, else all it is allowed."""
+    return record.Machine(
+        cpu=_cpu(),
+        cores=len(available_cores() if cores is None else cores),
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=_gpus(),
+        system=_system(),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        pinning=pinning(),
+    )
+
+
+def available_cores() -> list[int]:
+    """Numbers of the cores that this process may use, in order."""
+    if pinning():
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def pinning() -> bool:
+    """Can a process be bound to cores on this system."""
+    return hasattr(os, "sched_setaffinity")
+
+
+def cores_busy(seconds: float) -> float:
+    """Cores' worth of CPU time that others used on the whole machine in the next `seconds`.
+
+    This process sleeps meanwhile; what its own threads use is taken off. Time stolen by other
+    virtual machines counts. Raises OSError where the system counts no CPU time at all.
+    """
+    if seconds <= 0:
+        raise ValueError(f"seconds is {seconds!r}; expected a time above 0")
+    before, own_before, started = psutil.cpu_times(), time.process_time(), time.perf_counter()
+    time.sleep(seconds)
+    after, own, passed = psutil.cpu_times(), time.process_time(), time.perf_counter() - started
+    delta = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    if not any(delta.values()) and seconds >= 0.1:  # counters tick every 10 ms
+        raise OSError("the system's CPU time counters stand still; expected them to run")
+    busy = sum(t for name, t in delta.items() if name not in (*_IDLE, *_COUNTED_TWICE))
+    return max(0.0, busy - (own - own_before)) / passed
+
+
+def _cpu() -> str:
+    if Path("/proc/cpuinfo").exists():
+        info = Path("/proc/cpuinfo").read_text(errors="replace")
+        if found := re.search(r"^(?:model name|Model|Hardware|cpu)\s*:\s*(.+)$", info, re.M):
+            return found[1].strip()
+    if platform.system() == "Darwin":
+        name = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return name.stdout.strip()
+    return platform.processor() or platform.machine()
+
+
+def _system() -> str:
+    """ "Linux 6.1, x86_64": a kernel's full release may carry names that people gave it."""
+    name, release = platform.system(), platform.release()
+    if name == "Darwin":
+        name, release = "macOS", platform.mac_ver()[0]
+    version = re.match(r"\d+(\.\d+)?", release)
+    return f"{name} {version[0] if version else '(unknown version)'}, {platform.machine()}"
+
+
+def _gpus() -> tuple[str, ...]:
+    """Name, memory and driver of every NVIDIA GPU; none without a driver or nvidia-ml-py."""
+    if importlib.util.find_spec("pynvml") is None:
+        return ()
+    pynvml = importlib.import_module("pynvml")
+    try:
+        pynvml.nvmlInit()
+    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
+        return ()  # a machine without such a GPU
+    try:
+        driver = pynvml.nvmlSystemGetDriverVersion()
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        return tuple(
+            f"{pynvml.nvmlDeviceGetName(gpu)}, "
+            f"{pynvml.nvmlDeviceGetMemoryInfo(gpu).total / 2**30:.0f} GiB, driver {driver}"
+            for gpu in handles
+        )
+    finally:
+        pynvml.nvmlShutdown()

@@ -1,0 +1,195 @@
+"""The command-line options: declared, read, and checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from backends import registry
+from backends.interface import DTYPES, PHASES
+from bench import machine
+from bench.grid import Request
+from tasks import TASKS
+from tasks.spec import CELLS
+
+SIZES = ("source", "base", "large")
+DEFAULT_PHASES = ("forward", "bptt")
+DEVICES = ("cpu", "cuda", "cuda:N")
+
+_LISTS = {
+    "task": f"tasks: {', '.join(TASKS)}; default all",
+    "backend": "variants; default every one that is on by default, `all` for the others too",
+    "cell": f"cells: {', '.join(CELLS)}; default the task's own",
+    "device": "devices: cpu, cuda:0, ...; default cpu",
+    "dtype": f"arithmetic: {', '.join(DTYPES)}; default float32",
+    "phase": f"what is timed: {', '.join(PHASES)}; default {','.join(DEFAULT_PHASES)}",
+    "size": "sizes; default hihello at source, the others at base",
+    "batch": "B, sequences in a batch",
+    "steps": "T, time steps",
+    "input": "D, input or embedding size",
+    "hidden": "H, hidden size",
+    "layers": "L, recurrent layers",
+    "threads": "threads of every variant; default all cores this process may use",
+}
+
+# Stock options that cannot mean here what they mean there, and what to use for their purpose.
+_REFUSED = {
+    "--benchmark-timer": "steps are timed in the workers by time.perf_counter; see --dry-run",
+    "--benchmark-cprofile": "the steps run in other processes; profile a script of your own",
+    "--benchmark-warmup": "every block starts with hot steps, and a cell with a warm-up",
+    "--benchmark-calibration-precision": "the length of a round is set by --benchmark-min-time",
+    "--benchmark-precision": "use --benchmark-max-time or --benchmark-min-rounds",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything a run was asked for, checked."""
+
+    request: Request
+    backends: tuple[str, ...]
+    named: bool  # the backends were asked for by name: an absent one is then an error
+    processes: int
+    timeout_seconds: float
+    dry_run: bool
+    reports: Path
+    run: str | None
+
+
+def declare(parser: pytest.Parser) -> None:
+    group = parser.getgroup("rnnbench", "which cells to measure (comma-separated lists)")
+    for name, text in _LISTS.items():
+        group.addoption(f"--{name}", metavar="LIST", default=None, help=text)
+    group.addoption("--bidirectional", action="store_true", help="every layer in both directions")
+    group.addoption("--processes", default="1", metavar="K", help="fresh processes a variant")
+    group.addoption(
+        "--worker-timeout", default="600", metavar="SECONDS", help="for one answer of a worker"
+    )
+    group.addoption("--dry-run", action="store_true", help="list the cells and the expected time")
+    group.addoption(
+        "--reports", default=None, metavar="DIR", help="where reports go; default ./reports"
+    )
+    group.addoption(
+        "--run-name", default=None, metavar="NAME", help="folder of this run; default its time"
+    )
+
+
+def read(config: pytest.Config) -> Options:
+    """The options; raises pytest.UsageError that says what was expected and what came."""
+    _refuse_stock(config)
+    cores = len(machine.available_cores())
+    threads = _numbers(config, "threads")
+    for count in threads:
+        if count > cores:
+            raise pytest.UsageError(
+                f"--threads {count}: expected at most {cores}, the cores this process may use"
+            )
+    request = Request(
+        tasks=_names(config, "task", tuple(TASKS)) or tuple(TASKS),
+        phases=_names(config, "phase", PHASES) or DEFAULT_PHASES,
+        devices=_devices(config) or ("cpu",),
+        dtypes=_names(config, "dtype", DTYPES) or ("float32",),
+        threads=threads or (cores,),
+        threads_named=bool(threads),
+        cells=_names(config, "cell", CELLS),
+        sizes=_names(config, "size", SIZES),
+        bidirectional=config.getoption("bidirectional"),
+        batch=_numbers(config, "batch"),
+        steps=_numbers(config, "steps"),
+        input=_numbers(config, "input"),
+        hidden=_numbers(config, "hidden"),
+        layers=_numbers(config, "layers"),
+    )
+    chosen, named = _backends(config)
+    run = config.getoption("run_name")
+    if run is not None and (not run or run.startswith(".") or "/" in run or os.sep in run):
+        raise pytest.UsageError(f"--run-name {run!r}: expected the name of one folder")
+    return Options(
+        request=request,
+        backends=chosen,
+        named=named,
+        processes=_number("processes", config.getoption("processes")),
+        timeout_seconds=_seconds("worker-timeout", config.getoption("worker_timeout")),
+        dry_run=config.getoption("dry_run"),
+        reports=Path(config.getoption("reports") or config.rootpath / "reports"),
+        run=run,
+    )
+
+
+def _refuse_stock(config: pytest.Config) -> None:
+    given = [
+        *config.invocation_params.args,
+        *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
+        *config.getini("addopts"),
+    ]
+    for option, instead in _REFUSED.items():
+        if any(word == option or str(word).startswith(f"{option}=") for word in given):
+            raise pytest.UsageError(f"{option} has no meaning here: {instead}")
+
+
+def _split(config: pytest.Config, name: str) -> tuple[str, ...]:
+    value = config.getoption(name)
+    if value is None:
+        return ()
+    parts = [part.strip() for part in value.split(",")]
+    if not all(parts):
+        raise pytest.UsageError(f"--{name} {value!r}: expected a comma-separated list")
+    return tuple(dict.fromkeys(parts))
+
+
+def _names(config: pytest.Config, name: str, valid: Sequence[str]) -> tuple[str, ...]:
+    chosen = _split(config, name)
+    for part in chosen:
+        if part not in valid:
+            raise pytest.UsageError(f"--{name} {part!r} is unknown; expected {', '.join(valid)}")
+    return chosen
+
+
+def _devices(config: pytest.Config) -> tuple[str, ...]:
+    chosen = _split(config, "device")
+    for part in chosen:
+        kind, colon, index = part.partition(":")
+        if not (part == "cpu" or (kind == "cuda" and (not colon or index.isdecimal()))):
+            raise pytest.UsageError(f"--device {part!r} is unknown; expected {', '.join(DEVICES)}")
+    return tuple("cuda:0" if part == "cuda" else part for part in chosen)
+
+
+def _number(name: str, value: str) -> int:
+    if not value.isascii() or not value.isdecimal() or int(value) < 1:
+        raise pytest.UsageError(f"--{name} {value!r}: expected a whole number of at least 1")
+    return int(value)
+
+
+def _numbers(config: pytest.Config, name: str) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(_number(name, part) for part in _split(config, name)))
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < float("inf"):
+        raise pytest.UsageError(f"--{name} {value!r}: expected a number of seconds above 0")
+    return seconds
+
+
+def _backends(config: pytest.Config) -> tuple[tuple[str, ...], bool]:
+    chosen = _split(config, "backend")
+    try:
+        if not chosen:
+            return tuple(registry.default_names()), False
+        if chosen == ("all",):
+            return tuple(registry.table()), False
+        for name in chosen:
+            missing = registry.find(name).missing()
+            if missing:
+                raise pytest.UsageError(f"--backend {name}: {missing}")
+    except (registry.UnknownBackendError, registry.BrokenBackendError) as error:
+        raise pytest.UsageError(str(error)) from error
+    return chosen, True

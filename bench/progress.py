@@ -1,0 +1,56 @@
+"""One line that says what a long run is doing, past pytest's capturing of the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TextIO
+
+
+class Progress:
+    """Rewrites one line on a terminal; elsewhere prints a line as a cell begins."""
+
+    def __init__(self) -> None:
+        # A copy, made before pytest captures: what is written to it is seen while a test runs.
+        error = sys.__stderr__
+        target = os.dup(error.fileno()) if error else os.open(os.devnull, os.O_WRONLY)
+        self._out: TextIO = os.fdopen(target, "w")
+        self._live = self._out.isatty()
+        self._begin = time.monotonic()
+        self._shown = 0.0
+        self._head = ""
+        self.total = 0
+        self._done = 0
+
+    def cell(self, name: str) -> None:
+        """A cell begins."""
+        self._head = f"[{self._done + 1}/{self.total}] {name}{self._left()}"
+        self._out.write("\n" if self._live else f"\n{self._head}\n")
+        self._out.flush()
+        self._shown = 0.0
+
+    def say(self, what: str) -> None:
+        """What it is doing now; at most twice a second, since nothing else should run."""
+        now = time.monotonic()
+        if self._live and now - self._shown > 0.5:
+            width = os.get_terminal_size(self._out.fileno()).columns or 80
+            self._out.write(f"\r\x1b[K{f'{self._head}: {what}'[: width - 1]}")
+            self._out.flush()
+            self._shown = now
+
+    def done(self) -> None:
+        """The cell has ended."""
+        self._done += 1
+        if self._live:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+
+    def close(self) -> None:
+        self._out.close()
+
+    def _left(self) -> str:
+        if not self._done:
+            return ""
+        seconds = (time.monotonic() - self._begin) / self._done * (self.total - self._done)
+        return f", about {seconds:.0f} s left"

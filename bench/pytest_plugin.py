@@ -1,0 +1,156 @@
+"""What pytest is told: options, one test a cell and variant, replay, the report at the end.
+
+Loaded by the repository's own conftest.py, never as an installed plugin.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import options, rounds
+from bench.estimate import print_plan
+from bench.rounds import Outcome, Settings
+from bench.session import PARAMETERS, Case, Session
+
+SUITE = Path(__file__).parent / "suite"
+SESSION = pytest.StashKey[Session]()
+REPORT = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.declare(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    only = config.getoption("benchmark_only")
+    if only and config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = [str(SUITE)]  # the suite alone; the tests are `make test`'s
+    asked = options.read(config)
+    disabled = config.getoption("benchmark_disable") and not config.getoption("benchmark_enable")
+    settings = Settings(
+        max_seconds=float(config.getoption("benchmark_max_time")),
+        min_rounds=config.getoption("benchmark_min_rounds"),
+        timed_seconds=max(rounds.TIMED_SECONDS, float(config.getoption("benchmark_min_time"))),
+        processes=asked.processes,
+        timed=not disabled,
+    )
+    session = Session(asked, settings, config.invocation_params.args)
+    config.stash[SESSION] = session
+    suite_asked = only or any(SUITE.name in str(argument) for argument in config.args)
+    if suite_asked and not disabled and config.getoption("benchmark_json") is None:
+        # Read by pytest-benchmark in its own pytest_configure, which runs last.
+        config.option.benchmark_json = session.folder / "benchmark.json"
+    if suite_asked:
+        session.cells()  # a cell that cannot be made is wrong use, said before anything starts
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "outcome" not in metafunc.fixturenames:
+        return
+    session = metafunc.config.stash[SESSION]
+    cases = session.cases(metafunc.module.PHASE)
+    metafunc.parametrize(
+        PARAMETERS, [case.parameters for case in cases], ids=[case.id for case in cases]
+    )
+
+
+def _case(item: pytest.Item) -> Case | None:
+    """The case of a test of the suite; None for any other test."""
+    if not isinstance(item, pytest.Function) or "outcome" not in item.fixturenames:
+        return None
+    if not hasattr(item, "callspec"):
+        return None  # a phase that was not asked for
+    phase = item.module.PHASE
+    return item.config.stash[SESSION].case(phase, item.callspec.id)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    phases = config.stash[SESSION].options.request.phases
+    unwanted = [
+        item
+        for item in items
+        if isinstance(item, pytest.Function)
+        and "outcome" in item.fixturenames
+        and item.module.PHASE not in phases
+    ]
+    if unwanted:
+        items[:] = [item for item in items if item not in unwanted]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    config = session.config
+    ours = config.stash[SESSION]
+    ours.settle(case for item in session.items if (case := _case(item)) is not None)
+    if not ours.planned or config.option.collectonly or ours.options.dry_run:
+        return
+    if config.getoption("benchmark_skip") and not config.getoption("benchmark_only"):
+        return
+    ours.watch()
+    ours.open()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    ours = session.config.stash[SESSION]
+    if not ours.options.dry_run:
+        return None
+    print_plan(ours.planned, ours.settings)
+    return True
+
+
+@pytest.fixture
+def outcome(
+    request: pytest.FixtureRequest,
+    task: str,
+    cell: str,
+    size: str,
+    device: str,
+    dtype: str,
+    variant: str,
+) -> Outcome:
+    """What was measured for this test; the first test of a cell has the cell measured.
+
+    The parameters are asked for one by one so that `--benchmark-group-by=param:variant` and the
+    like can tell them apart.
+    """
+    case = _case(request.node)
+    assert case is not None
+    return request.config.stash[SESSION].outcome(case)
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    machine_info["node"] = "unnamed"  # a machine is named by its parts, never by its host name
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    ours = config.stash[SESSION]
+    file = ours.folder / "benchmark.json"
+    if ours.folder.is_dir() and config.getoption("benchmark_json") != file:
+        file.write_text(json.dumps(output_json, indent=4, default=str))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    ours = session.config.stash.get(SESSION, None)
+    report = ours.close() if ours is not None else None
+    if report is not None:
+        session.config.stash[REPORT] = report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    report = config.stash.get(REPORT, None)
+    if report is not None:
+        terminalreporter.section("rnnbench")
+        terminalreporter.write_line(f"report: {_shown(report, config)}")
+
+
+def _shown(path: Path, config: pytest.Config) -> Path:
+    start: Sequence[Path] = [config.invocation_params.dir]
+    return path.relative_to(start[0]) if path.is_relative_to(start[0]) else path

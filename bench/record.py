@@ -1,0 +1,194 @@
+"""The record of a run: immutable, raw, one JSON object a line, appended as each cell ends.
+
+`measurements.jsonl` starts with a Run; every further line is a Measurement, one a cell and
+variant. Everything a report says is computed from these lines alone.
+
+Format history: 1, the first.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import msgspec
+
+FORMAT = 1
+
+Status = Literal["ok", "disagrees", "refused", "skipped", "crashed", "timed out", "failed"]
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine by its parts; never a host name, a user or a path."""
+
+    cpu: str
+    cores: int  # that this run may use
+    memory_bytes: int
+    gpus: tuple[str, ...] = ()
+    system: str  # "Linux 6.1, x86_64"
+    python: str  # "CPython 3.11.7"
+    pinning: bool  # can workers be pinned to cores here
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="record"):
+    """What holds for all measurements of one run."""
+
+    name: str  # the folder
+    format: int = FORMAT
+    started: str  # ISO 8601, UTC
+    command: str  # that makes it again
+    commit: str | None  # None outside a git checkout; "+changes" where the tree differs
+    project: str  # version of rnnbench
+    machine: Machine
+    threads: tuple[int, ...]
+    cores_busy_before: float | None  # cores' worth of CPU time that others used before the run;
+    # None where the system counts none
+
+
+class TensorError(msgspec.Struct, frozen=True, kw_only=True):
+    """How far one tensor is from the oracle's, and how far it may be."""
+
+    name: str
+    error: float | None  # |a - ref| / |ref|, 2-norms; where |ref| = 0, |a| / the largest norm of
+    # its kind; None where there is no number: missing, of another shape, not finite
+    bound: float
+
+    @property
+    def severity(self) -> float:
+        """Error in bounds: above 1 is too far."""
+        return math.inf if self.error is None else self.error / self.bound
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """The comparison of one variant with the float64 oracle, before and after its rounds."""
+
+    tensors: int  # how many were compared, all checks together
+    worst: TensorError  # of all tensors, the one nearest to or farthest beyond its bound
+    kinds: dict[str, TensorError]  # the worst of "outputs", "states", "loss", "gradients"
+    failures: tuple[str, ...] = ()  # "after the rounds: grad.l0.bwd.W_hh is off by 3.1e-2 ..."
+
+
+class Rounds(msgspec.Struct, frozen=True, kw_only=True):
+    """The timed rounds of one process."""
+
+    seconds: tuple[float, ...]  # a round's value: the median of its synced steps
+    position: tuple[int, ...]  # place of this variant's block in each round, from 0
+    step_seconds: tuple[tuple[float, ...], ...]  # raw, round by round; a sample if there are many
+    steps: int  # how many were timed
+    cold: ColdStart
+    effective_threads: str  # as read back: "2 by the framework, openblas 2, pinned to 2 cores"
+    cores_busy: float | None = None  # CPU time of this process in its timed steps, by wall time
+
+
+class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What passes before the first warm step."""
+
+    start_seconds: float  # the interpreter
+    import_seconds: float  # the framework
+    build_seconds: float  # the model
+    first_call_seconds: float  # of the timed phase: tracing, compiling and one step
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", tag_field="record"):
+    """One variant in one cell."""
+
+    # the cell
+    phase: str
+    task: str
+    shape: str  # "many-to-one"
+    size: str  # with overrides: "base+B32+H320"
+    device: str
+    dtype: str
+    threads: int
+    batch: int  # B
+    steps: int  # T
+    spec: dict[str, str | int | float | bool | None]  # ModelSpec's fields
+    parameters: int
+    # the variant
+    variant: str
+    status: Status
+    reason: str = ""  # of anything that is not "ok"
+    versions: dict[str, str] = {}
+    path: str = ""
+    loss: float | None = None
+    agreement: Agreement | None = None
+    processes: tuple[Rounds, ...] = ()  # one a process; empty where nothing was timed
+
+    @property
+    def cell(self) -> str:
+        """Id of the cell: phase, task, cell, size, device, dtype."""
+        kind = self.spec["cell"]
+        return f"{self.phase}[{self.task}-{kind}-{self.size}-{self.device}-{self.dtype}]"
+
+    @property
+    def round_seconds(self) -> tuple[float, ...]:
+        """The values of all rounds of all processes."""
+        return tuple(value for process in self.processes for value in process.seconds)
+
+
+Record = Run | Measurement
+
+
+def append(file: Path, records: Iterable[Record]) -> None:
+    """Append one line a record, and return only when the lines are on disk.
+
+    A torn last line, which a crash left behind, is cut off first.
+    """
+    with file.open("ab+") as out:
+        _cut_torn_line(out)
+        for record in records:
+            out.write(msgspec.json.encode(record) + b"\n")
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _cut_torn_line(out: BinaryIO) -> None:
+    out.seek(0)
+    content = out.read()
+    whole = content.rfind(b"\n") + 1
+    tail = content[whole:]
+    if not tail:
+        return
+    try:
+        msgspec.json.decode(tail)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        out.truncate(whole)
+    else:
+        out.write(b"\n")  # all that was torn off is the end of the line
+
+
+def read(file: Path) -> tuple[Run, list[Measurement]]:
+    """A run and its measurements. A torn last line, from a crash, is left out.
+
+    Raises ValueError for a file that does not start with a Run, that was written by a newer
+    format, or with a line that cannot be read.
+    """
+    decoder = msgspec.json.Decoder(Record)
+    records: list[Record] = []
+    lines = file.read_bytes().splitlines(keepends=True)
+    _check_format(file, lines[:1])
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append(decoder.decode(line))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if number == len(lines) and not line.endswith(b"\n"):
+                break
+            raise ValueError(f"{file.name}, line {number}: {error}") from error
+    if not records or not isinstance(records[0], Run):
+        raise ValueError(f"{file.name} holds no run; expected one in its first line")
+    return records[0], [record for record in records[1:] if isinstance(record, Measurement)]
+
+
+def _check_format(file: Path, first: list[bytes]) -> None:
+    """Before anything else of it is read: a newer format may have other fields."""
+    for line in first:
+        try:
+            head = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return  # told with its line number by the reader
+        found = head.get("format", FORMAT) if isinstance(head, dict) else FORMAT
+        if not isinstance(found, int) or found > FORMAT:
+            raise ValueError(f"{file.name} has format {found}; this version reads up to {FORMAT}")

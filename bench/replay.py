@@ -1,0 +1,65 @@
+"""Measured durations into pytest-benchmark: its table, JSON and storage, from our rounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.rounds import Outcome
+
+
+class Clock:
+    """A timer that moves only when a recorded duration is replayed."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def __call__(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        self._now += seconds
+
+
+clock = Clock()
+
+
+def replay(benchmark: Any, outcome: Outcome) -> None:
+    """One round of pytest-benchmark a recorded round; skips or fails with the outcome."""
+    measurement = outcome.measurement
+    if measurement.status in ("refused", "skipped"):
+        pytest.skip(measurement.reason)
+    if measurement.status != "ok":
+        reason = f"{measurement.variant} {measurement.status}: {measurement.reason}"
+        pytest.fail("\n".join(filter(None, (reason, outcome.details))), pytrace=False)
+    agreement = measurement.agreement
+    assert agreement is not None, "a variant that was not checked has no number"
+    benchmark.group = measurement.cell
+    benchmark.extra_info.update(
+        phase=measurement.phase,
+        task=measurement.task,
+        size=measurement.size,
+        spec=measurement.spec,
+        batch=measurement.batch,
+        steps=measurement.steps,
+        device=measurement.device,
+        dtype=measurement.dtype,
+        threads=measurement.threads,
+        variant=measurement.variant,
+        versions=measurement.versions,
+        path=measurement.path,
+        loss=measurement.loss,
+        worst_error=agreement.worst.error,
+        worst_error_bound=agreement.worst.bound,
+        worst_tensor=agreement.worst.name,
+        tensors_compared=agreement.tensors,
+        parameters=measurement.parameters,
+    )
+    durations = iter(measurement.round_seconds)
+    benchmark.pedantic(
+        # pytest-benchmark calls once more than it times.
+        lambda: clock.advance(next(durations, 0.0)),
+        rounds=max(1, len(measurement.round_seconds)),
+        iterations=1,
+    )

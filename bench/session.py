@@ -1,0 +1,280 @@
+"""One run of the suite: which tests share a cell, measuring it once, recording, reporting."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from backends import registry
+from bench import grid, machine, record
+from bench.grid import Cell
+from bench.lab import ROOT, Key, Lab
+from bench.options import Options
+from bench.progress import Progress
+from bench.report.write import write_index, write_report
+from bench.rounds import CellRun, Outcome, Settings, described
+
+PARAMETERS = ("task", "cell", "size", "device", "dtype", "variant")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test: a variant in a cell."""
+
+    cell: Cell
+    variant: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.cell.name}-{self.variant}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """As PARAMETERS: strings, so that `--benchmark-group-by=param:variant` works."""
+        cell = self.cell
+        return cell.task, cell.spec.cell, cell.label, cell.device, cell.dtype, self.variant
+
+    @property
+    def key(self) -> Key:
+        return Key(self.variant, self.cell.dtype, self.cell.device, self.cell.threads)
+
+    def refusal(self) -> tuple[record.Status, str] | None:
+        """Why it cannot run, without starting anything; None if it may."""
+        missing = registry.find(self.variant).missing()
+        if missing:
+            return "skipped", missing
+        try:
+            backend = registry.load(self.variant)
+        except registry.BrokenBackendError as error:
+            return "skipped", str(error)
+        cell = self.cell
+        reason = backend.refusal(cell.spec, device=cell.device, dtype=cell.dtype, phase=cell.phase)
+        return ("refused", reason) if reason is not None else None
+
+
+class Session:
+    """What the plugin asks; made once the options are read."""
+
+    def __init__(self, options: Options, settings: Settings, arguments: Sequence[str]) -> None:
+        self.options = options
+        self.settings = settings
+        self.folder = options.reports / (
+            options.run or datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+        )
+        self._arguments = arguments
+        self._cells: list[Cell] | None = None
+        self._cases: dict[tuple[str, str], Case] = {}
+        self._plan: dict[Cell, list[Case]] = {}
+        self._outcomes: dict[Case, Outcome] = {}
+        self._lab: Lab | None = None
+        self._progress: Progress | None = None
+        self._recorded = False
+        self._busy: float | None = None
+
+    # Collection
+
+    def cells(self) -> list[Cell]:
+        """What was asked for; raises pytest.UsageError where a cell cannot be made."""
+        if self._cells is None:
+            try:
+                self._cells = list(grid.cells(self.options.request))
+            except ValueError as error:
+                raise pytest.UsageError(str(error)) from error
+        return self._cells
+
+    def cases(self, phase: str) -> list[Case]:
+        """The tests of a phase: every variant in every cell."""
+        found = [
+            Case(cell, variant)
+            for cell in self.cells()
+            if cell.phase == phase
+            for variant in self.options.backends
+        ]
+        self._cases |= {(phase, case.id): case for case in found}
+        return found
+
+    def case(self, phase: str, test_id: str) -> Case:
+        return self._cases[phase, test_id]
+
+    def settle(self, cases: Iterable[Case]) -> None:
+        """The tests that are left after all deselection: those of one cell are one race."""
+        for case in cases:
+            self._plan.setdefault(case.cell, []).append(case)
+
+    @property
+    def planned(self) -> dict[Cell, list[Case]]:
+        return self._plan
+
+    def open(self) -> None:
+        """Before the first test: the folder can be written, what was named can be imported."""
+        if self.settings.timed:
+            self._make_folder()
+        self._progress = Progress()
+        self._progress.total = len(self._plan)
+        cores = machine.available_cores() if machine.pinning() else None
+        self._lab = Lab(cores, self.options.timeout_seconds)
+        if not self.options.named:
+            return
+        for key in {case.variant: case.key for case in self._runnable()}.values():
+            try:
+                self._lab.get(key, self._progress.say)
+            except registry.BrokenBackendError as error:
+                raise pytest.UsageError(str(error)) from error
+
+    def _runnable(self) -> Iterable[Case]:
+        return (case for cases in self._plan.values() for case in cases if not case.refusal())
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._file.exists():
+                raise pytest.UsageError(
+                    f"{self.folder} holds a run already; choose another --run-name"
+                )
+            self._file.touch()
+        except OSError as error:
+            raise pytest.UsageError(
+                f"the report folder {self.folder} cannot be written: {error.strerror}; "
+                "choose another with --reports"
+            ) from error
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "measurements.jsonl"
+
+    # Measuring
+
+    def outcome(self, case: Case) -> Outcome:
+        """Of one test; the first of a cell to ask has the whole cell measured."""
+        if case not in self._outcomes:
+            self._measure(case.cell)
+        return self._outcomes[case]
+
+    def _measure(self, cell: Cell) -> None:
+        assert self._lab is not None
+        assert self._progress is not None
+        cases = self._plan[cell]
+        self._progress.cell(cell.id)
+        self._keep_needed(cell)
+        outcomes: dict[str, Outcome] = {}
+        ready: list[Case] = []
+        for case in cases:
+            refusal = case.refusal() or self._unavailable(case)
+            if refusal:
+                status, reason = refusal
+                outcomes[case.variant] = Outcome(
+                    record.Measurement(
+                        **described(cell), variant=case.variant, status=status, reason=reason
+                    )
+                )
+            else:
+                ready.append(case)
+        if ready:
+            names = [case.variant for case in ready]
+            run = CellRun(self._lab, cell, names, self.settings, self._progress.say)
+            outcomes |= run.run()
+        if self.settings.timed:
+            self._append([outcomes[case.variant].measurement for case in cases])
+        self._outcomes |= {case: outcomes[case.variant] for case in cases}
+        self._progress.done()
+
+    def _unavailable(self, case: Case) -> tuple[record.Status, str] | None:
+        """Start its interpreter: why the variant cannot be had there, or None."""
+        assert self._lab is not None
+        assert self._progress is not None
+        try:
+            interpreter = self._lab.get(case.key, self._progress.say)
+        except registry.BrokenBackendError as error:
+            return "skipped", str(error)
+        devices = interpreter.started.devices
+        if case.cell.device not in devices:
+            found = ", ".join(devices) or "none"
+            return "skipped", f"no {case.cell.device} for {case.variant} here; it finds {found}"
+        return None
+
+    def _keep_needed(self, cell: Cell) -> None:
+        """End the interpreters that no cell from this one on asks for."""
+        assert self._lab is not None
+        open_cells = [c for c in self._plan if c == cell or self._plan[c][0] not in self._outcomes]
+        self._lab.keep_only({case.key for c in open_cells for case in self._plan[c]})
+
+    # Records
+
+    def _append(self, measurements: list[record.Measurement]) -> None:
+        if not self._recorded:
+            record.append(self._file, [self._describe()])
+            self._recorded = True
+        record.append(self._file, measurements)
+
+    def _describe(self) -> record.Run:
+        return record.Run(
+            name=self.folder.name,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=shlex.join(["pytest", *map(_without_path, self._arguments)]),
+            commit=_commit(),
+            project=version("rnnbench"),
+            machine=machine.describe(),
+            threads=tuple(sorted({cell.threads for cell in self._plan})),
+            cores_busy_before=self._busy,
+        )
+
+    def watch(self) -> None:
+        """How busy others keep this machine, before anything of ours runs."""
+        try:
+            self._busy = machine.cores_busy(0.5)
+        except OSError:
+            self._busy = None  # the report says that it is not known
+
+    def close(self) -> Path | None:
+        """End the workers and write the report; gives its path where one was written."""
+        if self._lab is not None:
+            self._lab.close()
+        if self._progress is not None:
+            self._progress.close()
+        if not self._recorded:
+            self._remove_empty_folder()
+            return None
+        report = write_report(self.folder)
+        write_index(self.options.reports)
+        return report
+
+    def _remove_empty_folder(self) -> None:
+        if self._lab is not None and self.settings.timed:
+            self._file.unlink(missing_ok=True)
+            if self.folder.is_dir() and not any(self.folder.iterdir()):
+                self.folder.rmdir()
+
+
+def _without_path(argument: str) -> str:
+    """A machine's folders say nothing to others; the last part does."""
+    option, sign, value = argument.partition("=")
+    path = value if sign else option
+    if not path.startswith(("/", "~")):
+        return argument
+    return f"{option}={Path(path).name}" if sign else Path(path).name
+
+
+def _commit() -> str | None:
+    """The commit of this checkout, "+changes" behind it where files differ."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            return None  # no git on this machine: the record says that no commit is known
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!reports")
+    return f"{commit}+changes" if changed else commit

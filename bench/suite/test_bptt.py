@@ -1,0 +1,17 @@
+"""Loss and the gradient of every parameter, through all time steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.replay import clock, replay
+from bench.rounds import Outcome
+
+PHASE = "bptt"
+
+
+@pytest.mark.benchmark(timer=clock)
+def test_bptt(benchmark: Any, outcome: Outcome) -> None:
+    replay(benchmark, outcome)

@@ -1,0 +1,17 @@
+"""Outputs and every last state of a batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.replay import clock, replay
+from bench.rounds import Outcome
+
+PHASE = "forward"
+
+
+@pytest.mark.benchmark(timer=clock)
+def test_forward(benchmark: Any, outcome: Outcome) -> None:
+    replay(benchmark, outcome)

@@ -1,0 +1,49 @@
+"""Arrays as plain values, so that they pass between interpreters with other numpy versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tasks.spec import Batch
+
+Packed = dict[str, Any]
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> Packed:
+    """Name -> (dtype, shape, bytes)."""
+    out = {}
+    for name, array in arrays.items():
+        array = np.asarray(array)
+        shape = tuple(int(size) for size in array.shape)
+        out[name] = (array.dtype.str, shape, np.ascontiguousarray(array).tobytes())
+    return out
+
+
+def unpack(packed: Packed) -> dict[str, np.ndarray]:
+    """The inverse of `pack`; the arrays are writable copies."""
+    return {
+        name: np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+        for name, (dtype, shape, data) in packed.items()
+    }
+
+
+def pack_batch(batch: Batch) -> Packed:
+    arrays = {"x": batch.x, "y": batch.y}
+    if batch.weight is not None:
+        arrays["weight"] = batch.weight
+    for name, value in (batch.state or {}).items():
+        arrays[f"state.{name}"] = value
+    return pack(arrays)
+
+
+def unpack_batch(packed: Packed) -> Batch:
+    arrays = unpack(packed)
+    state = {
+        name.removeprefix("state."): value
+        for name, value in arrays.items()
+        if name.startswith("state.")
+    }
+    return Batch(arrays["x"], arrays["y"], arrays.get("weight"), state or None)

@@ -1,0 +1,243 @@
+"""Runs inside a backend's own interpreter: build, answer, time. Needs numpy and the framework.
+
+The parent (`bench.lab`) sends (operation, arguments) and gets ("ok", value) or ("error", first
+line, traceback). The worker judges nothing: what it computes goes to the parent as bytes and is
+compared there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from backends import registry
+from backends.interface import Backend, Model
+from bench.wire import Packed, pack, unpack, unpack_batch
+from tasks.spec import ModelSpec, OptimizerSpec
+
+PR_SET_PDEATHSIG = 1
+
+
+class Worker:
+    """One backend, one model at a time. Every public method is an operation."""
+
+    def __init__(self) -> None:
+        self._backend: Backend
+        self._model: Model | None = None
+        self._placed: Any = None
+        self._params: dict[str, np.ndarray] = {}
+        self._result: Any = None
+        self._wall_seconds = self._cpu_seconds = 0.0
+
+    def start(
+        self, *, parent: int, backend: str, cores: list[int] | None, log: str
+    ) -> dict[str, Any]:
+        """Cut loose from the terminal, tie life to the parent's, pin, import the framework."""
+        _detach(parent, log)
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
+        self._backend = registry.load(backend)
+        begin = time.perf_counter()
+        versions = dict(self._backend.versions())
+        seconds = time.perf_counter() - begin
+        return {
+            "versions": versions,
+            "devices": list(self._backend.devices()),
+            "import_seconds": seconds,
+            "tied": sys.platform == "linux",
+        }
+
+    def build(
+        self,
+        *,
+        spec: dict[str, Any],
+        params: Packed,
+        batch: Packed,
+        device: str,
+        dtype: str,
+        optimizer: dict[str, Any] | None,
+    ) -> float:
+        """Build the model and place the batch; gives the seconds that building took."""
+        self._params = unpack(params)
+        begin = time.perf_counter()
+        self._model = self._backend.build(
+            ModelSpec(**spec),
+            self._params,
+            device=device,
+            dtype=dtype,
+            optimizer=OptimizerSpec(**optimizer) if optimizer else None,
+        )
+        seconds = time.perf_counter() - begin
+        self._placed = self._model.place(unpack_batch(batch))
+        self._wall_seconds = self._cpu_seconds = 0.0
+        gc.collect()
+        gc.freeze()  # what building left behind is never walked again
+        return seconds
+
+    def answer(self, *, phase: str) -> tuple[float, Packed]:
+        """One call: its seconds, and the result on the host."""
+        begin = time.perf_counter()
+        self._result = self._step(phase)
+        seconds = time.perf_counter() - begin
+        return seconds, pack(self._built.to_host(self._result))
+
+    def last_answer(self) -> Packed:
+        """The result of the last timed step."""
+        return pack(self._built.to_host(self._result))
+
+    def train(self, *, steps: int) -> tuple[list[float], Packed]:
+        """Loss of each of `steps` updates, and the parameters after them."""
+        losses = []
+        for _ in range(steps):
+            self._result = self._step("train_step")
+            losses.append(float(self._built.to_host(self._result)["loss"]))
+        return losses, pack(self._built.params())
+
+    def renew(self, *, params: Packed, batch: Packed) -> None:
+        """Parameters and a batch that the model has not seen, into the same built model."""
+        self._params = unpack(params)
+        self._built.load(self._params)
+        self._placed = self._built.place(unpack_batch(batch))
+
+    def warm(self, *, phase: str, seconds: float, steps: int) -> float:
+        """Run until both are used up; gives the median seconds of the later half."""
+        taken = self._timed(phase, seconds, steps)
+        return float(np.median(taken[len(taken) // 2 :]))
+
+    def block(
+        self,
+        *,
+        phase: str,
+        hot_steps: int,
+        hot_seconds: float,
+        timed_steps: int,
+        timed_seconds: float,
+    ) -> bytes:
+        """Hot steps, untimed, then timed ones: seconds of each, as float64 bytes."""
+        if phase == "train_step":
+            self._built.load(self._params)
+        gc.collect()
+        gc.disable()
+        try:
+            self._timed(phase, hot_seconds, hot_steps)
+            cpu, wall = time.process_time(), time.perf_counter()
+            taken = self._timed(phase, timed_seconds, timed_steps)
+            self._cpu_seconds += time.process_time() - cpu
+            self._wall_seconds += time.perf_counter() - wall
+        finally:
+            gc.enable()
+        return np.asarray(taken, np.float64).tobytes()
+
+    def unsynced(self, *, phase: str, steps: int) -> tuple[float, float]:
+        """Seconds a step, each with its sync, and of as many without one, read at the end.
+
+        The time of reading a finished result is taken off the second.
+        """
+        step, placed, to_host = getattr(self._built, phase), self._placed, self._built.to_host
+        synced = self._timed(phase, 0.0, steps)
+        to_host(self._result)  # whatever still runs has ended by now, also where sync is a lie
+        begin = time.perf_counter()
+        to_host(self._result)
+        reading = time.perf_counter() - begin
+        begin = time.perf_counter()
+        for _ in range(steps):
+            self._result = None
+            self._result = step(placed)
+        to_host(self._result)
+        unsynced = time.perf_counter() - begin - reading
+        return float(np.mean(synced)), unsynced / steps
+
+    def about(self) -> dict[str, Any]:
+        """What ran, on how many threads, and how many cores were busy; after the last round."""
+        busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
+        return {"path": str(self._built.path()), "threads": self._threads(), "busy": busy}
+
+    def release(self) -> None:
+        """Free the model."""
+        self._model = self._placed = self._result = None
+        self._params = {}
+        gc.unfreeze()
+        gc.collect()
+
+    @property
+    def _built(self) -> Model:
+        if self._model is None:
+            raise RuntimeError("no model is built; expected `build` before this operation")
+        return self._model
+
+    def _step(self, phase: str) -> Any:
+        model = self._built
+        result = getattr(model, phase)(self._placed)
+        model.sync(result)
+        return result
+
+    def _timed(self, phase: str, seconds: float, steps: int) -> list[float]:
+        """Step until `seconds` have passed and `steps` were made: what a training loop does.
+
+        The release of the step before belongs to the step, as it does in any loop.
+        """
+        model, placed, clock = self._built, self._placed, time.perf_counter
+        step, sync = getattr(model, phase), model.sync
+        taken: list[float] = []
+        result, self._result = self._result, None
+        begin = clock()
+        while len(taken) < steps or clock() - begin < seconds:
+            start = clock()
+            result = None
+            result = step(placed)
+            sync(result)
+            taken.append(clock() - start)
+        self._result = result
+        return taken
+
+    def _threads(self) -> str:
+        """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
+        parts = []
+        own: Callable[[], int] | None = getattr(self._backend, "threads", None)
+        if own is not None:
+            parts.append(f"{own()} by the framework")
+        if find_spec("threadpoolctl") is not None:
+            from threadpoolctl import threadpool_info
+
+            pools = {(pool["internal_api"], pool["num_threads"]) for pool in threadpool_info()}
+            parts += [f"{api} {count}" for api, count in sorted(pools)]
+        if hasattr(os, "sched_getaffinity"):
+            parts.append(f"pinned to {len(os.sched_getaffinity(0))} cores")
+        return ", ".join(parts)
+
+
+def _detach(parent: int, log: str) -> None:
+    """A session of its own, an end with the parent's, and a file for what frameworks print."""
+    if os.getpgid(0) != os.getpid():
+        os.setsid()  # a Ctrl-C at the terminal must not reach a stopped worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # SIGKILL ends a stopped process too.
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # the parent died before the line above
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(target, 2)
+    os.dup2(target, 1)
+    os.close(target)
+
+
+def serve(channel: Any) -> None:
+    """Answer operations until the channel closes."""
+    worker = Worker()
+    for operation, arguments in channel:
+        try:
+            channel.send(("ok", getattr(worker, operation)(**arguments)))
+        except BaseException as error:
+            # Anything a framework raises goes to the parent in words; the channel stays usable.
+            channel.send(("error", registry.first_line(error), traceback.format_exc()))

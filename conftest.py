@@ -1,0 +1,3 @@
+"""Loads the suite's plugin for this repository alone."""
+
+pytest_plugins = ["bench.pytest_plugin"]

@@ -1,0 +1,92 @@
+"""hihello: read letters one-hot, predict the next one at every step. Many-to-many.
+
+"h" is followed by "i" and by "e", "l" by "l" and by "o": only the letters before tell which.
+Source: the RNN note's one sequence, x = "hihell", y = "ihello", where the hidden state itself is
+the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tasks.spec import Batch, ModelSpec, OptimizerSpec
+from tasks.task import Shape, Size, Target, find_size
+
+TEXT = "hihello"
+LETTERS = "".join(sorted(set(TEXT)))  # "ehilo": a letter's id is its place here
+
+
+class HiHello:
+    """Windows of the endlessly repeated "hihello".
+
+    A batch of one starts at its first letter, as in the note; a larger one at random letters, and
+    then the first letter alone does not always tell the second (best expected accuracy
+    1 - 2/(7 T)). The target is the note's, at the source size with its vanilla RNN: about three
+    first parameters in four reach it, as with torch's own initialisation and both its biases.
+    A bidirectional net reads the answer from the step ahead: use it to time, not to learn.
+    """
+
+    name: str = "hihello"
+    shape: Shape = "many-to-many"
+    sizes: Mapping[str, Size] = {
+        "source": Size(batch=1, steps=6, input=5, hidden=5),
+        "base": Size(batch=64, steps=64, input=5, hidden=64),
+    }
+    target: Target = Target(
+        metric="accuracy",
+        threshold=1.0,
+        optimizer=OptimizerSpec("adam", learning_rate=0.1),
+        steps=100,
+    )
+
+    def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
+        """The model; no head where H x directions is the number of letters, else C = 5.
+
+        Raises KeyError for an unknown size, ValueError for D < 5.
+        """
+        size = self._size(size)
+        spec = ModelSpec(
+            cell="rnn_tanh",
+            input_size=size.input,
+            hidden_size=size.hidden,
+            num_layers=size.layers,
+            loss="cross_entropy",
+        )
+        spec = replace(spec, **overrides)
+        if "output_size" in overrides or spec.feature_size == len(LETTERS):
+            return spec
+        return replace(spec, output_size=len(LETTERS))
+
+    def batch(self, size: str | Size, seed: int) -> Batch:
+        """x (B,T,D) float64 one-hot, y (B,T) int64; columns of D beyond the letters stay 0."""
+        size = self._size(size)
+        rng = np.random.default_rng(seed)
+        start = rng.integers(len(TEXT), size=(size.batch, 1)) if size.batch > 1 else 0
+        place = (start + np.arange(size.steps + 1)[None, :]) % len(TEXT)  # (B,T+1)
+        ids = np.array([LETTERS.index(letter) for letter in TEXT], np.int64)[place]
+        return Batch(x=np.eye(len(LETTERS), size.input)[ids[:, :-1]], y=ids[:, 1:].copy())
+
+    def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
+        """`accuracy`: the share of letters that the argmax of outputs (B,T,C) gets right."""
+        if outputs.shape[:-1] != batch.y.shape:
+            raise ValueError(f"outputs are {outputs.shape}; expected {(*batch.y.shape, 'C')}")
+        return {"accuracy": float((outputs.argmax(axis=-1) == batch.y).mean())}
+
+    def spell(self, outputs: np.ndarray) -> list[str]:
+        """The predicted letters of each sequence, from outputs (B,T,5)."""
+        if outputs.ndim != 3 or outputs.shape[-1] != len(LETTERS):
+            raise ValueError(f"outputs are {outputs.shape}; expected (B, T, {len(LETTERS)})")
+        return ["".join(LETTERS[i] for i in row) for row in outputs.argmax(axis=-1)]
+
+    def _size(self, size: str | Size) -> Size:
+        size = find_size(self.sizes, size)
+        if size.input < len(LETTERS):
+            raise ValueError(
+                f"input size D is {size.input}; hihello needs at least {len(LETTERS)}, one column "
+                f"a letter of {LETTERS!r} (more are left 0)"
+            )
+        return size

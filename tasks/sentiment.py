@@ -1,0 +1,101 @@
+"""sentiment: read a sentence word by word, tell its label after the last word. Many-to-one.
+
+Source: the notes' three emotions, where the hidden size is the number of emotions and the last
+state itself is the logits. Base and large: like or dislike. The sentences come from
+`sentiment_grammar`; another source of text is another `Language`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tasks.sentiment_grammar import FEELING, REVIEW, Language
+from tasks.spec import Batch, ModelSpec, OptimizerSpec
+from tasks.task import Shape, Size, Target, find_size
+
+PAD = "<pad>"  # id 0, an ordinary token: no mask, its embedding row learns
+
+
+class Sentiment:
+    """Sentences of 1 to T words, written to fit T, so that none is cut; padding stands in front.
+
+    H = 3 asks the notes' question (sad, happy, angry), any other H like or dislike. Word 0 is the
+    padding, the others are sorted. Labels are balanced to within one a batch. The target is
+    reached with the LSTM.
+    """
+
+    name: str = "sentiment"
+    shape: Shape = "many-to-one"
+    sizes: Mapping[str, Size] = {
+        "source": Size(batch=8, steps=8, input=8, hidden=3),
+        "base": Size(batch=64, steps=80, input=64, hidden=128),
+        "large": Size(batch=64, steps=100, input=128, hidden=320),
+    }
+    target: Target = Target(
+        metric="accuracy",
+        threshold=0.95,
+        optimizer=OptimizerSpec("adam", learning_rate=0.003),
+        steps=600,
+    )
+
+    def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
+        """The model; no head where H x directions is the number of labels, else C = labels.
+
+        Raises KeyError for an unknown size.
+        """
+        size = find_size(self.sizes, size)
+        spec = ModelSpec(
+            cell="rnn_tanh",
+            input_size=size.input,
+            hidden_size=size.hidden,
+            num_layers=size.layers,
+            vocab_size=len(self.vocabulary(size)),
+            readout="last_step",
+            loss="cross_entropy",
+        )
+        spec = replace(spec, **overrides)
+        labels = len(self.labels(size))
+        if "output_size" in overrides or spec.feature_size == labels:
+            return spec
+        return replace(spec, output_size=labels)
+
+    def batch(self, size: str | Size, seed: int) -> Batch:
+        """x (B,T) int64 word ids, padding in front; y (B,) int64 classes."""
+        size = find_size(self.sizes, size)
+        language = _language(size)
+        ids = {word: i for i, word in enumerate(self.vocabulary(size))}
+        rng = np.random.default_rng(seed)
+        classes = len(language.labels)
+        y = (rng.permutation(size.batch) + rng.integers(classes)) % classes
+        x = np.zeros((size.batch, size.steps), np.int64)
+        for row, label in zip(x, y, strict=True):
+            words = language.write(rng, language.labels[label], size.steps)
+            row[-len(words) :] = [ids[word] for word in words]
+        return Batch(x=x, y=y.astype(np.int64))
+
+    def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
+        """`accuracy`: the share of sentences that the argmax of outputs (B,C) gets right."""
+        if outputs.shape[:-1] != batch.y.shape:
+            raise ValueError(f"outputs are {outputs.shape}; expected {(*batch.y.shape, 'C')}")
+        return {"accuracy": float((outputs.argmax(axis=-1) == batch.y).mean())}
+
+    def labels(self, size: str | Size) -> tuple[str, ...]:
+        """The labels asked for at `size`, by class."""
+        return _language(find_size(self.sizes, size)).labels
+
+    def vocabulary(self, size: str | Size) -> tuple[str, ...]:
+        """The words at `size` by id, the padding first; V of them."""
+        return (PAD, *_language(find_size(self.sizes, size)).words)
+
+    def decode(self, ids: np.ndarray, size: str | Size = "base") -> str:
+        """The text of one row of x (T,), written at `size`, without its padding."""
+        words = self.vocabulary(size)
+        return " ".join(words[i] for i in ids if i != 0)
+
+
+def _language(size: Size) -> Language:
+    return FEELING if size.hidden == len(FEELING.labels) else REVIEW

@@ -1,0 +1,78 @@
+"""A machine by its parts, and how busy others keep it."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import re
+import sys
+import time
+import types
+
+import msgspec
+import pytest
+
+from bench import machine, record
+
+
+def test_this_machine_is_described_by_its_parts() -> None:
+    here = machine.describe()
+    assert here.cores == len(machine.available_cores()) >= 1
+    assert machine.describe(cores=[0]).cores == 1
+    assert here.cpu
+    assert here.memory_bytes > 2**20
+    assert re.fullmatch(r"\w+ [\d.]+, \w+", here.system)  # leaves no room for a host's name
+    assert re.fullmatch(r"\w+ [\w.+]+", here.python)
+    assert msgspec.json.decode(msgspec.json.encode(here), type=record.Machine) == here
+
+
+def test_gpus_are_those_that_the_driver_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = types.ModuleType("pynvml")
+    nvml.__spec__ = importlib.machinery.ModuleSpec("pynvml", None)
+    missing = type("NVMLError_LibraryNotFound", (Exception,), {})
+    members = {
+        "NVMLError_LibraryNotFound": missing,
+        "NVMLError_DriverNotLoaded": type("NVMLError_DriverNotLoaded", (Exception,), {}),
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlSystemGetDriverVersion": lambda: "570.1",
+        "nvmlDeviceGetCount": lambda: 2,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetName": lambda gpu: f"GPU {gpu}",
+        "nvmlDeviceGetMemoryInfo": lambda gpu: types.SimpleNamespace(total=(gpu + 1) * 2**30),
+    }
+    for name, member in members.items():
+        setattr(nvml, name, member)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    assert machine.describe().gpus == ("GPU 0, 1 GiB, driver 570.1", "GPU 1, 2 GiB, driver 570.1")
+
+    def no_driver() -> None:
+        raise missing
+
+    monkeypatch.setattr(nvml, "nvmlInit", no_driver)
+    assert machine.describe().gpus == ()
+
+
+def test_others_use_no_core_or_more() -> None:
+    assert machine.cores_busy(0.2) >= 0.0
+    with pytest.raises(ValueError, match="above 0"):
+        machine.cores_busy(0.0)
+
+
+def test_own_work_is_not_that_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    zero = {"idle": 0.0, "user": 0.0, "iowait": 0.0, "guest": 0.0, "steal": 0.0}
+    later = {"idle": 5.0, "user": 3.0, "iowait": 7.0, "guest": 2.0, "steal": 1.0}
+    times = [_cpu_times(zero), _cpu_times(later)]
+    own = [0.0, 1.0]
+    wall = [0.0, 2.0]
+    monkeypatch.setattr(machine.psutil, "cpu_times", lambda: times.pop(0))
+    monkeypatch.setattr(time, "process_time", lambda: own.pop(0))
+    monkeypatch.setattr(time, "perf_counter", lambda: wall.pop(0))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    assert machine.cores_busy(2.0) == pytest.approx((3.0 + 1.0 - 1.0) / 2.0)
+    times[:], own[:], wall[:] = [_cpu_times(zero)] * 2, [0.0, 0.0], [0.0, 2.0]
+    with pytest.raises(OSError, match="stand still"):
+        machine.cores_busy(2.0)
+
+
+def _cpu_times(values: dict[str, float]) -> types.SimpleNamespace:
+    return types.SimpleNamespace(_fields=tuple(values), **values)

@@ -1,0 +1,56 @@
+"""Numbers from rounds that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from record_samples import measurement, rounds
+
+from bench import statistics
+
+
+def test_a_paired_ratio_is_the_median_of_the_rounds() -> None:
+    a = measurement("a", rounds(2.0, 6.0, 12.0), rounds(5.0, 21.0))
+    b = measurement("b", rounds(1.0, 2.0, 3.0), rounds(1.0, 3.0))
+    assert statistics.paired_ratio(a, b) == pytest.approx(4.0)
+    assert statistics.paired_ratio(b, a) == pytest.approx(1 / 4.0)
+    assert statistics.paired_ratio(a, a) == 1.0
+
+
+def test_a_disturbance_of_whole_rounds_leaves_the_paired_ratio_alone() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.lognormal(size=(2, 2, 10))  # variant, process, round
+    disturbance = rng.uniform(1.0, 5.0, (2, 10))
+    quiet, loud = (
+        [measurement(name, *(rounds(*p) for p in v)) for name, v in zip("ab", x, strict=True)]
+        for x in (values.tolist(), (values * disturbance).tolist())
+    )
+    assert statistics.paired_ratio(*loud) == pytest.approx(statistics.paired_ratio(*quiet))
+    assert statistics.median_seconds(loud[0]) != pytest.approx(statistics.median_seconds(quiet[0]))
+
+
+def test_median_and_spread_are_over_all_rounds() -> None:
+    m = measurement("a", rounds(1.0, 2.0), rounds(3.0, 4.0, 5.0))
+    assert statistics.median_seconds(m) == 3.0
+    assert statistics.spread(m) == pytest.approx(2.0 / 3.0)
+
+
+def test_the_fastest_is_one_that_may_be_compared() -> None:
+    slow, fast = measurement("slow", rounds(2.0)), measurement("fast", rounds(1.0))
+    wrong = measurement("wrong", rounds(0.1), status="disagrees")
+    unchecked = measurement("unchecked", rounds(0.1), agreement=None)
+    untimed = measurement("untimed")
+    assert statistics.fastest([slow, wrong, unchecked, untimed, fast]) is fast
+    assert statistics.fastest([wrong, unchecked, untimed]) is None
+
+
+def test_statistics_refuse_what_they_cannot_compute() -> None:
+    a, b = measurement("a", rounds(1.0, 2.0)), measurement("b", rounds(1.0), rounds(2.0))
+    with pytest.raises(ValueError, match="same rounds in both"):
+        statistics.paired_ratio(a, b)
+    with pytest.raises(ValueError, match="c has no rounds"):
+        statistics.median_seconds(measurement("c"))
+    with pytest.raises(ValueError, match="expected two or more"):
+        statistics.spread(measurement("c", rounds(1.0)))
+    with pytest.raises(ValueError, match="expected above 0"):
+        statistics.median_seconds(measurement("c", rounds(0.0)))

@@ -1,0 +1,236 @@
+"""What a user types, and what they are told."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import Ran, command, environment, suite
+
+from bench.lab import ROOT
+
+WRONG = [
+    (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),
+    (["--task="], ["--task", "comma-separated"]),
+    (["--backend=tensorfow"], ["tensorfow", "numpy, torch, keras-tensorflow, jax"]),
+    (["--cell=rnn"], ["rnn", "rnn_tanh, rnn_relu, gru, lstm"]),
+    (["--dtype=float16"], ["float16", "float32, float64"]),
+    (["--phase=backward"], ["backward", "forward, bptt"]),
+    (["--size=huge"], ["huge", "source, base, large"]),
+    (["--size=large", "--task=hihello"], ["large", "hihello has base, source"]),
+    (["--device=gpu"], ["gpu", "cpu, cuda"]),
+    (["--hidden=0"], ["--hidden", "'0'", "at least 1"]),
+    (["--steps=-3"], ["--steps", "'-3'", "at least 1"]),
+    (["--batch=many"], ["--batch", "'many'", "at least 1"]),
+    (["--layers=1.5"], ["--layers", "'1.5'", "at least 1"]),
+    (["--layers=1,,2"], ["--layers", "comma-separated"]),
+    (["--threads=0"], ["--threads", "'0'", "at least 1"]),
+    (["--threads=100000"], ["--threads 100000", "the cores this process may use"]),
+    (["--input=3", "--task=hihello"], ["hihello cannot be made at source+D3", "5"]),
+    (["--processes=no"], ["--processes", "'no'"]),
+    (["--worker-timeout=-1"], ["--worker-timeout", "'-1'"]),
+    (["--run-name=../up"], ["--run-name", "one folder"]),
+    (["--benchmark-timer=time.time"], ["--benchmark-timer", "perf_counter"]),
+    (["--benchmark-cprofile=tottime"], ["--benchmark-cprofile", "other processes"]),
+    (["--benchmark-warmup=on"], ["--benchmark-warmup", "hot steps"]),
+    (["--benchmark-calibration-precision=5"], ["calibration-precision", "--benchmark-min-time"]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
+def test_wrong_use_is_said_before_anything_runs(
+    tmp_path: Path, arguments: list[str], words: list[str]
+) -> None:
+    ran = suite(tmp_path / "reports", *arguments)
+    assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
+    assert "Traceback" not in ran.output
+    assert "ERROR: " in ran.output
+    for word in words:
+        assert word in ran.output, ran.output
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_report_folder_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    ran = suite(tmp_path / "file", "--task=hihello", "--backend=numpy")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert "cannot be written" in ran.output
+    assert "--reports" in ran.output
+    assert "Traceback" not in ran.output
+
+
+def _in_the_way(folder: Path, content: str) -> Path:
+    """A folder that, on the path of a Python, changes what it finds at its start."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(content)
+    return folder
+
+
+def test_a_framework_that_is_absent_is_skipped_with_its_command(tmp_path: Path) -> None:
+    absent = _in_the_way(tmp_path / "absent", "import sys\nsys.modules['torch'] = None\n")
+    arguments = ["--task=hihello", "--phase=forward", "--benchmark-max-time=0.05", "-rs"]
+    ran = suite(tmp_path / "reports", *arguments, "-k", "torch or numpy", paths=(absent,))
+    assert ran.code == 0, ran.output
+    assert "torch is not installed" in ran.output
+    assert 'pip install -e ".[torch]" -c constraints.txt' in ran.output
+    statuses = {variant: m.status for (_, variant), m in ran.measurements().items()}
+    assert statuses == {"numpy": "ok", "torch": "skipped"}
+    assert "torch is not installed" in (ran.folder / "report.md").read_text()
+
+    named = suite(tmp_path / "named", *arguments, "--backend=torch,numpy", paths=(absent,))
+    assert named.code == pytest.ExitCode.USAGE_ERROR
+    assert 'pip install -e ".[torch]"' in named.output
+    assert "Traceback" not in named.output
+
+
+def test_a_framework_that_is_broken_is_skipped_with_the_first_line(tmp_path: Path) -> None:
+    package = tmp_path / "broken" / "torch"
+    package.mkdir(parents=True)
+    error = "raise ImportError('libtorch_cpu.so: undefined symbol\\nmore\\nlines')\n"
+    (package / "__init__.py").write_text(error)
+    arguments = ["--task=hihello", "--phase=forward", "--benchmark-max-time=0.05", "-rs"]
+    broken = (package.parent,)
+    ran = suite(tmp_path / "reports", *arguments, "-k", "torch or numpy", paths=broken)
+    assert ran.code == 0, ran.output
+    assert "libtorch_cpu.so: undefined symbol" in ran.output
+    statuses = {variant: m.status for (_, variant), m in ran.measurements().items()}
+    assert statuses == {"numpy": "ok", "torch": "skipped"}
+
+    named = suite(tmp_path / "named", *arguments, "--backend=torch", paths=broken)
+    assert named.code == pytest.ExitCode.USAGE_ERROR
+    assert "libtorch_cpu.so: undefined symbol" in named.output
+    assert "Traceback" not in named.output
+
+
+def test_dry_run_lists_the_cells_and_starts_nothing(tmp_path: Path) -> None:
+    ran = suite(tmp_path / "reports", "--dry-run", "--size=base", "--hidden=32,64", "--layers=2")
+    assert ran.code == 0, ran.output
+    for label in ("base+H32+L2", "base+H64+L2"):
+        for phase in ("forward", "bptt"):
+            assert f"{phase}[sentiment-rnn_tanh-{label}-cpu-float32]" in ran.output
+    assert "48 tests in 12 cells, about " in ran.output
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ran]]:
+    """Two runs of the same cells, saved as pytest-benchmark saves them."""
+    storage = tmp_path_factory.mktemp("storage")
+    ran = [
+        suite(
+            tmp_path_factory.mktemp("reports"),
+            "--task=hihello,sentiment",
+            "--size=source",
+            "--backend=numpy",
+            "--benchmark-max-time=0.1",
+            "--benchmark-min-rounds=12",
+            "--benchmark-autosave",
+            f"--benchmark-storage={storage}",
+        )
+        for _ in range(2)
+    ]
+    return storage, ran
+
+
+def test_two_saved_runs_compare(saved: tuple[Path, list[Ran]]) -> None:
+    storage, ran = saved
+    assert [r.code for r in ran] == [0, 0], ran[0].output
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest_benchmark", f"--storage={storage}", "compare"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    for name in ("test_bptt[hihello-rnn_tanh-source-cpu-float32-numpy]", "(0001_", "(0002_"):
+        assert name in done.stdout, done.stdout + done.stderr
+
+
+def test_the_json_says_what_was_measured(saved: tuple[Path, list[Ran]]) -> None:
+    _, ran = saved
+    content = json.loads((ran[0].folder / "benchmark.json").read_text())
+    assert len(content["benchmarks"]) == 4
+    measured = ran[0].measurements()
+    for bench in content["benchmarks"]:
+        info = bench["extra_info"]
+        assert bench["group"] == f"{info['phase']}[{bench['param'].removesuffix('-numpy')}]"
+        recorded = measured[bench["group"], "numpy"]
+        assert bench["stats"]["rounds"] == len(recorded.round_seconds) >= 12
+        assert bench["stats"]["data"] == pytest.approx(recorded.round_seconds, rel=1e-6)
+        assert info["spec"]["cell"] == "rnn_tanh"
+        assert info["spec"]["hidden_size"] == (5 if info["task"] == "hihello" else 3)
+        assert (info["device"], info["dtype"]) == ("cpu", "float32")
+        assert info["threads"] >= 1
+        assert "numpy" in info["path"]
+        assert info["loss"] == pytest.approx(recorded.loss)
+        assert 0 <= info["worst_error"] <= info["worst_error_bound"]
+        assert info["worst_tensor"]
+        assert info["tensors_compared"] > 5
+
+
+def test_nothing_written_names_the_machine_or_its_user(saved: tuple[Path, list[Ran]]) -> None:
+    storage, ran = saved
+    names = {socket.gethostname(), str(ROOT), str(storage)} - {"", "localhost"}
+    if getpass.getuser() != "root":  # "root" is an ordinary word of a report's "rootdir"
+        names.add(getpass.getuser())
+    files = [*ran[0].folder.iterdir(), *storage.rglob("*.json"), ran[0].reports / "README.md"]
+    assert {file.name for file in files} >= {"report.md", "measurements.jsonl", "benchmark.json"}
+    for file in files:
+        content = file.read_text()
+        assert not [name for name in names if name in content], file.name
+
+
+def test_groups_and_parameters_can_be_told_apart(saved: tuple[Path, list[Ran]]) -> None:
+    _, ran = saved
+    content = json.loads((ran[0].folder / "benchmark.json").read_text())
+    params = {tuple(sorted(bench["params"].items())) for bench in content["benchmarks"]}
+    expected = {
+        ("cell", "rnn_tanh"),
+        ("device", "cpu"),
+        ("dtype", "float32"),
+        ("size", "source"),
+        ("task", "hihello"),
+        ("variant", "numpy"),
+    }
+    assert tuple(sorted(expected)) in params
+
+
+def test_the_gate_alone_times_and_writes_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(
+            "bench/suite",
+            "--benchmark-disable",
+            "--task=hihello",
+            "--backend=numpy",
+            f"--reports={tmp_path / 'reports'}",
+        ),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+    assert not (tmp_path / "reports").exists()
+
+
+def test_processes_are_fresh_ones_of_one_cell(tmp_path: Path) -> None:
+    ran = suite(
+        tmp_path,
+        "--task=hihello",
+        "--phase=forward",
+        "--backend=numpy",
+        "--processes=2",
+        "--benchmark-max-time=0.1",
+    )
+    assert ran.code == 0, ran.output
+    (found,) = ran.measurements().values()
+    assert len(found.processes) == 2
+    starts = {process.cold.start_seconds for process in found.processes}
+    assert len(starts) == 2, "both processes report the same start"

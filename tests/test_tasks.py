@@ -1,0 +1,389 @@
+"""The tasks: shapes that fit their models, data that hold what they promise."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks import TASKS, find_task
+from tasks.hihello import HiHello
+from tasks.sentiment import PAD, Sentiment
+from tasks.sentiment_grammar import FEELING, REVIEW, REVIEW_WORDS, Language, read_review
+from tasks.sin_sequence import SinSequence
+from tasks.spec import CELLS, Batch, check_batch
+from tasks.task import Size, Task
+
+ROOT = Path(__file__).resolve().parent.parent
+TASK_SIZES = [(task, size) for task in TASKS.values() for size in task.sizes]
+IDS = [f"{task.name}-{size}" for task, size in TASK_SIZES]
+
+
+def digest(batch: Batch) -> str:
+    """One hash over the bytes, dtypes and shapes of x and y."""
+    parts = [f"{a.dtype}{a.shape}".encode() + a.tobytes() for a in (batch.x, batch.y)]
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def fresh_interpreter(code: str, hash_seed: int) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+# Every task
+
+
+def test_names_in_order() -> None:
+    assert list(TASKS) == ["hihello", "sin_sequence", "sentiment"]
+    assert all(find_task(name).name == name for name in TASKS)
+
+
+def test_unknown_task_lists_the_known() -> None:
+    with pytest.raises(KeyError, match=r"'hihelo' is unknown.*hihello, sin_sequence, sentiment"):
+        find_task("hihelo")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_unknown_size_lists_the_known(task: Task) -> None:
+    for use in (task.spec, lambda size: task.batch(size, 0)):
+        with pytest.raises(KeyError, match=f"'huge' is unknown.*{', '.join(task.sizes)}"):
+            use("huge")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["uni", "bi"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("task", "size"), TASK_SIZES, ids=IDS)
+def test_batch_fits_spec(task: Task, size: str, cell: str, bidirectional: bool) -> None:
+    spec = task.spec(size, cell=cell, bidirectional=bidirectional)
+    batch = task.batch(size, 3)
+    check_batch(spec, batch)
+    wanted = task.sizes[size]
+    assert (spec.cell, spec.bidirectional) == (cell, bidirectional)
+    assert (spec.input_size, spec.hidden_size) == (wanted.input, wanted.hidden)
+    assert spec.num_layers == wanted.layers
+    assert batch.x.shape[:2] == (wanted.batch, wanted.steps)
+    assert {batch.x.dtype.name, batch.y.dtype.name} <= {"float64", "int64"}
+
+
+@pytest.mark.parametrize("overrides", [
+    {"batch": 1}, {"batch": 3}, {"steps": 1}, {"steps": 2}, {"steps": 37}, {"input": 7},
+    {"hidden": 1}, {"hidden": 2}, {"hidden": 3}, {"hidden": 5}, {"hidden": 10}, {"layers": 3},
+    {"batch": 5, "steps": 3, "input": 10, "hidden": 10, "layers": 2},
+])  # fmt: skip
+@pytest.mark.parametrize(("task", "size"), TASK_SIZES, ids=IDS)
+def test_any_size_fits(task: Task, size: str, overrides: dict[str, int]) -> None:
+    wanted = task.sizes[size].with_overrides(**overrides)
+    batch = task.batch(wanted, 1)
+    assert batch.x.shape[:2] == (wanted.batch, wanted.steps)
+    for bidirectional in (False, True):
+        check_batch(task.spec(wanted, bidirectional=bidirectional), batch)
+        check_batch(task.spec(wanted, bidirectional=bidirectional, hidden_size=4), batch)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_overrides_reach_the_spec(task: Task) -> None:
+    overrides = {
+        "cell": "gru", "hidden_size": 9, "num_layers": 3, "bias": False, "dropout": 0.25,
+        "time_reduction": "sum", "output_size": 50,
+    }  # fmt: skip
+    spec = task.spec("base", **overrides)
+    assert {name: getattr(spec, name) for name in overrides} == overrides
+    assert task.spec("base").cell == "rnn_tanh"
+    with pytest.raises(TypeError, match="hiden_size"):
+        task.spec("base", hiden_size=9)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_seed_decides_the_batch(task: Task) -> None:
+    assert digest(task.batch("base", 5)) == digest(task.batch("base", 5))
+    assert digest(task.batch("base", 5)) == digest(task.batch(task.sizes["base"], 5))
+    assert len({digest(task.batch("base", seed)) for seed in range(4)}) == 4
+
+
+def test_another_process_makes_the_same_batches() -> None:
+    code = (
+        "from tests.test_tasks import TASK_SIZES, digest\n"
+        "print(*(digest(task.batch(size, 11)) for task, size in TASK_SIZES))"
+    )
+    here = " ".join(digest(task.batch(size, 11)) for task, size in TASK_SIZES)
+    assert fresh_interpreter(code, 1) == here
+    assert fresh_interpreter(code, 2) == here
+
+
+def test_tasks_import_numpy_alone() -> None:
+    code = (
+        "import sys, numpy\n"
+        "before = set(sys.modules)\n"
+        "import tasks\n"
+        "from tasks.loss import loss\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(new - set(sys.stdlib_module_names)))"
+    )
+    assert fresh_interpreter(code, 0) == "tasks"
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_perfect_outputs_reach_the_target(task: Task) -> None:
+    batch = task.batch("base", 2)
+    spec = task.spec("base")
+    perfect = batch.y if spec.loss == "mse" else np.eye(spec.logit_size)[batch.y]
+    worst = batch.y + 1.0 if spec.loss == "mse" else -perfect
+    sign = 1 if task.target.larger_is_better else -1
+    assert sign * task.score(perfect, batch)[task.target.metric] >= sign * task.target.threshold
+    assert sign * task.score(worst, batch)[task.target.metric] < sign * task.target.threshold
+    with pytest.raises(ValueError, match=r"outputs are .* expected"):
+        task.score(perfect[:-1], batch)
+
+
+# hihello
+
+
+def test_hihello_spells_as_in_the_note() -> None:
+    task = HiHello()
+    batch = task.batch("source", 0)
+    assert batch.x.shape == (1, 6, 5)
+    assert batch.x.sum(axis=-1).tolist() == [[1.0] * 6]
+    assert task.spell(batch.x) == ["hihell"]
+    assert task.spell(np.eye(5)[batch.y]) == ["ihello"]
+    assert task.spec("source").output_size is None
+    assert digest(batch) == digest(task.batch("source", 9))
+
+
+def test_hihello_head_only_where_the_width_differs() -> None:
+    task = HiHello()
+    assert task.spec("base").output_size == 5
+    assert task.spec("base", hidden_size=5).output_size is None
+    assert task.spec("source", bidirectional=True).output_size == 5
+    assert task.spec("source", hidden_size=6).output_size == 5
+
+
+def test_hihello_windows_start_anywhere_and_go_on() -> None:
+    task = HiHello()
+    batch = task.batch("base", 4)
+    read, said = task.spell(batch.x), task.spell(np.eye(5)[batch.y])
+    text = "hihello" * 12
+    for x, y in zip(read, said, strict=True):
+        assert x + y[-1] in text
+        assert x[1:] == y[:-1]
+    assert len(set(read)) == 7
+
+
+def test_hihello_input_width() -> None:
+    task = HiHello()
+    wide = task.sizes["source"].with_overrides(input=8)
+    batch = task.batch(wide, 0)
+    np.testing.assert_array_equal(batch.x[..., :5], task.batch("source", 0).x)
+    assert not batch.x[..., 5:].any()
+    narrow = task.sizes["source"].with_overrides(input=4)
+    for use in (task.spec, lambda size: task.batch(size, 0)):
+        with pytest.raises(ValueError, match="D is 4; hihello needs at least 5"):
+            use(narrow)
+    with pytest.raises(ValueError, match=r"expected \(B, T, 5\)"):
+        task.spell(np.zeros((1, 6, 4)))
+
+
+# sin_sequence
+
+
+def test_sin_sequence_as_in_the_note() -> None:
+    task = SinSequence()
+    spec, batch = task.spec("source"), task.batch("source", 0)
+    assert (spec.num_layers, spec.output_size, spec.logit_size) == (2, None, 10)
+    assert batch.x.shape == (1, 20, 1)
+    assert batch.y.shape == (1, 20, 10)
+    np.testing.assert_allclose(batch.x[0, :, 0], np.sin(np.linspace(0, np.pi, 20)), atol=1e-15)
+    for unit in range(10):
+        np.testing.assert_array_equal(batch.y[0, :-1, unit], batch.x[0, 1:, 0])
+    np.testing.assert_allclose(batch.y[0, -1], np.sin(np.pi * 20 / 19))
+    assert task.spec("source", bidirectional=True).output_size == 10
+    assert task.spec("source", num_layers=1).output_size is None
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sin_sequence_channels_are_independent_sines(channels: int) -> None:
+    task = SinSequence()
+    size = task.sizes["base"].with_overrides(input=channels)
+    assert task.spec(size).output_size == channels
+    batch = task.batch(size, 6)
+    np.testing.assert_array_equal(batch.y[:, :-1], batch.x[:, 1:])
+    # A sine obeys s(t+1) + s(t-1) = 2 cos(w) s(t), with one w a sequence and channel.
+    before, now, after = batch.x[:, :-1], batch.x[:, 1:], batch.y[:, 1:]
+    cosine = ((after + before) * now).sum(axis=1) / (2 * now**2).sum(axis=1)
+    np.testing.assert_allclose(after + before, 2 * cosine[:, None] * now, atol=1e-12)
+    period = 2 * np.pi / np.arccos(cosine)
+    assert period.shape == (64, channels)
+    assert len(np.unique(period.round(9))) == 64 * channels
+    assert period.min() >= 10
+    assert period.max() <= 50
+
+
+# sentiment
+
+CONTRASTS = {*REVIEW_WORDS["BUT"], *REVIEW_WORDS["ALTHOUGH"]}
+
+
+def language(size: str) -> Language:
+    return FEELING if size == "source" else REVIEW
+
+
+def sentences(size: str | Size, seed: int) -> tuple[list[list[str]], list[str]]:
+    task = Sentiment()
+    batch = task.batch(size, seed)
+    texts = [task.decode(row, size).split() for row in batch.x]
+    return texts, [task.labels(size)[i] for i in batch.y]
+
+
+def test_sentiment_vocabulary() -> None:
+    task = Sentiment()
+    for size in task.sizes:
+        words = task.vocabulary(size)
+        assert words[0] == PAD
+        assert list(words[1:]) == sorted(set(words[1:]))
+        assert task.spec(size).vocab_size == len(words)
+        assert list(task.labels(size)) == sorted(task.labels(size))
+        many = task.sizes[size].with_overrides(batch=600)
+        used = {word for text in sentences(many, 0)[0] for word in text}
+        assert used == set(words[1:])
+    assert len(task.vocabulary("base")) >= 150
+
+
+@pytest.mark.parametrize("size", Sentiment.sizes)
+def test_sentiment_label_follows_from_the_words_in_order(size: str) -> None:
+    texts, labels = sentences(Sentiment.sizes[size].with_overrides(batch=2000), 4)
+    assert len(texts) == len(labels) == 2000
+    for text, label in zip(texts, labels, strict=True):
+        assert language(size).read(text) == label, " ".join(text)
+
+
+@pytest.mark.parametrize("size", Sentiment.sizes)
+def test_sentiment_padding_in_front_and_lengths(size: str) -> None:
+    task = Sentiment()
+    x = task.batch(task.sizes[size].with_overrides(batch=600), 8).x
+    real = x != 0
+    assert (np.diff(real.astype(int), axis=1) >= 0).all()  # once real, always real
+    assert real[:, -1].all()
+    lengths = real.sum(axis=1)
+    assert lengths.min() == 1
+    assert lengths.max() >= task.sizes[size].steps - 3
+    assert len(np.unique(lengths)) > task.sizes[size].steps * 0.4
+
+
+def test_sentiment_fits_very_long_sentences() -> None:
+    x = Sentiment().batch(Size(2, 20_000, 8, 8), 1).x
+    assert (x != 0).sum(axis=1).max() > 5000
+
+
+@pytest.mark.parametrize(("size", "count"), [("source", 3), ("base", 2), ("large", 2)])
+def test_sentiment_labels_are_balanced(size: str, count: int) -> None:
+    task = Sentiment()
+    for batch_size in (1, 2, 8, 63, 64):
+        y = task.batch(task.sizes[size].with_overrides(batch=batch_size), 3).y
+        counts = np.bincount(y, minlength=count)
+        assert counts.max() - counts.min() <= 1
+    single = task.sizes[size].with_overrides(batch=1)
+    assert {int(task.batch(single, seed).y[0]) for seed in range(20)} == set(range(count))
+
+
+def test_sentiment_head_only_where_the_width_differs() -> None:
+    task = Sentiment()
+    assert task.spec("source").output_size is None
+    assert task.spec("source", bidirectional=True).output_size == 3
+    assert task.spec("source", hidden_size=8).output_size == 3
+    assert task.spec("base").output_size == 2
+    assert task.spec("large").readout == "last_step"
+
+
+@pytest.mark.parametrize(("text", "label"), [
+    ("not good at all", "dislike"),
+    ("good , not bad", "like"),
+    ("good and not bad", "like"),
+    ("not good and bad", "dislike"),
+    ("the food was good but the room was awful", "dislike"),
+    ("the room was awful but the food was good", "like"),
+    ("although the room was awful , the food was good", "like"),
+    ("although the food was good , the room was awful", "dislike"),
+    ("the food was good although the room was awful", "like"),
+    ("i never enjoy the film though my brother found the plot clever", "dislike"),
+])  # fmt: skip
+def test_review_read(text: str, label: str) -> None:
+    assert read_review(text.split()) == label
+
+
+def test_meaningless_sentences_are_refused() -> None:
+    with pytest.raises(ValueError, match="no opinion that counts"):
+        read_review(["although", "good"])
+    with pytest.raises(ValueError, match="expected one emotion"):
+        FEELING.read(["i", "was", "sad"])
+
+
+def changed_places(words: list[str]) -> list[str] | None:
+    """The review with its two groups of clauses in each other's place; None without a contrast."""
+    link = next((i for i, word in enumerate(words) if word in CONTRASTS), None)
+    if link is None:
+        return None
+    if link > 0:  # NO but YES, YES although NO
+        return [*words[link + 1 :], words[link], *words[:link]]
+    comma = words.index(",")  # although NO , YES
+    return [words[0], *words[comma + 1 :], ",", *words[1:comma]]
+
+
+def test_the_same_words_carry_both_labels() -> None:
+    texts, labels = sentences(Size(2000, 80, 64, 128), 1)
+    turned = 0
+    for text, label in zip(texts, labels, strict=True):
+        other = changed_places(text)
+        if other is not None:
+            assert Counter(other) == Counter(text)
+            assert {label, read_review(other)} == {"like", "dislike"}, " ".join(other)
+            turned += 1
+    assert turned > 1200
+
+
+@pytest.mark.parametrize(("size", "bound"), [("base", 0.6), ("source", 0.75)])
+def test_a_bag_of_words_does_not_tell_the_label(size: str, bound: float) -> None:
+    task = Sentiment()
+    many = task.sizes[size].with_overrides(batch=3000)
+    train, held_out = task.batch(many, 1), task.batch(many, 2)
+    assert bag_of_words_accuracy(train, held_out, task, size) < bound
+
+
+def test_the_bag_of_words_model_can_learn() -> None:
+    """Sentences of one word need no order: the model that fails above solves them."""
+    task = Sentiment()
+    single = Size(2000, 1, 8, 8)
+    assert bag_of_words_accuracy(task.batch(single, 1), task.batch(single, 2), task, single) == 1.0
+
+
+def bag_of_words_accuracy(
+    train: Batch, held_out: Batch, task: Sentiment, size: str | Size
+) -> float:
+    """Held-out accuracy of a softmax regression on word counts, by accelerated descent."""
+    count = len(task.vocabulary(size))
+    counts, unseen = ([np.bincount(row, minlength=count) for row in b.x] for b in (train, held_out))
+    features = np.asarray(counts, np.float64)
+    features[:, 0] = 1.0  # the padding's column serves as the bias
+    scale = np.abs(features).max(axis=0).clip(1.0)
+    features /= scale
+    truth = np.eye(len(task.labels(size)))[train.y]
+    weights = np.zeros((count, truth.shape[1]))
+    velocity = np.zeros_like(weights)
+    for _ in range(200):
+        logits = features @ weights
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        gradient = features.T @ (p / p.sum(axis=1, keepdims=True) - truth) / len(truth)
+        velocity = 0.9 * velocity - 1.0 * gradient
+        weights += velocity
+    test = np.asarray(unseen, np.float64)
+    test[:, 0] = 1.0
+    return float(((test / scale @ weights).argmax(axis=1) == held_out.y).mean())
