@@ -40,13 +40,23 @@ class Entry:
         return f"{' and '.join(absent)} is not installed; install with: {command}"
 
 
-_TENSORFLOW = ("keras", "tensorflow")
-
 BUILT_IN: tuple[Entry, ...] = (
     Entry("numpy", "backends.numpy_backend:numpy_backend"),
     Entry("torch", "backends.torch_backend:torch_nn", ("torch",), "torch"),
-    Entry("keras-tensorflow", "backends.keras_backend:keras_tensorflow", _TENSORFLOW, "tensorflow"),
+    Entry(
+        "keras-tensorflow",
+        "backends.keras_backend:keras_tensorflow",
+        ("keras", "tensorflow"),
+        "tensorflow",
+    ),
+    Entry("keras-jax", "backends.keras_backend:keras_jax", ("keras", "jax"), "keras,jax"),
+    Entry("keras-torch", "backends.keras_backend:keras_torch", ("keras", "torch"), "keras,torch"),
     Entry("jax", "backends.jax_backend:jax_scan", ("jax",), "jax"),
+    Entry("flax", "backends.flax_backend:flax_nnx", ("jax", "flax"), "jax"),
+    # A time loop in Python is what the notes teach, not what anyone should race.
+    Entry(
+        "torch-cell", "backends.torch_cell_backend:torch_cell", ("torch",), "torch", default=False
+    ),
 )
 
 

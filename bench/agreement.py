@@ -12,7 +12,7 @@ largest tensor of its kind.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ import numpy as np
 from backends import registry
 from bench import record
 from tasks.loss import loss
-from tasks.spec import Batch, ModelSpec, Params
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
 
 FLOAT64_BOUND = 1e-9
 FLOAT32_STEP = 1e-6
@@ -31,9 +31,11 @@ Tensors = dict[str, np.ndarray]
 
 
 def kind(name: str) -> str:
-    """Which of the four kinds a tensor of `to_host` is."""
+    """Which kind a tensor is: outputs, states, loss, gradients, or training (`curve`)."""
     if name.startswith("grad."):
         return "gradients"
+    if name.startswith("trained "):
+        return "training"
     return name if name in ("outputs", "loss") else "states"
 
 
@@ -73,13 +75,21 @@ class Reference:
 
 def reference(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Reference:
     """Ask the oracle, and its float32 self for the yardstick. Inputs are already `rounded`."""
-    exact = run_oracle(spec, params, batch, "float64")
+
+    def run(dtype: str) -> Tensors:
+        return run_oracle(spec, params, batch, dtype)
+
+    return _bounded(run, dtype, FLOAT32_STEP * math.sqrt(batch.x.shape[1]))
+
+
+def _bounded(run: Callable[[str], Tensors], dtype: str, least: float) -> Reference:
+    """The oracle's tensors; in float32 a bound is at least `least`, or ten times numpy's own."""
+    exact = run("float64")
     if dtype == "float64":
         return Reference(dtype, exact, dict.fromkeys(exact, FLOAT64_BOUND))
-    single = run_oracle(spec, params, batch, "float32")
-    floor = FLOAT32_STEP * math.sqrt(batch.x.shape[1])
+    single = run(dtype)
     bounds = {
-        name: max(floor, FLOAT32_YARDSTICK * relative_error(single[name], ref))
+        name: max(least, FLOAT32_YARDSTICK * relative_error(single[name], ref))
         for name, ref in exact.items()
     }
     return Reference(dtype, exact, bounds)
@@ -92,6 +102,40 @@ def run_oracle(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Ten
     tensors = dict(model.to_host(model.forward(placed)))
     tensors = {name: np.array(value) for name, value in tensors.items()}
     return tensors | {k: np.array(v) for k, v in model.to_host(model.bptt(placed)).items()}
+
+
+def curve(losses: Sequence[float], params: Mapping[str, np.ndarray]) -> Tensors:
+    """K updates as tensors to compare: the losses (K), and each parameter after them."""
+    return {"trained loss": np.asarray(losses, np.float64)} | {
+        f"trained {name}": np.asarray(value) for name, value in params.items()
+    }
+
+
+def run_training(
+    spec: ModelSpec, params: Params, batch: Batch, optimizer: OptimizerSpec, dtype: str, steps: int
+) -> Tensors:
+    """`curve` of the numpy backend."""
+    model = registry.load("numpy").build(
+        spec, params, device="cpu", dtype=dtype, optimizer=optimizer
+    )
+    placed = model.place(batch)
+    losses = [float(model.to_host(model.train_step(placed))["loss"]) for _ in range(steps)]
+    return curve(losses, model.params())
+
+
+def training_reference(
+    spec: ModelSpec, params: Params, batch: Batch, optimizer: OptimizerSpec, dtype: str, steps: int
+) -> Reference:
+    """The oracle's curve over `steps` updates with the eps placement that a variant declares.
+
+    In float32 an update may be off by as much as a gradient is, and they add up: the bound of a
+    gradient times `steps`, or the yardstick.
+    """
+
+    def run(dtype: str) -> Tensors:
+        return run_training(spec, params, batch, optimizer, dtype, steps)
+
+    return _bounded(run, dtype, FLOAT32_STEP * math.sqrt(batch.x.shape[1]) * steps)
 
 
 def with_loss(spec: ModelSpec, forward: Tensors, batch: Batch) -> Tensors:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 from tasks import TASKS
-from tasks.spec import ModelSpec, check_batch
+from tasks.spec import ModelSpec, OptimizerSpec, check_batch
 from tasks.task import Size, Task
 
 # The size of a run that names none; hihello's one sequence is what its note is about.
 DEFAULT_SIZE = "base"
 DEFAULT_SIZES = {"hihello": "source"}
+OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
+DEFAULT_OPTIMIZER = OPTIMIZERS[0]
+# About the notes' 0.001, and a power of two: the same number in a framework that holds it in
+# float32 as in one that holds it in float64.
+LEARNING_RATE = 2.0**-10
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,7 @@ class Cell:
     device: str
     dtype: str
     threads: int
+    optimizer: OptimizerSpec | None = None  # of train_step alone
 
     @property
     def name(self) -> str:
@@ -56,7 +63,7 @@ class Request:
     layers: Sequence[int] = ()
     bidirectional: bool = False
     threads_named: bool = False  # then they join the label
-    overrides: dict[str, object] = field(default_factory=dict)
+    optimizers: Sequence[str] = ()
 
 
 _LETTERS = {"batch": "B", "steps": "T", "input": "D", "hidden": "H", "layers": "L"}
@@ -73,7 +80,15 @@ def cells(request: Request) -> Iterator[Cell]:
             models, request.devices, request.dtypes, request.threads
         ):
             full = f"{label}+threads{threads}" if request.threads_named else label
-            yield Cell(phase, task, full, size, spec, device, dtype, threads)
+            if phase != "train_step":
+                yield Cell(phase, task, full, size, spec, device, dtype, threads)
+                continue
+            for name in OPTIMIZERS:
+                if name not in (request.optimizers or [DEFAULT_OPTIMIZER]):
+                    continue
+                named = f"{full}+{name}" if request.optimizers else full
+                optimizer = OptimizerSpec(name=name, learning_rate=LEARNING_RATE)
+                yield Cell(phase, task, named, size, spec, device, dtype, threads, optimizer)
 
 
 def _models(request: Request) -> Iterator[tuple[str, str, Size, ModelSpec]]:

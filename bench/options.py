@@ -13,7 +13,7 @@ import pytest
 from backends import registry
 from backends.interface import DTYPES, PHASES
 from bench import machine
-from bench.grid import Request
+from bench.grid import DEFAULT_OPTIMIZER, OPTIMIZERS, Request
 from tasks import TASKS
 from tasks.spec import CELLS
 
@@ -34,6 +34,7 @@ _LISTS = {
     "input": "D, input or embedding size",
     "hidden": "H, hidden size",
     "layers": "L, recurrent layers",
+    "optimizer": f"of train_step: {', '.join(OPTIMIZERS)}; default {DEFAULT_OPTIMIZER}",
     "threads": "threads of every variant; default all cores this process may use",
 }
 
@@ -98,6 +99,7 @@ def read(config: pytest.Config) -> Options:
         threads_named=bool(threads),
         cells=_names(config, "cell", CELLS),
         sizes=_names(config, "size", SIZES),
+        optimizers=_names(config, "optimizer", OPTIMIZERS),
         bidirectional=config.getoption("bidirectional"),
         batch=_numbers(config, "batch"),
         steps=_numbers(config, "steps"),

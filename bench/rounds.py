@@ -3,41 +3,32 @@
 Every variant is built, checked and warmed up in its own interpreter. Then, round by round and in
 a seeded random order, each is woken for one block (hot steps, then timed ones) while all others
 are stopped. The value of a round is the median of its synced steps. Afterwards each is checked
-again: on what its last timed step gave, on parameters and a batch it has not seen, and on whether
-its `sync` waits.
+again (`bench.gate`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from bench import agreement, record
-from bench.agreement import Reference
+from bench.gate import Gate
 from bench.grid import Cell
 from bench.lab import Interpreter, Key, Lab, WorkerError
-from bench.wire import pack, pack_batch, unpack
 from tasks import TASKS
-from tasks.spec import Batch, Params, init_params, parameter_count
+from tasks.spec import parameter_count
 
 HOT_STEPS, HOT_SECONDS = 2, 0.005
 TIMED_STEPS, TIMED_SECONDS = 1, 0.020
 WARM_STEPS, WARM_SECONDS = 3, 0.2
 LEAST_ROUNDS = 10
 RAW_STEPS = 10_000  # kept of a variant and cell; beyond, a seeded sample
-
-# A step whose sync waits takes as long without it; one whose sync does not wait takes longer
-# than it pretends. Honest variants stay near 1, and a disturbance passes when tried again.
-UNSYNCED_LIMIT = 1.5
-UNSYNCED_TRIES = 5
-UNSYNCED_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -50,30 +41,6 @@ class Settings:
     processes: int = 1
     seed: int = 0
     timed: bool = True  # False: the agreement gate alone
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The same for every variant: what is timed, and what is first seen after the timing."""
-
-    params: Params
-    batch: Batch
-    expected: Reference
-    fresh_params: Params
-    fresh_batch: Batch
-    fresh_expected: Reference
-
-
-@lru_cache(maxsize=4)
-def inputs(task: str, size: Any, spec: Any, dtype: str, seed: int) -> Inputs:
-    """Parameters and batches from a seed, and the oracle's answers; once for all phases."""
-
-    def drawn(seed: int) -> tuple[Params, Batch, Reference]:
-        params, batch = init_params(spec, seed), TASKS[task].batch(size, seed)
-        params, batch = agreement.rounded(dtype, params, batch)
-        return params, batch, agreement.reference(spec, params, batch, dtype)
-
-    return Inputs(*drawn(seed), *drawn(seed + 1))
 
 
 @dataclass
@@ -124,7 +91,7 @@ class CellRun:
         say: Callable[[str], None],
     ) -> None:
         self.lab, self.cell, self.settings, self.say = lab, cell, settings, say
-        self.inputs = inputs(cell.task, cell.size, cell.spec, cell.dtype, settings.seed)
+        self.gate = Gate(cell, settings.seed)
         self.entrants = [
             _Entrant(Key(name, cell.dtype, cell.device, cell.threads)) for name in variants
         ]
@@ -171,39 +138,25 @@ class CellRun:
         assert entrant.interpreter is not None
         return entrant.interpreter.call(operation, self.lab.timeout, **arguments)
 
+    def _ask(self, entrant: _Entrant) -> Callable[..., Any]:
+        return partial(self._call, entrant)
+
     def _prepare(self, entrant: _Entrant) -> None:
         """Build, check against the oracle, warm up."""
-        phase = self.cell.phase
         entrant.interpreter = self.lab.get(entrant.key, self.say)
-        build_seconds = self._call(
-            entrant,
-            "build",
-            spec=dataclasses.asdict(self.cell.spec),
-            params=pack(self.inputs.params),
-            batch=pack_batch(self.inputs.batch),
-            device=self.cell.device,
-            dtype=self.cell.dtype,
-            optimizer=None,
-        )
-        first_seconds, answer = self._call(entrant, "answer", phase=phase)
+        ask, started = self._ask(entrant), entrant.interpreter.started
+        build_seconds = self.gate.build(ask)
+        first_seconds, entrant.loss, found = self.gate.before(ask, entrant.key.variant)
         entrant.cold = record.ColdStart(
-            start_seconds=entrant.interpreter.started.start_seconds,
-            import_seconds=entrant.interpreter.started.import_seconds,
+            start_seconds=started.start_seconds,
+            import_seconds=started.import_seconds,
             build_seconds=build_seconds,
             first_call_seconds=first_seconds,
         )
-        actual = unpack(answer)
-        if phase != "forward":
-            actual |= unpack(self._call(entrant, "answer", phase="forward")[1])
-        actual = self._complete(actual, self.inputs.batch)
-        entrant.loss = float(actual["loss"]) if "loss" in actual else None
-        if entrant.judge(agreement.compare(self.inputs.expected, phase, actual)):
+        if entrant.judge(found):
             entrant.interpreter.survey()
             if self.settings.timed:
-                self._call(entrant, "warm", phase=phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
-
-    def _complete(self, actual: dict[str, np.ndarray], batch: Batch) -> dict[str, np.ndarray]:
-        return agreement.with_loss(self.cell.spec, actual, batch)
+                ask("warm", phase=self.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
 
     def _rounds(self, process: int) -> None:
         """Rounds until the time is used up and there are enough; then one record a variant."""
@@ -237,17 +190,20 @@ class CellRun:
 
     def _record(self, entrant: _Entrant) -> None:
         """Check what the last timed step gave, ask what ran, and keep the rounds."""
+        ask = self._ask(entrant)
         # Before anything else is asked of it: a model may use its buffers again.
-        last = self._complete(unpack(self._call(entrant, "last_answer")), self.inputs.batch)
-        self._judge_answer(entrant, self.inputs.expected, last, "its last timed step")
-        about = self._call(entrant, "about")
+        found = self.gate.last(ask)
+        if found is not None:
+            entrant.judge(found)
+        about = ask("about")
         entrant.path = about["path"]
         assert entrant.cold is not None
+        room = RAW_STEPS // self.settings.processes
         entrant.processes.append(
             record.Rounds(
                 seconds=tuple(entrant.values),
                 position=tuple(entrant.positions),
-                step_seconds=_kept(entrant.raw, self.settings.seed, self.settings.processes),
+                step_seconds=_kept(entrant.raw, room, self.settings.seed),
                 steps=sum(map(len, entrant.raw)),
                 cold=entrant.cold,
                 effective_threads=about["threads"],
@@ -256,43 +212,15 @@ class CellRun:
         )
         entrant.values, entrant.positions, entrant.raw = [], [], []
 
-    def _judge_answer(
-        self, entrant: _Entrant, expected: Reference, actual: dict[str, np.ndarray], when: str
-    ) -> None:
-        """Compare what one call of the timed phase gave."""
-        kinds = ("loss", "gradients") if self.cell.phase == "bptt" else ()
-        entrant.judge(agreement.compare(expected, self.cell.phase, actual, when, kinds))
-
     def _finish(self, entrant: _Entrant) -> None:
-        """After the rounds: parameters and a batch not seen before, and whether sync waits."""
-        self._call(
-            entrant,
-            "renew",
-            params=pack(self.inputs.fresh_params),
-            batch=pack_batch(self.inputs.fresh_batch),
-        )
-        answer = unpack(self._call(entrant, "answer", phase=self.cell.phase)[1])
-        answer = self._complete(answer, self.inputs.fresh_batch)
-        self._judge_answer(entrant, self.inputs.fresh_expected, answer, "after the rounds")
-        if self.settings.timed and entrant.status == "ok":
-            self._check_sync(entrant)
+        """Something not seen before, and whether sync waits; then let go."""
+        ask = self._ask(entrant)
+        if entrant.judge(self.gate.after(ask, entrant.key.variant)) and self.settings.timed:
+            lie = self.gate.sync_lies(ask, float(np.median(entrant.processes[-1].seconds)))
+            if lie is not None:
+                entrant.fail("disagrees", lie)
         if entrant.status == "ok":
             self._release(entrant)
-
-    def _check_sync(self, entrant: _Entrant) -> None:
-        latency = float(np.median(entrant.processes[-1].seconds))
-        steps = min(200, max(3, math.ceil(UNSYNCED_SECONDS / latency)))
-        ratios = []
-        for _ in range(UNSYNCED_TRIES):
-            synced, unsynced = self._call(entrant, "unsynced", phase=self.cell.phase, steps=steps)
-            ratios.append(unsynced / synced)
-            if ratios[-1] <= UNSYNCED_LIMIT:
-                return
-        entrant.fail(
-            "disagrees",
-            f"sync does not wait: {steps} steps read at the end take {min(ratios):.1f} times as "
-            "long as they take by the clock with a sync each",
-        )
 
     def _outcome(self, entrant: _Entrant) -> Outcome:
         cell, ok = self.cell, entrant.status == "ok"
@@ -331,21 +259,21 @@ def described(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _kept(raw: Sequence[np.ndarray], seed: int, processes: int) -> tuple[tuple[float, ...], ...]:
-    """All step times round by round or, beyond RAW_STEPS, a seeded sample in their order."""
-    total, room = sum(map(len, raw)), RAW_STEPS // processes
+def _kept(raw: list[np.ndarray], room: int, seed: int) -> tuple[tuple[float, ...], ...]:
+    """All step times round by round or, beyond `room`, a seeded sample in their order."""
+    total = sum(map(len, raw))
     if total <= room:
         return tuple(tuple(map(_short, seconds)) for seconds in raw)
     rng = np.random.default_rng(seed)
-    share = room / total
-    kept = []
+    return tuple(tuple(map(_short, chosen)) for chosen in _sample(raw, room / total, rng))
+
+
+def _sample(raw: list[np.ndarray], share: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
     for seconds in raw:
         count = max(1, int(len(seconds) * share))
-        chosen = np.sort(rng.choice(len(seconds), count, replace=False))
-        kept.append(tuple(map(_short, seconds[chosen])))
-    return tuple(kept)
+        yield seconds[np.sort(rng.choice(len(seconds), count, replace=False))]
 
 
 def _short(seconds: float) -> float:
-    """Nanoseconds are finer than the clock is good for."""
+    """Nanoseconds: finer than the clock is good for."""
     return round(float(seconds), 9)

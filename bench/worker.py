@@ -48,11 +48,12 @@ class Worker:
             os.sched_setaffinity(0, cores)
         self._backend = registry.load(backend)
         begin = time.perf_counter()
-        versions = dict(self._backend.versions())
+        # Plain strings: a framework's own kind of string does not pass between interpreters.
+        versions = {str(name): str(number) for name, number in self._backend.versions().items()}
         seconds = time.perf_counter() - begin
         return {
             "versions": versions,
-            "devices": list(self._backend.devices()),
+            "devices": [str(device) for device in self._backend.devices()],
             "import_seconds": seconds,
             "tied": sys.platform == "linux",
         }

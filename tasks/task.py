@@ -34,7 +34,10 @@ class Size:
 
 @dataclass(frozen=True)
 class Target:
-    """ "Learned": `metric` reaches `threshold` within `steps` updates on fresh base batches."""
+    """ "Learned": `metric` reaches `threshold` within `steps` updates.
+
+    For which size and cell that holds, and from how many seeds, the task's own docstring says.
+    """
 
     metric: str  # a key of Task.score
     threshold: float

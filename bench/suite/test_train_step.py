@@ -1,0 +1,17 @@
+"""Loss, gradients, and one update of the parameters in place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.replay import clock, replay
+from bench.rounds import Outcome
+
+PHASE = "train_step"
+
+
+@pytest.mark.benchmark(timer=clock)
+def test_train_step(benchmark: Any, outcome: Outcome) -> None:
+    replay(benchmark, outcome)
