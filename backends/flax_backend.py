@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from backends.jax_backend import JaxBackend
+from backends.jax_model import JaxBackend
 from tasks.spec import ModelSpec, Params, param_shapes
 
 

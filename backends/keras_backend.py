@@ -135,7 +135,7 @@ class KerasModel:
         self._device = "cpu" if device == "cpu" else f"gpu:{device.partition(':')[2] or 0}"
         with self._on_device():
             self._net = build_net(spec, dtype, engine.use_cudnn)
-            self._optimizer = None if optimizer is None else _keras_optimizer(optimizer)
+            self._optimizer = None if optimizer is None else _keras_optimizer(optimizer, dtype)
             if self._optimizer is not None:
                 self._optimizer.build(self._net.trainable_variables)
             self._variables = variables(spec, self._net)
@@ -209,11 +209,16 @@ class KerasModel:
         return self._steps.path()
 
 
-def _keras_optimizer(spec: OptimizerSpec) -> Any:
+def _keras_optimizer(spec: OptimizerSpec, dtype: str) -> Any:
     from keras import optimizers
 
     if spec.name == "sgd":
         return optimizers.SGD(float(spec.learning_rate))
+    # Where Keras takes powers of a beta, a Python float is float32 first; a numpy one stays.
+    real = np.float64 if dtype == "float64" else float
     return optimizers.Adam(
-        float(spec.learning_rate), beta_1=spec.beta1, beta_2=spec.beta2, epsilon=spec.eps
+        float(spec.learning_rate),
+        beta_1=real(spec.beta1),
+        beta_2=real(spec.beta2),
+        epsilon=spec.eps,
     )

@@ -44,10 +44,19 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
             self.recurrent = [
                 _recurrent(spec, layer, dtype, use_cudnn) for layer in range(spec.num_layers)
             ]
-            # Not the layers' own `dropout=`, whose one mask for all steps drops whole features.
+            # Between the layers and drawn an element; their own `dropout=` has one mask a sequence.
             self.dropout = layers.Dropout(spec.dropout, dtype=dtype)
             if spec.output_size is not None:
                 self.head = layers.Dense(spec.output_size, dtype=dtype)
+
+        def build(self, input_shape: Any = None) -> None:
+            if self.embedding is not None:
+                self.embedding.build()
+            for layer, recurrent in enumerate(self.recurrent):
+                recurrent.build((None, None, spec.layer_input_size(layer)))
+            if self.head is not None:
+                self.head.build((None, spec.feature_size))
+            self.built = True
 
         def call(self, x: Any, state: Any = None, training: bool = False) -> tuple[Any, list[Any]]:
             if self.embedding is not None:
@@ -63,9 +72,7 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
             return x if self.head is None else self.head(x), last
 
     net = Net()
-    ids = spec.vocab_size is not None
-    shape = (1, 1) if ids else (1, 1, spec.input_size)
-    net(keras.ops.zeros(shape, dtype="int32" if ids else dtype))  # one step, which builds it
+    net.build()
     return net
 
 

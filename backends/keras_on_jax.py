@@ -138,5 +138,5 @@ class JaxSteps:
         hlo = lowered.compile().as_text()
         loops = len(re.findall(r"\bwhile\(", hlo))
         calls = Counter(re.findall(r'custom_call_target="([^"]+)"', hlo))
-        parts = [f"{loops} while"] + [f"{n} {name}" for name, n in sorted(calls.items())]
+        parts = [f"{loops} while loops"] + [f"{n} {name}" for name, n in sorted(calls.items())]
         return f"jax.jit, XLA: {', '.join(parts)}"

@@ -126,6 +126,6 @@ class TensorFlowSteps:
         graph = concrete.graph.as_graph_def()
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
         ops = Counter(node.op.removeprefix("Stateless") for node in nodes)
-        loops = [f"{ops[op]} {op}" for op in ("CudnnRNNV3", "While") if ops[op]]
+        counts = [f"{ops[op]} {op}" for op in ("CudnnRNNV3", "While") if ops[op]]
         xla = concrete.function_def.attr["_XlaMustCompile"].b
-        return f"tf.function, {'XLA' if xla else 'graph'}: {', '.join(loops) or 'no loop'}"
+        return f"tf.function, {'XLA' if xla else 'graph'}: {', '.join(counts) or 'no loop'}"

@@ -23,13 +23,17 @@ class Torch:
     use_cudnn: Cudnn = "auto"
 
     def environment(self, *, threads: int, device: str) -> Mapping[str, str]:
-        return {}
+        return {"KINETO_LOG_LEVEL": "99"}  # else the profiler writes notices to the terminal
 
     def prepare(self) -> None:
         import torch
 
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        # The two ways of saying it must not be mixed: torch raises where it finds both.
+        if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+            torch.backends.cuda.matmul.fp32_precision = "ieee"
+            torch.backends.cudnn.rnn.fp32_precision = "ieee"
+        else:
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     def gpu_count(self) -> int:
         import torch
@@ -110,4 +114,5 @@ class TorchSteps:
             f"{n} {key}" for key, n in sorted(counts.items()) if re.search(r"_rnn|lstm|gru", key)
         ]
         products = sum(counts.get(f"aten::{op}", 0) for op in ("mm", "addmm", "bmm"))
-        return f"torch, eager: {', '.join(fused) or 'Python time loop'}, {products} matrix products"
+        loops = ", ".join(fused) or "no fused recurrent op"
+        return f"torch, eager: {loops}, {products} matrix products"
