@@ -59,7 +59,7 @@ class Backend(Protocol):
         """A model that holds `params`. Raises ValueError where `refusal` gives a reason."""
         ...
 
-    # Optional: threads() -> int, how many threads the framework itself says it uses.
+    # Optional: threads() -> int | None, how many the framework itself uses; None: it cannot say.
 
 
 class Model(Protocol):

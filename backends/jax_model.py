@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -208,6 +209,12 @@ class JaxModel:
         return f"{self._net.describe(training=phase != 'forward')}; {summary(hlo)}"
 
 
+def xla_threads() -> int | None:
+    """Threads of XLA's pool on the CPU, by their names; None where the system does not tell."""
+    names = Path("/proc/self/task").glob("*/comm")
+    return sum(name.read_text().startswith("tf_XLA") for name in names) or None
+
+
 def optax_update(spec: OptimizerSpec) -> Any:
     """optax's own update; its Adam adds eps to the corrected sqrt(v)."""
     import optax
@@ -284,6 +291,9 @@ class JaxBackend:
 
         gpus = [d for d in jax.devices() if d.platform == "gpu"]
         return ["cpu", *(f"cuda:{d.id}" for d in gpus)]
+
+    def threads(self) -> int | None:
+        return xla_threads()
 
     def build(
         self,

@@ -20,18 +20,18 @@ from backends.keras_net import Placed, batch_loss, build_net, to_canonical, to_k
 from backends.keras_on_jax import Jax
 from backends.keras_on_tensorflow import TensorFlow
 from backends.keras_on_torch import Torch
-from backends.keras_steps import CountedEngine, Engine, Forward, Gradients
+from backends.keras_steps import Engine, Forward, Gradients
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_batch, check_params
 
 
 def keras_tensorflow() -> KerasBackend:
     """A plain graph, as Keras' own `jit_compile="auto"` runs on a CPU."""
-    return CountedKerasBackend("keras-tensorflow", TensorFlow())
+    return KerasBackend("keras-tensorflow", TensorFlow())
 
 
 def keras_tensorflow_jit() -> KerasBackend:
     """The same step compiled by XLA."""
-    return CountedKerasBackend("keras-tensorflow-jit", TensorFlow(jit=True))
+    return KerasBackend("keras-tensorflow-jit", TensorFlow(jit=True))
 
 
 def keras_jax() -> KerasBackend:
@@ -39,7 +39,7 @@ def keras_jax() -> KerasBackend:
 
 
 def keras_torch() -> KerasBackend:
-    return CountedKerasBackend("keras-torch", Torch())
+    return KerasBackend("keras-torch", Torch())
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,10 @@ class KerasBackend:
         self._prepare()
         return ["cpu", *(f"cuda:{i}" for i in range(self.engine.gpu_count()))]
 
+    def threads(self) -> int | None:
+        self._prepare()
+        return self.engine.threads()
+
     def build(
         self,
         spec: ModelSpec,
@@ -105,17 +109,6 @@ class KerasBackend:
                 f"KERAS_BACKEND={expected} before the interpreter starts"
             )
         self.engine.prepare()
-
-
-@dataclass(frozen=True)
-class CountedKerasBackend(KerasBackend):
-    """Where the framework can say how many threads it uses."""
-
-    engine: CountedEngine
-
-    def threads(self) -> int:
-        self._prepare()
-        return self.engine.threads()
 
 
 class KerasModel:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.jax_model import xla_threads
 from backends.keras_net import Cudnn, Placed
 from backends.keras_steps import Forward, FreshOptimizer, Gradients, Loss, Steps
 
@@ -38,6 +39,9 @@ class Jax:
         import jax
 
         return sum(device.platform == "gpu" for device in jax.local_devices())
+
+    def threads(self) -> int | None:
+        return xla_threads()
 
     def numpy(self, tensor: Any) -> np.ndarray:
         return np.asarray(tensor)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from bench.grid import Cell
 from bench.rounds import HOT_STEPS, LEAST_ROUNDS, WARM_SECONDS, Settings
 from tasks.spec import ModelSpec
@@ -52,26 +48,21 @@ def cell_seconds(cell: Cell, variants: int, settings: Settings) -> float:
 
 
 def print_plan(plan: Mapping[Cell, Sequence[Case]], settings: Settings) -> None:
-    """Every test, what keeps it from running, and the time all of it will take."""
-    console = Console()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("cell", "variants", "not run"):
-        table.add_column(heading, overflow="fold")
+    """Every cell, its variants, what keeps any from running, and the time all of it will take."""
     seconds, keys = 0.0, set()
     for cell, cases in plan.items():
         refusals = {case.variant: case.refusal() for case in cases}
         running = [case for case in cases if not refusals[case.variant]]
         keys |= {case.key for case in running}
         seconds += cell_seconds(cell, len(running), settings)
-        left_out = [f"{name}: {why[1]}" for name, why in refusals.items() if why]
-        names = ", ".join(case.variant for case in running)
-        table.add_row(Text(cell.id), Text(names), Text("; ".join(left_out)))
+        print(f"{cell.id}: {', '.join(case.variant for case in running) or 'nothing runs'}")
+        for name, refusal in refusals.items():
+            if refusal is not None:
+                status, reason = refusal
+                print(f"    {name} is {status}: {reason}")
     seconds += START_SECONDS * len(keys) * settings.processes
     tests = sum(map(len, plan.values()))
-    console.print(table)
-    console.print(
-        f"{tests} tests in {len(plan)} cells, about {_duration(seconds)}", highlight=False
-    )
+    print(f"{tests} tests in {len(plan)} cells, about {_duration(seconds)}")
 
 
 def _duration(seconds: float) -> str:

@@ -92,7 +92,7 @@ def read(config: pytest.Config) -> Options:
             )
     request = Request(
         tasks=_names(config, "task", tuple(TASKS)) or tuple(TASKS),
-        phases=_names(config, "phase", PHASES) or DEFAULT_PHASES,
+        phases=_names(config, "phase", PHASES) or _phases_of_files(config) or DEFAULT_PHASES,
         devices=_devices(config) or ("cpu",),
         dtypes=_names(config, "dtype", DTYPES) or ("float32",),
         threads=threads or (cores,),
@@ -150,6 +150,18 @@ def _names(config: pytest.Config, name: str, valid: Sequence[str]) -> tuple[str,
         if part not in valid:
             raise pytest.UsageError(f"--{name} {part!r} is unknown; expected {', '.join(valid)}")
     return chosen
+
+
+def phase_of(file: Path) -> str:
+    """The phase that a file of the suite measures: "bptt" of test_bptt.py."""
+    return file.stem.removeprefix("test_")
+
+
+def _phases_of_files(config: pytest.Config) -> tuple[str, ...]:
+    """Those of suite files that are named on the command line."""
+    files = [Path(str(argument).partition("::")[0]) for argument in config.args]
+    named = {phase_of(file) for file in files if file.suffix == ".py"}
+    return tuple(phase for phase in PHASES if phase in named)
 
 
 def _devices(config: pytest.Config) -> tuple[str, ...]:

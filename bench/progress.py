@@ -19,7 +19,7 @@ class Progress:
         self._live = self._out.isatty()
         self._begin = time.monotonic()
         self._shown = 0.0
-        self._head = ""
+        self._head = "before the first cell"
         self.total = 0
         self._done = 0
 

@@ -42,7 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     session = Session(asked, settings, config.invocation_params.args)
     config.stash[SESSION] = session
     suite_asked = only or any(SUITE.name in str(argument) for argument in config.args)
-    if suite_asked and not disabled and config.getoption("benchmark_json") is None:
+    measures = not (disabled or asked.dry_run or config.option.collectonly)
+    if suite_asked and measures and config.getoption("benchmark_json") is None:
         # Read by pytest-benchmark in its own pytest_configure, which runs last.
         config.option.benchmark_json = session.folder / "benchmark.json"
     if suite_asked:
@@ -63,24 +64,15 @@ def _case(item: pytest.Item) -> Case | None:
     """The case of a test of the suite; None for any other test."""
     if not isinstance(item, pytest.Function) or "outcome" not in item.fixturenames:
         return None
-    if not hasattr(item, "callspec"):
-        return None  # a phase that was not asked for
-    phase = item.module.PHASE
-    return item.config.stash[SESSION].case(phase, item.callspec.id)
+    return item.config.stash[SESSION].case(item.module.PHASE, item.callspec.id)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The files of phases that were not asked for."""
+    if collection_path.parent != SUITE or not collection_path.name.startswith("test_"):
+        return None
     phases = config.stash[SESSION].options.request.phases
-    unwanted = [
-        item
-        for item in items
-        if isinstance(item, pytest.Function)
-        and "outcome" in item.fixturenames
-        and item.module.PHASE not in phases
-    ]
-    if unwanted:
-        items[:] = [item for item in items if item not in unwanted]
+    return True if options.phase_of(collection_path) not in phases else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

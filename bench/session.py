@@ -7,13 +7,12 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from backends import registry
-from bench import grid, machine, record
+from bench import __version__, grid, machine, record
 from bench.grid import Cell
 from bench.lab import ROOT, Key, Lab
 from bench.options import Options
@@ -120,8 +119,34 @@ class Session:
         self._progress.total = len(self._plan)
         cores = machine.available_cores() if machine.pinning() else None
         self._lab = Lab(cores, self.options.timeout_seconds)
-        if not self.options.named:
-            return
+        self._expect_devices()
+        if self.options.named:
+            self._expect_named()
+
+    def _expect_devices(self) -> None:
+        """Every device asked for is one that at least one variant finds."""
+        for device in {cell.device for cell in self._plan} - {"cpu"}:
+            cases = {c.variant: c for c in self._runnable() if c.cell.device == device}
+            reasons: list[str] = []
+            for case in cases.values():
+                reason = self._unavailable(case)
+                if reason is None:
+                    break
+                reasons.append(reason[1])
+            else:
+                refused = {c.variant for c in self._planned_for(device)} - set(cases)
+                reasons += [f"{', '.join(sorted(refused))} cannot use it"] if refused else []
+                raise pytest.UsageError(
+                    f"--device {device} is not to be had here: {'; '.join(reasons)}"
+                )
+
+    def _planned_for(self, device: str) -> Iterable[Case]:
+        return (c for cases in self._plan.values() for c in cases if c.cell.device == device)
+
+    def _expect_named(self) -> None:
+        """Every variant asked for by name can be imported."""
+        assert self._lab is not None
+        assert self._progress is not None
         for key in {case.variant: case.key for case in self._runnable()}.values():
             try:
                 self._lab.get(key, self._progress.say)
@@ -219,7 +244,7 @@ class Session:
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             command=shlex.join(["pytest", *map(_without_path, self._arguments)]),
             commit=_commit(),
-            project=version("rnnbench"),
+            project=__version__,
             machine=machine.describe(),
             threads=tuple(sorted({cell.threads for cell in self._plan})),
             cores_busy_before=self._busy,

@@ -204,9 +204,10 @@ class Worker:
     def _threads(self) -> str:
         """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
         parts = []
-        own: Callable[[], int] | None = getattr(self._backend, "threads", None)
-        if own is not None:
-            parts.append(f"{own()} by the framework")
+        own: Callable[[], int | None] = getattr(self._backend, "threads", lambda: None)
+        count = own()
+        if count is not None:
+            parts.append(f"{count} by the framework")
         if find_spec("threadpoolctl") is not None:
             from threadpoolctl import threadpool_info
 

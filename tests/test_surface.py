@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from running import Ran, command, environment, suite
 
+from backends import registry
 from bench.lab import ROOT
 
 WRONG = [
     (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),
     (["--task="], ["--task", "comma-separated"]),
-    (["--backend=tensorfow"], ["tensorfow", "numpy, torch, keras-tensorflow, jax"]),
+    (["--backend=tensorfow"], ["tensorfow", "numpy, torch, keras-tensorflow"]),
     (["--cell=rnn"], ["rnn", "rnn_tanh, rnn_relu, gru, lstm"]),
     (["--dtype=float16"], ["float16", "float32, float64"]),
     (["--phase=backward"], ["backward", "forward, bptt"]),
@@ -108,13 +109,24 @@ def test_a_framework_that_is_broken_is_skipped_with_the_first_line(tmp_path: Pat
     assert "Traceback" not in named.output
 
 
+@pytest.mark.skipif(registry.find("torch").missing() is not None, reason="torch is not installed")
+def test_a_device_that_is_not_there_is_said_with_what_was_found(tmp_path: Path) -> None:
+    # The 99th GPU: absent on any machine that runs this.
+    ran = suite(tmp_path / "reports", "--device=cuda:99", "--backend=numpy,torch", "--task=hihello")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
+    assert "--device cuda:99 is not to be had here" in ran.output
+    assert "numpy cannot use it" in ran.output
+    assert "Traceback" not in ran.output
+    assert not list((tmp_path / "reports").glob("*/report.md"))
+
+
 def test_dry_run_lists_the_cells_and_starts_nothing(tmp_path: Path) -> None:
     ran = suite(tmp_path / "reports", "--dry-run", "--size=base", "--hidden=32,64", "--layers=2")
     assert ran.code == 0, ran.output
     for label in ("base+H32+L2", "base+H64+L2"):
         for phase in ("forward", "bptt"):
             assert f"{phase}[sentiment-rnn_tanh-{label}-cpu-float32]" in ran.output
-    assert "48 tests in 12 cells, about " in ran.output
+    assert f"{12 * len(registry.default_names())} tests in 12 cells, about " in ran.output
     assert not (tmp_path / "reports").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, init_params
 
 VARIANTS = [entry.name for entry in registry.BUILT_IN]
 TIMEOUT_SECONDS = 300.0
+THREADS = len(machine.available_cores())
 TRAIN_STEPS = 20
 
 
@@ -35,7 +37,7 @@ class Asked:
             pytest.skip(missing)
         self.backend = registry.load(variant)
         self.dtype = dtype
-        self.worker: Interpreter = lab.get(Key(variant, dtype, "cpu", 1))
+        self.worker: Interpreter = lab.get(Key(variant, dtype, "cpu", THREADS))
 
     def refusal(self, spec: ModelSpec, phase: str) -> str | None:
         return self.backend.refusal(spec, device="cpu", dtype=self.dtype, phase=phase)
@@ -87,29 +89,36 @@ def draw(spec: ModelSpec, size: int, steps: int, seed: int, *, extras: bool) -> 
 
 
 # One after the other they hold every option, both ways, with every cell.
-SPECS = [
-    dict(num_layers=2, bidirectional=True, output_size=3),
-    dict(readout="last_step", vocab_size=11, output_size=2),
-    dict(num_layers=2, bidirectional=True, readout="last_step", loss="mse", output_size=4),
-    dict(bias=False, loss="mse", time_reduction="sum"),
-    dict(vocab_size=7, train_embedding=False, num_layers=3, time_reduction="sum"),
-    dict(bidirectional=True, bias=False, output_size=1, loss="mse"),
+BOTH = {"num_layers": 2, "bidirectional": True}
+SPECS: list[dict[str, Any]] = [
+    {**BOTH, "output_size": 3},
+    {"readout": "last_step", "vocab_size": 11, "output_size": 2},
+    {**BOTH, "readout": "last_step", "loss": "mse", "output_size": 4},
+    {"bias": False, "loss": "mse", "time_reduction": "sum"},
+    {"vocab_size": 7, "train_embedding": False, "num_layers": 3, "time_reduction": "sum"},
+    {"bidirectional": True, "bias": False, "output_size": 1, "loss": "mse"},
 ]
 
 
-def cases(cell: str) -> Iterator[tuple[ModelSpec, Batch]]:
-    for number, options in enumerate(SPECS):
-        spec = ModelSpec(cell, input_size=3 + number, hidden_size=5, **options)  # type: ignore[arg-type]
+CELLS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
+
+
+def cases(cell: str, dtype: str) -> Iterator[tuple[ModelSpec, Batch]]:
+    """A share of SPECS for each cell, so that together the cells go through all of them."""
+    share = 3 if dtype == "float64" else 2  # float32 differs from it in rounding alone
+    for number in range(share):
+        number = (number + 2 * CELLS.index(cell)) % len(SPECS)
+        spec = ModelSpec(cell, input_size=3 + number, hidden_size=5, **SPECS[number])  # type: ignore[arg-type]
         yield spec, draw(spec, 3, 6, number, extras=number % 2 == 0)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu", "gru", "lstm"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_tensor_agrees(lab: Lab, variant: str, cell: str, dtype: str) -> None:
     asked = Asked(lab, variant, dtype)
     compared = 0
-    for spec, batch in cases(cell):
+    for spec, batch in cases(cell, dtype):
         reason = asked.refusal(spec, "bptt")
         if reason is not None:
             pytest.skip(reason)
@@ -121,7 +130,7 @@ def test_every_tensor_agrees(lab: Lab, variant: str, cell: str, dtype: str) -> N
         assert not found.failures, f"{spec}: {'; '.join(found.failures)}"
         compared += found.tensors
         asked("release")
-    assert compared >= len(SPECS) * 6
+    assert compared >= 2 * 6
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
@@ -130,25 +139,23 @@ def test_every_tensor_agrees(lab: Lab, variant: str, cell: str, dtype: str) -> N
 def test_training_stays_with_the_oracle(lab: Lab, variant: str, dtype: str, name: str) -> None:
     asked = Asked(lab, variant, dtype)
     optimizer = OptimizerSpec(name=name, learning_rate=2.0**-7)  # type: ignore[arg-type]
-    for cell in ("gru", "lstm"):
-        spec = ModelSpec(cell, 4, 6, 2, True, vocab_size=9, readout="last_step", output_size=3)  # type: ignore[arg-type]
-        reason = asked.refusal(spec, "train_step")
-        if reason is not None:
-            pytest.skip(reason)
-        drawn = draw(spec, 4, 7, 3, extras=False)
-        params, batch = agreement.rounded(dtype, init_params(spec, 5), drawn)
-        declared = asked.backend.optimizer(optimizer)
-        expected = agreement.training_reference(spec, params, batch, declared, dtype, TRAIN_STEPS)
-        asked.build(spec, params, batch, optimizer)
-        for _ in range(2):  # the second time from loaded parameters and a fresh optimizer
-            losses, packed = asked("train", steps=TRAIN_STEPS)  # type: ignore[misc]
-            found = agreement.compare(
-                expected, "train_step", agreement.curve(losses, unpack(packed))
-            )
-            assert not found.failures, f"{spec}: {'; '.join(found.failures)}"
-            assert losses[-1] < losses[0], "twenty updates did not lower the loss"
-            asked("renew", params=pack(params), batch=pack_batch(batch))
-        asked("release")
+    cell = "lstm" if name == "adam" else "gru"
+    spec = ModelSpec(cell, 4, 6, 2, True, vocab_size=9, readout="last_step", output_size=3)  # type: ignore[arg-type]
+    reason = asked.refusal(spec, "train_step")
+    if reason is not None:
+        pytest.skip(reason)
+    drawn = draw(spec, 4, 7, 3, extras=False)
+    params, batch = agreement.rounded(dtype, init_params(spec, 5), drawn)
+    declared = asked.backend.optimizer(optimizer)
+    expected = agreement.training_reference(spec, params, batch, declared, dtype, TRAIN_STEPS)
+    asked.build(spec, params, batch, optimizer)
+    for _ in range(2):  # the second time from loaded parameters and a fresh optimizer
+        losses, packed = asked("train", steps=TRAIN_STEPS)  # type: ignore[misc]
+        found = agreement.compare(expected, "train_step", agreement.curve(losses, unpack(packed)))
+        assert not found.failures, f"{spec}: {'; '.join(found.failures)}"
+        assert losses[-1] < losses[0], "twenty updates did not lower the loss"
+        asked("renew", params=pack(params), batch=pack_batch(batch))
+    asked("release")
 
 
 # torch.manual_seed(0); torch.nn.RNN(4, 2): the parameters of the Lab-11-1 note, and what it prints.
@@ -168,13 +175,13 @@ LAB_11_1 = {
     "l0.fwd.b": np.array([-0.6755334138870239, -0.4683041572570801])
     + np.array([-0.2914857566356659, 0.026193760335445404]),
 }
-PRINTED = np.array(
+PRINTED = np.fromstring(
     """
     -0.7497 -0.6135 -0.5282 -0.2473 -0.9136 -0.4269 -0.9136 -0.4269 -0.9028  0.1180
     -0.5753 -0.0070 -0.9052  0.2597 -0.9173 -0.1989 -0.9173 -0.1989 -0.8996 -0.2725
     -0.9077 -0.3205 -0.8944 -0.2902 -0.5134 -0.0288 -0.5134 -0.0288 -0.9127 -0.2222
-    """.split(),
-    float,
+    """,
+    sep=" ",
 ).reshape(3, 5, 2)
 
 
