@@ -128,7 +128,8 @@ class Interpreter:
                 self._log_tail(),
             ) from None
         except (EOFError, OSError) as error:
-            end = self.kill()
+            end = self._end()
+            self.kill()
             raise WorkerDiedError(
                 f"{self.key.variant} died during `{operation}`: {end}", self._log_tail()
             ) from error
@@ -147,18 +148,20 @@ class Interpreter:
     def alive(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
 
-    def kill(self) -> str:
-        """SIGKILL, since a stopped process only waits on anything milder; says how it ended."""
-        code: int | None = None
-        if self.alive():
-            with contextlib.suppress(psutil.TimeoutExpired):
-                code = self.process.wait(0.5)  # a dying process is given the time to say how
+    def kill(self) -> None:
+        """SIGKILL, since a stopped process only waits on anything milder."""
         self.survey()
         self._signal(signal.SIGKILL)
-        if code is None:
-            with contextlib.suppress(psutil.TimeoutExpired):
-                code = self.process.wait(5)
+        with contextlib.suppress(psutil.TimeoutExpired):
+            self.process.wait(5)
         self._gateway.exit()
+
+    def _end(self) -> str:
+        """How a process that closed its channel ended."""
+        try:
+            code = self.process.wait(5)
+        except psutil.TimeoutExpired:
+            return "its channel closed, and it lives on"
         if code is None:
             return "no exit status"
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -81,7 +81,7 @@ def test_a_framework_that_is_absent_is_skipped_with_its_command(tmp_path: Path) 
     assert "torch is not installed" in ran.output
     assert 'pip install -e ".[torch]" -c constraints.txt' in ran.output
     statuses = {variant: m.status for (_, variant), m in ran.measurements().items()}
-    assert statuses == {"numpy": "ok", "torch": "skipped"}
+    assert statuses == {"numpy": "ok", "torch": "skipped", "keras-torch": "skipped"}
     assert "torch is not installed" in (ran.folder / "report.md").read_text()
 
     named = suite(tmp_path / "named", *arguments, "--backend=torch,numpy", paths=(absent,))
@@ -101,7 +101,7 @@ def test_a_framework_that_is_broken_is_skipped_with_the_first_line(tmp_path: Pat
     assert ran.code == 0, ran.output
     assert "libtorch_cpu.so: undefined symbol" in ran.output
     statuses = {variant: m.status for (_, variant), m in ran.measurements().items()}
-    assert statuses == {"numpy": "ok", "torch": "skipped"}
+    assert statuses == {"numpy": "ok", "torch": "skipped", "keras-torch": "skipped"}
 
     named = suite(tmp_path / "named", *arguments, "--backend=torch", paths=broken)
     assert named.code == pytest.ExitCode.USAGE_ERROR
