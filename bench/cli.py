@@ -36,29 +36,30 @@ def list_(
     """Tasks, variants with their versions or what keeps them from running, devices."""
     console.print(_tasks())
     console.print()
-    console.print(_variants(quick))
-    console.print(f"\n{machine.describe().cpu}, {len(machine.available_cores())} cores to use")
-
-
-def _tasks() -> Table:
-    table = _table("task", "shape", "sizes (B batch, T steps, D input, H hidden, L layers)")
-    for name, task in TASKS.items():
-        sizes = (
-            f"{label}: B{size.batch} T{size.steps} D{size.input} H{size.hidden} L{size.layers}"
-            for label, size in task.sizes.items()
-        )
-        table.add_row(name, task.shape, "\n".join(sizes))
-    return table
-
-
-def _variants(quick: bool) -> Table:
-    table = _table("variant", "versions", "devices", "from", "")
+    table = _table("variant", "versions", "devices", "from", "in a default run")
+    problems: dict[str, str] = {}
     with Lab(None, START_TIMEOUT_SECONDS) as lab, console.status("") as status:
         for name, entry in registry.table().items():
             status.update(f"asking {name}")
             versions, devices, problem = _ask(lab, entry, quick)
-            note = problem or ("" if entry.default else "off by default: name it, or `all`")
+            if problem:
+                problems[name] = problem
+            note = "no, see below" if problem else "yes" if entry.default else "no, by name"
             table.add_row(*map(Text, (name, versions, devices, entry.origin, note)))
+    console.print(table)
+    for name, problem in problems.items():
+        # A line of its own, never wrapped: it holds a command to copy.
+        console.print(f"\n{name}: {problem}", soft_wrap=True, markup=False)
+    console.print(f"\n{machine.describe().cpu}, {len(machine.available_cores())} cores to use")
+
+
+def _tasks() -> Table:
+    table = _table("task", "shape", "size", "B", "T", "D", "H", "L")
+    for name, task in TASKS.items():
+        for number, (label, size) in enumerate(task.sizes.items()):
+            head = ("", "") if number else (name, task.shape)
+            numbers = (size.batch, size.steps, size.input, size.hidden, size.layers)
+            table.add_row(*head, label, *map(str, numbers))
     return table
 
 

@@ -130,6 +130,25 @@ class Batch:
     state: Mapping[str, np.ndarray] | None = None  # "l0.fwd.h0" (B,H), LSTM also "l0.fwd.c0"
 
 
+def time_first(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Batch:
+    """A Batch from x (T,B,D) | (T,B); y and weight change axes where they have a T, as x has."""
+
+    def turned(array: np.ndarray) -> np.ndarray:
+        return array.swapaxes(0, 1) if array.shape[:2] == x.shape[:2] else array
+
+    return Batch(turned(x), turned(y), None if weight is None else turned(weight))
+
+
+def unbatched(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Batch:
+    """A Batch of one sequence, from arrays without the batch axis: x (T,D) | (T,)."""
+    return Batch(x[None], np.asarray(y)[None], None if weight is None else weight[None])
+
+
+def carried(spec: ModelSpec, last: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The state that goes on from a forward result's last states; for the next `Batch.state`."""
+    return {f"{name}0": last[name] for name in spec.state_names()}
+
+
 @dataclass(frozen=True)
 class OptimizerSpec:
     """SGD, or Adam with its eps beside the corrected or the uncorrected sqrt(v).

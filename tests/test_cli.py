@@ -1,0 +1,95 @@
+"""`rnnbench list | run | report`, and their exit status."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import mutants
+import pytest
+from record_samples import RUN, sample
+from running import environment, install_plugins
+
+from backends import registry
+from bench import record
+from bench.lab import ROOT
+from tasks import TASKS
+
+
+def rnnbench(*arguments: str, paths: tuple[Path, ...] = ()) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=environment({}, *paths),
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def absent(folder: Path, *modules: str) -> Path:
+    """A folder that, on the path of a Python, leaves it without these frameworks."""
+    lines = ["import sys", *(f"sys.modules[{module!r}] = None" for module in modules)]
+    (folder / "sitecustomize.py").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_list_names_tasks_sizes_and_variants() -> None:
+    code, output = rnnbench("list", "--quick")
+    assert code == 0, output
+    for name in (*TASKS, *registry.table(), "source", "base", "large"):
+        assert name in output
+
+
+def test_list_without_any_framework_says_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+    frameworks = ("torch", "tensorflow", "keras", "jax", "flax")
+    code, output = rnnbench("list", paths=(absent(tmp_path, *frameworks),))
+    assert code == 0, output
+    lines = output.splitlines()
+    (numpy,) = [line for line in lines if line.startswith("numpy ")]
+    assert "cpu" in numpy
+    assert "yes" in numpy
+    for name, extra in (
+        ("torch", "torch"),
+        ("keras-tensorflow", "tensorflow"),
+        ("keras-jax", "keras,jax"),
+        ("jax", "jax"),
+    ):
+        (problem,) = [line for line in lines if line.startswith(f"{name}: ")]
+        assert "is not installed" in problem
+        assert f'pip install -e ".[{extra}]" -c constraints.txt' in problem
+
+
+def test_report_is_made_again_from_the_records_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    record.append(folder / "measurements.jsonl", [RUN, *sample()])
+    for _ in range(2):
+        code, output = rnnbench("report", str(folder))
+        assert code == 0, output
+        assert "report: " in output
+    assert (folder / "report.md").read_text().startswith("# Report ")
+    assert "run/report.md" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("content", [None, "", "not a record\n"])
+def test_a_report_of_nothing_is_wrong_use(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "measurements.jsonl").write_text(content)
+    code, output = rnnbench("report", str(tmp_path))
+    assert code == 2, output
+    assert "measurements.jsonl" in output
+    assert "Traceback" not in output
+
+
+def test_run_exits_with_what_happened(tmp_path: Path) -> None:
+    plugins = install_plugins(tmp_path / "plugins", mutants.ENTRY_POINTS)
+    paths = (plugins, Path(__file__).parent)
+    short = ("--task=hihello", "--phase=bptt", "--benchmark-max-time=0.05")
+    expected = {"honest": 0, "slightly-off": 1, "unheard-of": 2}
+    for name, status in expected.items():
+        reports = f"--reports={tmp_path / name}"
+        code, output = rnnbench("run", *short, f"--backend={name}", reports, paths=paths)
+        assert code == status, output
