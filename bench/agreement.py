@@ -5,8 +5,8 @@ both are rounded to the variant's dtype before either sees them. Relative error 
 |a - ref| / |ref| in the 2-norm, a tensor at a time.
 
 float64: at most 1e-9. float32: at most max(1e-6 sqrt(T), 10 x the error of the numpy backend in
-float32 in that tensor). Where |ref| = 0: |a| at most 1e-12 (float32: 1e-6) of the norm of the
-largest tensor of its kind.
+float32 in that tensor). TF32: at most max(2^-10 sqrt(T), 2^13 x that error). Where |ref| = 0: |a|
+at most 1e-12 (float32: 1e-6, TF32: 2^-10) of the norm of the largest tensor of its kind.
 """
 
 from __future__ import annotations
@@ -23,9 +23,15 @@ from tasks.loss import loss
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
 
 FLOAT64_BOUND = 1e-9
-FLOAT32_STEP = 1e-6
-FLOAT32_YARDSTICK = 10.0
-ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6}
+
+# What an arithmetic is held in, and what a step may lose in it. One that is not here has no rule
+# of agreement, and so no numbers.
+STORAGE = {"float64": "float64", "float32": "float32", "tf32": "float32"}
+STEP = {"float32": 1e-6, "tf32": 2.0**-10}
+# TF32's products have 10 bits of mantissa, float32's 23; its own error grows by as much, and the
+# factor of ten is not granted on top.
+COARSER = {"float32": 10.0, "tf32": 2.0**13}
+ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6, "tf32": 2.0**-10}
 
 Tensors = dict[str, np.ndarray]
 
@@ -43,7 +49,9 @@ def rounded(dtype: str, params: Params, batch: Batch) -> tuple[Params, Batch]:
     """Both in float64 with values that `dtype` can hold, so that all start from the same."""
 
     def cut(array: np.ndarray) -> np.ndarray:
-        return array.astype(dtype).astype(np.float64) if array.dtype.kind == "f" else array
+        if array.dtype.kind != "f":
+            return array
+        return array.astype(STORAGE[dtype]).astype(np.float64)
 
     return (
         {name: cut(value) for name, value in params.items()},
@@ -79,17 +87,20 @@ def reference(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Refe
     def run(dtype: str) -> Tensors:
         return run_oracle(spec, params, batch, dtype)
 
-    return _bounded(run, dtype, FLOAT32_STEP * math.sqrt(batch.x.shape[1]))
+    return _bounded(run, dtype, batch.x.shape[1])
 
 
-def _bounded(run: Callable[[str], Tensors], dtype: str, least: float) -> Reference:
-    """The oracle's tensors; in float32 a bound is at least `least`, or ten times numpy's own."""
+def _bounded(
+    run: Callable[[str], Tensors], dtype: str, time_steps: int, updates: int = 1
+) -> Reference:
+    """The oracle's tensors and their bounds; `run` gives those of the numpy backend in a dtype."""
     exact = run("float64")
     if dtype == "float64":
         return Reference(dtype, exact, dict.fromkeys(exact, FLOAT64_BOUND))
-    single = run(dtype)
+    single = run("float32")
+    least = STEP[dtype] * math.sqrt(time_steps) * updates
     bounds = {
-        name: max(least, FLOAT32_YARDSTICK * relative_error(single[name], ref))
+        name: max(least, COARSER[dtype] * relative_error(single[name], ref))
         for name, ref in exact.items()
     }
     return Reference(dtype, exact, bounds)
@@ -135,7 +146,7 @@ def training_reference(
     def run(dtype: str) -> Tensors:
         return run_training(spec, params, batch, optimizer, dtype, steps)
 
-    return _bounded(run, dtype, FLOAT32_STEP * math.sqrt(batch.x.shape[1]) * steps)
+    return _bounded(run, dtype, batch.x.shape[1], steps)
 
 
 def with_loss(spec: ModelSpec, forward: Tensors, batch: Batch) -> Tensors:

@@ -108,7 +108,6 @@ class Interpreter:
     def __init__(self, key: Key, gateway: Any, process: psutil.Process, log: Path) -> None:
         self.key = key
         self.process = process
-        self._gateway = gateway
         self._channel = gateway.remote_exec(_BOOT)
         self._channel.send(str(ROOT))
         self._log = log
@@ -154,7 +153,6 @@ class Interpreter:
         self._signal(signal.SIGKILL)
         with contextlib.suppress(psutil.TimeoutExpired):
             self.process.wait(5)
-        self._gateway.exit()
 
     def _end(self) -> str:
         """How a process that closed its channel ended."""
@@ -232,7 +230,7 @@ class Lab:
     def close(self) -> None:
         """End all of them and remove their logs."""
         self.keep_only(())
-        self._group.terminate(timeout=1.0)
+        self._group.terminate(timeout=1.0)  # lets go of pipes and threads: the processes are gone
         if self._guardian is not None and self._guardian.stdin is not None:
             self._guardian.stdin.close()  # it knows of none by now, and ends
             self._guardian.wait(5)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backends import registry
-from bench import __version__, grid, machine, record
+from bench import __version__, agreement, grid, machine, record
 from bench.grid import Cell
 from bench.lab import ROOT, Key, Lab
 from bench.options import Options
@@ -46,6 +46,8 @@ class Case:
 
     def refusal(self) -> tuple[record.Status, str] | None:
         """Why it cannot run, without starting anything; None if it may."""
+        if self.cell.dtype not in agreement.STORAGE:
+            return "refused", f"{self.cell.dtype} has no rule of agreement yet, and so no numbers"
         missing = registry.find(self.variant).missing()
         if missing:
             return "skipped", missing
