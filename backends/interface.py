@@ -59,7 +59,9 @@ class Backend(Protocol):
         """A model that holds `params`. Raises ValueError where `refusal` gives a reason."""
         ...
 
-    # Optional: threads() -> int | None, how many the framework itself uses; None: it cannot say.
+    # Optional, in the worker only; None where it cannot say:
+    # threads() -> int | None              how many the framework itself uses
+    # peak_bytes(device) -> int | None     most memory held on a device since its last build
 
 
 class Model(Protocol):

@@ -215,6 +215,15 @@ def xla_threads() -> int | None:
     return sum(name.read_text().startswith("tf_XLA") for name in names) or None
 
 
+def xla_peak_bytes(device: str) -> int | None:
+    """Most memory in use on a GPU since the process began; None where XLA does not count."""
+    import jax
+
+    platform, _, index = device.partition(":")
+    stats = jax.devices(platform)[int(index or 0)].memory_stats()
+    return None if stats is None else stats.get("peak_bytes_in_use")
+
+
 def optax_update(spec: OptimizerSpec) -> Any:
     """optax's own update; its Adam adds eps to the corrected sqrt(v)."""
     import optax
@@ -294,6 +303,9 @@ class JaxBackend:
 
     def threads(self) -> int | None:
         return xla_threads()
+
+    def peak_bytes(self, device: str) -> int | None:
+        return xla_peak_bytes(device)
 
     def build(
         self,

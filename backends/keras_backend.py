@@ -82,6 +82,9 @@ class KerasBackend:
         self._prepare()
         return self.engine.threads()
 
+    def peak_bytes(self, device: str) -> int | None:
+        return self.engine.peak_bytes(device)
+
     def build(
         self,
         spec: ModelSpec,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.jax_model import xla_threads
+from backends.jax_model import xla_peak_bytes, xla_threads
 from backends.keras_net import Cudnn, Placed
 from backends.keras_steps import Forward, FreshOptimizer, Gradients, Loss, Steps
 
@@ -42,6 +42,9 @@ class Jax:
 
     def threads(self) -> int | None:
         return xla_threads()
+
+    def peak_bytes(self, device: str) -> int | None:
+        return xla_peak_bytes(device)
 
     def numpy(self, tensor: Any) -> np.ndarray:
         return np.asarray(tensor)

@@ -54,6 +54,14 @@ class TensorFlow:
 
         return tf.config.threading.get_intra_op_parallelism_threads()
 
+    def peak_bytes(self, device: str) -> int | None:
+        import tensorflow as tf
+
+        if device == "cpu":
+            return None
+        index = device.partition(":")[2] or 0
+        return int(tf.config.experimental.get_memory_info(f"GPU:{index}")["peak"])
+
     def numpy(self, tensor: Any) -> np.ndarray:
         return tensor.numpy()
 

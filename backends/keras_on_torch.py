@@ -45,6 +45,11 @@ class Torch:
 
         return torch.get_num_threads()
 
+    def peak_bytes(self, device: str) -> int | None:
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
+
     def numpy(self, tensor: Any) -> np.ndarray:
         return tensor.detach().cpu().numpy()
 

@@ -63,6 +63,10 @@ class Engine(Protocol):
         """How many it says it uses; None where it cannot say."""
         ...
 
+    def peak_bytes(self, device: str) -> int | None:
+        """Most memory in use on "cpu" or "cuda:N"; None where it does not count."""
+        ...
+
     def numpy(self, tensor: Any) -> np.ndarray: ...
     def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
         """`optimizer` is None or built on `net`; `device` is Keras' name, "cpu" or "gpu:0"."""

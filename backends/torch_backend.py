@@ -72,6 +72,12 @@ class TorchBackend:
 
         return torch.get_num_threads()
 
+    def peak_bytes(self, device: str) -> int | None:
+        """Of tensors on a GPU; None on the CPU, where torch does not count."""
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
+
     def build(
         self,
         spec: ModelSpec,
@@ -88,6 +94,8 @@ class TorchBackend:
         if device.split(":")[0] not in {name.split(":")[0] for name in self.devices()}:
             raise ValueError(f"{device} is not there; torch sees {', '.join(self.devices())}")
         _configure(tf32=dtype == "tf32")
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
         stored = torch.float64 if dtype == "float64" else torch.float32
         at = torch.device(device)
         return TorchModel(spec, params, self.make_net(spec, at, stored), at, stored, optimizer)

@@ -80,6 +80,7 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
     steps: int  # how many were timed
     cold: ColdStart
     effective_threads: str  # as read back: "2 by the framework, openblas 2, pinned to 2 cores"
+    peak_device_bytes: int | None = None  # None where the framework does not count, as on a CPU
     cores_busy: float | None = None  # CPU time of this process in its timed steps, by wall time
 
 

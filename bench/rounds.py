@@ -208,6 +208,7 @@ class CellRun:
                 cold=entrant.cold,
                 effective_threads=about["threads"],
                 cores_busy=about["busy"],
+                peak_device_bytes=about["peak_device_bytes"],
             )
         )
         entrant.values, entrant.positions, entrant.raw = [], [], []

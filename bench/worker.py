@@ -37,6 +37,7 @@ class Worker:
         self._placed: Any = None
         self._params: dict[str, np.ndarray] = {}
         self._result: Any = None
+        self._device = "cpu"
         self._wall_seconds = self._cpu_seconds = 0.0
 
     def start(
@@ -69,7 +70,7 @@ class Worker:
         optimizer: dict[str, Any] | None,
     ) -> float:
         """Build the model and place the batch; gives the seconds that building took."""
-        self._params = unpack(params)
+        self._params, self._device = unpack(params), device
         begin = time.perf_counter()
         self._model = self._backend.build(
             ModelSpec(**spec),
@@ -159,9 +160,16 @@ class Worker:
         return float(np.mean(synced)), unsynced / steps
 
     def about(self) -> dict[str, Any]:
-        """What ran, on how many threads, and how many cores were busy; after the last round."""
+        """What ran, on how many threads, and what it took; after the last round."""
         busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
-        return {"path": str(self._built.path()), "threads": self._threads(), "busy": busy}
+        peak_bytes = getattr(self._backend, "peak_bytes", lambda _: None)
+        # First the memory: asking for the path may run one more step, under a profiler.
+        return {
+            "peak_device_bytes": peak_bytes(self._device),
+            "path": str(self._built.path()),
+            "threads": self._threads(),
+            "busy": busy,
+        }
 
     def release(self) -> None:
         """Free the model."""

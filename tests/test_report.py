@@ -245,3 +245,12 @@ def test_ratios_and_errors_read_well() -> None:
     assert [text.error(e) for e in (0.0, 5.3e-8, 1e-9, 0.031, 2.5, float("inf"))] == [
         *("0", "5.3e-8", "1e-9", "3.1e-2", "2.5", "inf")
     ]
+
+
+def test_memory_on_a_device_is_shown_where_it_is_counted() -> None:
+    (first, *_) = sample()
+    counted = msgspec.structs.replace(first.processes[0], peak_device_bytes=300 * 2**20)
+    shown = render(RUN, [msgspec.structs.replace(first, processes=(counted,))])
+    assert "peak on device" in shown
+    assert "300 MiB" in shown
+    assert "peak on device" not in render(RUN, [first])

@@ -195,18 +195,26 @@ def _rounds(m: Measurement) -> str:
 
 
 def cold_table(cell: Cell) -> str:
-    """What passes before the first warm step; the median over the processes of a variant."""
-    head = ("cold start", "interpreter", "import", "build", "first call")
+    """What passes before the first warm step; the median over the processes of a variant.
+
+    Where a framework counts it, the most memory that was held on the device stands beside.
+    """
+    head = ["cold start", "interpreter", "import", "build", "first call"]
+    found = {n: m.processes for n in cell.order() if statistics.ranked(m := cell.entries[n])}
+    peaks = {n: [p.peak_device_bytes or 0 for p in each] for n, each in found.items()}
+    if any(map(any, peaks.values())):
+        head.append("peak on device")
     rows = []
-    for label in cell.order():
-        colds = [process.cold for process in cell.entries[label].processes]
-        if colds and statistics.ranked(cell.entries[label]):
-            parts = [
-                (c.start_seconds, c.import_seconds, c.build_seconds, c.first_call_seconds)
-                for c in colds
-            ]
-            rows.append([label, *(text.duration(float(s)) for s in np.median(parts, axis=0))])
-    return text.table(head, rows, right=(1, 2, 3, 4)) if rows else ""
+    for label, processes in found.items():
+        colds = (process.cold for process in processes)
+        parts = [
+            (c.start_seconds, c.import_seconds, c.build_seconds, c.first_call_seconds)
+            for c in colds
+        ]
+        row = [label, *(text.duration(float(s)) for s in np.median(parts, axis=0))]
+        peak = max(peaks[label])
+        rows.append([*row, f"{peak / 2**20:,.0f} MiB" if peak else "not counted"][: len(head)])
+    return text.table(head, rows, right=range(1, len(head))) if rows else ""
 
 
 def unranked_table(cell: Cell) -> str:
