@@ -7,16 +7,18 @@ it is an `Entry` whose `problem` says why and what to do.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import cast
+from typing import Any, cast
 
 from backends.interface import Backend
 
 GROUP = "rnnbench.backends"
+NAME = re.compile(r"(?!all$)[A-Za-z0-9][A-Za-z0-9._@+-]*")  # `all` means every one
 MEMBERS = ("name", "environment", "refusal", "versions", "devices", "build")
 
 
@@ -49,6 +51,13 @@ BUILT_IN: tuple[Entry, ...] = (
         ("keras", "tensorflow"),
         "tensorflow",
     ),
+    Entry(
+        "keras-tensorflow-jit",
+        "backends.keras_backend:keras_tensorflow_jit",
+        ("keras", "tensorflow"),
+        "tensorflow",
+        default=False,
+    ),
     Entry("keras-jax", "backends.keras_backend:keras_jax", ("keras", "jax"), "keras,jax"),
     Entry("keras-torch", "backends.keras_backend:keras_torch", ("keras", "torch"), "keras,torch"),
     Entry("jax", "backends.jax_backend:jax_scan", ("jax",), "jax"),
@@ -77,6 +86,11 @@ def table() -> Mapping[str, Entry]:
     entries = {entry.name: entry for entry in BUILT_IN}
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         origin = _origin(point)
+        if not NAME.fullmatch(point.name):
+            raise BrokenBackendError(
+                f"a backend of {origin} is named {point.name!r}; expected ASCII letters, digits "
+                "and . _ @ + -, and not `all`: rename its entry point"
+            )
         if point.name in entries:
             raise BrokenBackendError(
                 f"two backends are named {point.name!r}: one {entries[point.name].origin}, one "
@@ -131,6 +145,20 @@ def load(name: str) -> Backend:
             f"{name} ({entry.origin}) calls itself {backend.name!r}; expected {name!r}"
         )
     return cast(Backend, backend)
+
+
+def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
+    """What a pure member (environment, refusal, optimizer) of a backend gives.
+
+    Raises BrokenBackendError where it is absent or raises: one variant's fault is not the run's.
+    """
+    backend = load(name)
+    try:
+        return getattr(backend, member)(*arguments, **options)
+    except Exception as error:  # a stranger's code may raise anything; it becomes a named reason
+        raise BrokenBackendError(
+            f"{name} ({find(name).origin}) fails in `{member}`: {first_line(error)}"
+        ) from error
 
 
 def _absent(thing: object, members: Iterable[str]) -> list[str]:

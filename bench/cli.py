@@ -9,7 +9,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -22,7 +22,13 @@ from bench.lab import ROOT, Key, Lab, WorkerError
 from bench.report.write import write_index, write_report
 from tasks import TASKS
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help=__doc__,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 console = Console(highlight=False)
 
 START_TIMEOUT_SECONDS = 120.0
@@ -34,12 +40,16 @@ def list_(
     quick: Annotated[bool, typer.Option(help="start no framework: devices stay unknown")] = False,
 ) -> None:
     """Tasks, variants with their versions or what keeps them from running, devices."""
+    try:
+        entries = registry.table()
+    except registry.BrokenBackendError as error:
+        _wrong(str(error))
     console.print(_tasks())
     console.print()
     table = _table("variant", "versions", "devices", "from", "in a default run")
     problems: dict[str, str] = {}
     with Lab(None, START_TIMEOUT_SECONDS) as lab, console.status("") as status:
-        for name, entry in registry.table().items():
+        for name, entry in entries.items():
             status.update(f"asking {name}")
             versions, devices, problem = _ask(lab, entry, quick)
             if problem:
@@ -102,8 +112,9 @@ def _table(*headings: str) -> Table:
 )
 def run(context: typer.Context) -> None:
     """The suite: every option of `pytest --benchmark-only` (see `pytest --help`, "rnnbench")."""
-    command = [sys.executable, "-m", "pytest", "--benchmark-only", *context.args]
-    done = subprocess.run(command, cwd=ROOT, check=False)
+    suite = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite")]
+    command = [sys.executable, "-m", "pytest", *suite, "--benchmark-only", *context.args]
+    done = subprocess.run(command, check=False)
     if done.returncode in PYTEST_WRONG_USE:
         raise typer.Exit(2)
     raise typer.Exit(done.returncode and 1)
@@ -124,7 +135,7 @@ def report(
     console.print(f"report: {written}", soft_wrap=True)
 
 
-def _wrong(message: str) -> None:
+def _wrong(message: str) -> NoReturn:
     console.print(f"rnnbench: {message}", soft_wrap=True, markup=False)
     raise typer.Exit(2)
 

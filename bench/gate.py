@@ -20,13 +20,25 @@ from tasks.task import Size
 
 Ask = Callable[..., Any]  # (operation, **arguments) -> the worker's answer
 
-TRAIN_STEPS = 5  # of a loss curve that must stay with the oracle's
+# Updates of a loss curve that must stay with the oracle's.
+LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
 
 # A step whose sync waits takes as long without it; one whose sync does not wait takes longer
 # than it pretends. Honest variants stay near 1, and a disturbance passes when tried again.
 UNSYNCED_LIMIT = 1.5
 UNSYNCED_TRIES = 5
 UNSYNCED_SECONDS = 0.05
+
+# Reading a result is copying it: so long at most a tensor and a byte, and half a step besides. A
+# result that is only computed when it is read takes longer.
+READING_SECONDS_A_TENSOR = 0.2e-3
+READING_SECONDS_A_BYTE = 2e-9
+READING_STEPS = 0.5
+
+# The first call on new parameters is a step like any other. A model that answers from memory, or
+# that does only part of the work while nothing changes, takes longer for it.
+FIRST_LIMIT = 1.5
+FIRST_SECONDS = 0.2e-3
 
 
 @dataclass(frozen=True)
@@ -53,7 +65,7 @@ class Gate:
         self.cell = cell
         self._first = draw(cell.task, cell.size, cell.spec, cell.dtype, seed)
         self._fresh = draw(cell.task, cell.size, cell.spec, cell.dtype, seed + 1)
-        self._curves: dict[tuple[OptimizerSpec, bool], Reference] = {}
+        self._curves: dict[tuple[OptimizerSpec, bool, int], Reference] = {}
 
     def build(self, ask: Ask) -> float:
         """Have the model built and the batch placed; gives the seconds that building took."""
@@ -82,7 +94,7 @@ class Gate:
         actual = agreement.with_loss(self.cell.spec, actual, self._first.batch)
         found = [agreement.compare(self._first.expected, phase, actual)]
         if phase == "train_step":
-            found.append(self._train(ask, variant, self._first, ""))
+            found.append(self._train(ask, variant, self._first, LEAST_TRAIN_STEPS))
         loss = float(actual["loss"]) if "loss" in actual else None
         return seconds, loss, agreement.joined(found)
 
@@ -92,17 +104,55 @@ class Gate:
             return None
         return self._answered(unpack(ask("last_answer")), self._first, "its last timed step")
 
-    def after(self, ask: Ask, variant: str) -> record.Agreement:
-        """Parameters and a batch that the model has not seen."""
+    def after(self, ask: Ask, variant: str, block_steps: int) -> record.Agreement:
+        """Parameters and a batch that the model has not seen.
+
+        A train step goes on for as many updates as a timed block has, or MOST_TRAIN_STEPS.
+        """
         self._renew(ask, self._fresh)
         when = "after the rounds"
         if self.cell.phase == "train_step":
-            return self._train(ask, variant, self._fresh, when)
+            steps = min(max(block_steps, LEAST_TRAIN_STEPS), MOST_TRAIN_STEPS)
+            return self._train(ask, variant, self._fresh, steps, when)
         answer = unpack(ask("answer", phase=self.cell.phase)[1])
         return self._answered(answer, self._fresh, when)
 
-    def sync_lies(self, ask: Ask, step_seconds: float) -> str | None:
-        """What to say of a `sync` that does not wait; None where it does."""
+    def cheats(self, ask: Ask, step_seconds: float) -> str | None:
+        """What to say of a step that takes less time than its work; None where it is honest."""
+        return (
+            self._unsynced(ask, step_seconds)
+            or self._late(ask, step_seconds)
+            or self._remembered(ask)
+        )
+
+    def _late(self, ask: Ask, step_seconds: float) -> str | None:
+        """Is the work done when the result is read?"""
+        seconds, tensors, size_bytes = ask("reading", phase=self.cell.phase)
+        allowed = (
+            READING_SECONDS_A_TENSOR * tensors
+            + READING_SECONDS_A_BYTE * size_bytes
+            + READING_STEPS * step_seconds
+        )
+        if seconds <= allowed:
+            return None
+        return (
+            f"the result is not computed when sync returns: reading its {tensors} tensors takes "
+            f"{seconds * 1e3:.2f} ms, beside {step_seconds * 1e3:.4f} ms by the clock for the step"
+        )
+
+    def _remembered(self, ask: Ask) -> str | None:
+        """Does a call take longer when the parameters are new?"""
+        sets = [pack(self._first.params), pack(self._fresh.params)]
+        first, again = ask("first_calls", phase=self.cell.phase, sets=sets)
+        if first <= FIRST_LIMIT * again + FIRST_SECONDS:
+            return None
+        return (
+            f"a call on new parameters takes {first / again:.1f} times one that comes again: "
+            "timed steps do not do all of the work"
+        )
+
+    def _unsynced(self, ask: Ask, step_seconds: float) -> str | None:
+        """Does `sync` wait?"""
         steps = min(200, max(3, math.ceil(UNSYNCED_SECONDS / step_seconds)))
         ratios = []
         for _ in range(UNSYNCED_TRIES):
@@ -124,20 +174,22 @@ class Gate:
         kinds = ("loss", "gradients") if self.cell.phase == "bptt" else ()
         return agreement.compare(drawn.expected, self.cell.phase, actual, when, kinds)
 
-    def _train(self, ask: Ask, variant: str, drawn: Drawn, when: str) -> record.Agreement:
-        """K updates from `drawn`, compared with the oracle's under the declared optimizer."""
+    def _train(
+        self, ask: Ask, variant: str, drawn: Drawn, steps: int, when: str = ""
+    ) -> record.Agreement:
+        """Updates from `drawn`, compared with the oracle's under the declared optimizer."""
         self._renew(ask, drawn)
-        losses, params = ask("train", steps=TRAIN_STEPS)
-        expected = self._curve(variant, drawn)
+        losses, params = ask("train", steps=steps)
+        expected = self._curve(variant, drawn, steps)
         actual = agreement.curve(losses, unpack(params))
         return agreement.compare(expected, self.cell.phase, actual, when)
 
-    def _curve(self, variant: str, drawn: Drawn) -> Reference:
+    def _curve(self, variant: str, drawn: Drawn, steps: int) -> Reference:
         assert self.cell.optimizer is not None
-        optimizer = registry.load(variant).optimizer(self.cell.optimizer)
-        key = optimizer, drawn is self._first
+        optimizer = registry.ask(variant, "optimizer", self.cell.optimizer)
+        key = optimizer, drawn is self._first, steps
         if key not in self._curves:
             self._curves[key] = agreement.training_reference(
-                self.cell.spec, drawn.params, drawn.batch, optimizer, self.cell.dtype, TRAIN_STEPS
+                self.cell.spec, drawn.params, drawn.batch, optimizer, self.cell.dtype, steps
             )
         return self._curves[key]

@@ -130,6 +130,7 @@ def _model(
     try:
         spec = task.spec(size, **fields)
         check_batch(spec, task.batch(size, seed=0))
-    except ValueError as error:
-        raise ValueError(f"{task.name} cannot be made at {'+'.join(parts)}: {error}") from error
+    except (ValueError, OverflowError, MemoryError) as error:
+        why = str(error) or "it does not fit into memory"
+        raise ValueError(f"{task.name} cannot be made at {'+'.join(parts)}: {why}") from error
     return task.name, "+".join(parts), size, spec

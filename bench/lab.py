@@ -211,6 +211,7 @@ class Lab:
         interpreter = self._interpreters.get(key)
         if interpreter is not None and interpreter.alive():
             return interpreter
+        self.end(key)  # a dead one is forgotten before another takes its place
         progress(f"starting {key.variant}")
         interpreter = self._start(key)
         self._interpreters[key] = interpreter
@@ -241,10 +242,11 @@ class Lab:
         if threading.current_thread() is not threading.main_thread():
             # The kernel ends a child together with the thread that made it.
             raise RuntimeError("workers are started from the main thread only")
-        backend = registry.load(key.variant)
-        variables = backend.environment(threads=key.threads, device=key.device, dtype=key.dtype)
+        variables = registry.ask(
+            key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
+        )
         self._count += 1
-        spec = XSpec(f"popen//id={self._count}-{key.variant}")
+        spec = XSpec(f"popen//id=worker-{self._count}")
         # `env` and not execnet's own: the variables must stand before the interpreter starts.
         pairs = [f"{name}={value}" for name, value in variables.items()]
         spec.python = shlex.join(["env", *pairs, sys.executable])

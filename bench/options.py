@@ -116,7 +116,7 @@ def read(config: pytest.Config) -> Options:
         backends=chosen,
         named=named,
         processes=_number("processes", config.getoption("processes")),
-        timeout_seconds=_seconds("worker-timeout", config.getoption("worker_timeout")),
+        timeout_seconds=seconds("worker-timeout", config.getoption("worker_timeout")),
         dry_run=config.getoption("dry_run"),
         reports=Path(config.getoption("reports") or config.rootpath / "reports"),
         run=run,
@@ -183,14 +183,15 @@ def _numbers(config: pytest.Config, name: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(_number(name, part) for part in _split(config, name)))
 
 
-def _seconds(name: str, value: str) -> float:
+def seconds(name: str, value: str) -> float:
+    """The number of an option; raises pytest.UsageError unless it is finite and above 0."""
     try:
-        seconds = float(value)
+        number = float(value)
     except ValueError:
-        seconds = 0.0
-    if not 0.0 < seconds < float("inf"):
+        number = 0.0
+    if not 0.0 < number < float("inf"):
         raise pytest.UsageError(f"--{name} {value!r}: expected a number of seconds above 0")
-    return seconds
+    return number
 
 
 def _backends(config: pytest.Config) -> tuple[tuple[str, ...], bool]:

@@ -27,13 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    only = config.getoption("benchmark_only")
+    only = config.getoption("benchmark_only", None)
+    if only is None:
+        raise pytest.UsageError("rnnbench needs pytest-benchmark; it is absent or switched off")
     if only and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(SUITE)]  # the suite alone; the tests are `make test`'s
     asked = options.read(config)
     disabled = config.getoption("benchmark_disable") and not config.getoption("benchmark_enable")
     settings = Settings(
-        max_seconds=float(config.getoption("benchmark_max_time")),
+        max_seconds=options.seconds(
+            "benchmark-max-time", str(config.getoption("benchmark_max_time"))
+        ),
         min_rounds=config.getoption("benchmark_min_rounds"),
         timed_seconds=max(rounds.TIMED_SECONDS, float(config.getoption("benchmark_min_time"))),
         processes=asked.processes,
@@ -41,13 +45,19 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     session = Session(asked, settings, config.invocation_params.args)
     config.stash[SESSION] = session
-    suite_asked = only or any(SUITE.name in str(argument) for argument in config.args)
+    suite_asked = only or any(map(_reaches_suite, config.args))
     measures = not (disabled or asked.dry_run or config.option.collectonly)
     if suite_asked and measures and config.getoption("benchmark_json") is None:
         # Read by pytest-benchmark in its own pytest_configure, which runs last.
         config.option.benchmark_json = session.folder / "benchmark.json"
     if suite_asked:
         session.cells()  # a cell that cannot be made is wrong use, said before anything starts
+
+
+def _reaches_suite(argument: str) -> bool:
+    """Does a path on the command line hold the suite, or lie within it."""
+    path = Path(str(argument).partition("::")[0]).resolve()
+    return SUITE.is_relative_to(path) or path.is_relative_to(SUITE)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

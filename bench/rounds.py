@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import agreement, record
+from backends import registry
+from bench import agreement, provenance, record
 from bench.gate import Gate
 from bench.grid import Cell
 from bench.lab import Interpreter, Key, Lab, WorkerError
@@ -60,6 +61,7 @@ class _Entrant:
     values: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
+    block_steps: int = 0  # timed, in the last block
 
     def fail(self, status: record.Status, reason: str, details: str = "") -> None:
         self.status, self.reason, self.details = status, reason, details
@@ -122,6 +124,8 @@ class CellRun:
             action(entrant)
         except WorkerError as error:
             entrant.fail(error.status, str(error), error.details)
+        except registry.BrokenBackendError as error:
+            entrant.fail("failed", str(error))
         if entrant.status != "ok" and entrant.interpreter is not None:
             self._release(entrant)
 
@@ -187,6 +191,7 @@ class CellRun:
         entrant.values.append(float(np.median(seconds)))
         entrant.positions.append(position)
         entrant.raw.append(seconds)
+        entrant.block_steps = len(seconds)
 
     def _record(self, entrant: _Entrant) -> None:
         """Check what the last timed step gave, ask what ran, and keep the rounds."""
@@ -216,10 +221,11 @@ class CellRun:
     def _finish(self, entrant: _Entrant) -> None:
         """Something not seen before, and whether sync waits; then let go."""
         ask = self._ask(entrant)
-        if entrant.judge(self.gate.after(ask, entrant.key.variant)) and self.settings.timed:
-            lie = self.gate.sync_lies(ask, float(np.median(entrant.processes[-1].seconds)))
-            if lie is not None:
-                entrant.fail("disagrees", lie)
+        steps = HOT_STEPS + entrant.block_steps
+        if entrant.judge(self.gate.after(ask, entrant.key.variant, steps)) and self.settings.timed:
+            cheat = self.gate.cheats(ask, float(np.median(entrant.processes[-1].seconds)))
+            if cheat is not None:
+                entrant.fail("disagrees", cheat)
         if entrant.status == "ok":
             self._release(entrant)
 
@@ -232,7 +238,7 @@ class CellRun:
             **described(cell),
             variant=entrant.key.variant,
             status=entrant.status,
-            reason=entrant.reason,
+            reason=provenance.without_paths(entrant.reason),
             versions=dict(versions),
             path=entrant.path,
             loss=entrant.loss,

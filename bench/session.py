@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from backends import registry
-from bench import __version__, agreement, grid, machine, record
+from bench import __version__, agreement, grid, machine, provenance, record
 from bench.grid import Cell
-from bench.lab import ROOT, Key, Lab
+from bench.lab import ROOT, Key, Lab, WorkerError
 from bench.options import Options
 from bench.progress import Progress
 from bench.report.write import write_index, write_report
@@ -51,13 +50,13 @@ class Case:
         missing = registry.find(self.variant).missing()
         if missing:
             return "skipped", missing
+        cell = self.cell
+        options = {"device": cell.device, "dtype": cell.dtype, "phase": cell.phase}
         try:
-            backend = registry.load(self.variant)
+            reason = registry.ask(self.variant, "refusal", cell.spec, **options)
         except registry.BrokenBackendError as error:
             return "skipped", str(error)
-        cell = self.cell
-        reason = backend.refusal(cell.spec, device=cell.device, dtype=cell.dtype, phase=cell.phase)
-        return ("refused", reason) if reason is not None else None
+        return ("refused", str(reason)) if reason is not None else None
 
 
 class Session:
@@ -77,6 +76,7 @@ class Session:
         self._lab: Lab | None = None
         self._progress: Progress | None = None
         self._recorded = False
+        self._problems: dict[Key, str] = {}
         self._busy: float | None = None
 
     # Collection
@@ -121,9 +121,17 @@ class Session:
         self._progress.total = len(self._plan)
         cores = machine.available_cores() if machine.pinning() else None
         self._lab = Lab(cores, self.options.timeout_seconds)
+        self._expect_something()
         self._expect_devices()
         if self.options.named:
             self._expect_named()
+
+    def _expect_something(self) -> None:
+        """Not all that was asked for is refused."""
+        refusals = [case.refusal() for cases in self._plan.values() for case in cases]
+        reasons = dict.fromkeys(found[1] for found in refusals if found and found[0] == "refused")
+        if reasons and all(found and found[0] == "refused" for found in refusals):
+            raise pytest.UsageError(f"nothing of this can run: {'; '.join(reasons)}")
 
     def _expect_devices(self) -> None:
         """Every device asked for is one that at least one variant finds."""
@@ -147,13 +155,10 @@ class Session:
 
     def _expect_named(self) -> None:
         """Every variant asked for by name can be imported."""
-        assert self._lab is not None
-        assert self._progress is not None
-        for key in {case.variant: case.key for case in self._runnable()}.values():
-            try:
-                self._lab.get(key, self._progress.say)
-            except registry.BrokenBackendError as error:
-                raise pytest.UsageError(str(error)) from error
+        for case in {case.variant: case for case in self._runnable()}.values():
+            problem = self._problem(case.key)
+            if problem is not None:
+                raise pytest.UsageError(problem)
 
     def _runnable(self) -> Iterable[Case]:
         return (case for cases in self._plan.values() for case in cases if not case.refusal())
@@ -165,7 +170,9 @@ class Session:
                 raise pytest.UsageError(
                     f"{self.folder} holds a run already; choose another --run-name"
                 )
-            self._file.touch()
+            probe = self.folder / ".probe"
+            probe.touch()
+            probe.unlink()
         except OSError as error:
             raise pytest.UsageError(
                 f"the report folder {self.folder} cannot be written: {error.strerror}; "
@@ -204,27 +211,51 @@ class Session:
             else:
                 ready.append(case)
         if ready:
-            names = [case.variant for case in ready]
-            run = CellRun(self._lab, cell, names, self.settings, self._progress.say)
-            outcomes |= run.run()
-        if self.settings.timed:
-            self._append([outcomes[case.variant].measurement for case in cases])
+            outcomes |= self._race(cell, [case.variant for case in ready])
         self._outcomes |= {case: outcomes[case.variant] for case in cases}
         self._progress.done()
+        if self.settings.timed:
+            self._append([outcomes[case.variant].measurement for case in cases])
+
+    def _race(self, cell: Cell, variants: list[str]) -> dict[str, Outcome]:
+        """Measure the cell; what goes wrong outside any one variant fails all of them, once."""
+        assert self._lab is not None
+        assert self._progress is not None
+        try:
+            return CellRun(self._lab, cell, variants, self.settings, self._progress.say).run()
+        except Exception as error:
+            reason = provenance.without_paths(registry.first_line(error))
+            details = traceback.format_exc()
+            failed = {
+                name: record.Measurement(
+                    **described(cell), variant=name, status="failed", reason=reason
+                )
+                for name in variants
+            }
+            return {name: Outcome(m, details) for name, m in failed.items()}
 
     def _unavailable(self, case: Case) -> tuple[record.Status, str] | None:
         """Start its interpreter: why the variant cannot be had there, or None."""
         assert self._lab is not None
-        assert self._progress is not None
-        try:
-            interpreter = self._lab.get(case.key, self._progress.say)
-        except registry.BrokenBackendError as error:
-            return "skipped", str(error)
-        devices = interpreter.started.devices
+        problem = self._problem(case.key)
+        if problem is not None:
+            return "skipped", problem
+        devices = self._lab.get(case.key).started.devices
         if case.cell.device not in devices:
             found = ", ".join(devices) or "none"
             return "skipped", f"no {case.cell.device} for {case.variant} here; it finds {found}"
         return None
+
+    def _problem(self, key: Key) -> str | None:
+        """Why this interpreter cannot be had, asked once; None where it stands ready."""
+        assert self._lab is not None
+        assert self._progress is not None
+        if key not in self._problems:
+            try:
+                self._lab.get(key, self._progress.say)
+            except (registry.BrokenBackendError, WorkerError) as error:
+                self._problems[key] = provenance.without_paths(str(error))
+        return self._problems.get(key)
 
     def _keep_needed(self, cell: Cell) -> None:
         """End the interpreters that no cell from this one on asks for."""
@@ -235,17 +266,24 @@ class Session:
     # Records
 
     def _append(self, measurements: list[record.Measurement]) -> None:
-        if not self._recorded:
-            record.append(self._file, [self._describe()])
-            self._recorded = True
-        record.append(self._file, measurements)
+        try:
+            if not self._recorded:
+                record.append(self._file, [self._describe()])
+                self._recorded = True
+            record.append(self._file, measurements)
+        except OSError as error:
+            pytest.exit(
+                f"{self._file} cannot be written: {error.strerror}; what was measured before is "
+                f"kept there, and `rnnbench report {self.folder}` makes a report of it",
+                returncode=1,
+            )
 
     def _describe(self) -> record.Run:
         return record.Run(
             name=self.folder.name,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=shlex.join(["pytest", *map(_without_path, self._arguments)]),
-            commit=_commit(),
+            command=provenance.command(self._arguments),
+            commit=provenance.commit(ROOT),
             project=__version__,
             machine=machine.describe(),
             threads=tuple(sorted({cell.threads for cell in self._plan})),
@@ -268,40 +306,17 @@ class Session:
         if not self._recorded:
             self._remove_empty_folder()
             return None
-        report = write_report(self.folder)
-        write_index(self.options.reports)
+        try:
+            report = write_report(self.folder)
+            write_index(self.options.reports)
+        except OSError as error:
+            raise pytest.UsageError(
+                f"the report of {self.folder} cannot be written: {error.strerror}; the "
+                f"measurements are kept, and `rnnbench report {self.folder}` makes it from them"
+            ) from error
         return report
 
     def _remove_empty_folder(self) -> None:
-        if self._lab is not None and self.settings.timed:
-            self._file.unlink(missing_ok=True)
-            if self.folder.is_dir() and not any(self.folder.iterdir()):
-                self.folder.rmdir()
-
-
-def _without_path(argument: str) -> str:
-    """A machine's folders say nothing to others; the last part does."""
-    option, sign, value = argument.partition("=")
-    path = value if sign else option
-    if not path.startswith(("/", "~")):
-        return argument
-    return f"{option}={Path(path).name}" if sign else Path(path).name
-
-
-def _commit() -> str | None:
-    """The commit of this checkout, "+changes" behind it where files differ."""
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False
-            )
-        except FileNotFoundError:
-            return None  # no git on this machine: the record says that no commit is known
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = git("rev-parse", "--short=12", "HEAD")
-    if not commit:
-        return None
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!reports")
-    return f"{commit}+changes" if changed else commit
+        made = self._lab is not None and self.settings.timed and self.folder.is_dir()
+        if made and not any(self.folder.iterdir()):
+            self.folder.rmdir()

@@ -13,10 +13,13 @@ Packed = dict[str, Any]
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> Packed:
-    """Name -> (dtype, shape, bytes)."""
+    """Name -> (dtype, shape, bytes). Raises TypeError for what is no array of numbers."""
     out = {}
-    for name, array in arrays.items():
-        array = np.asarray(array)
+    for name, value in arrays.items():
+        if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "fiu":
+            kind = getattr(value, "dtype", type(value).__name__)
+            raise TypeError(f"{name} is {kind}; expected a numpy array of numbers")
+        array = np.asarray(value)
         shape = tuple(int(size) for size in array.shape)
         out[name] = (array.dtype.str, shape, np.ascontiguousarray(array).tobytes())
     return out

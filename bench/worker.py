@@ -159,6 +159,26 @@ class Worker:
         unsynced = time.perf_counter() - begin - reading
         return float(np.mean(synced)), unsynced / steps
 
+    def reading(self, *, phase: str, tries: int = 10) -> tuple[float, int, int]:
+        """Least seconds in which a synced result is read; its tensors, and their bytes."""
+        taken, host = [], {}
+        for _ in range(tries):
+            result = self._step(phase)
+            begin = time.perf_counter()
+            host = self._built.to_host(result)
+            taken.append(time.perf_counter() - begin)
+        return min(taken), len(host), sum(value.nbytes for value in host.values())
+
+    def first_calls(self, *, phase: str, sets: list[Packed], tries: int = 8) -> tuple[float, float]:
+        """Least seconds of a synced call on parameters just loaded, and of those after it."""
+        loaded = [unpack(packed) for packed in sets]
+        first, again = [], []
+        for number in range(tries):
+            self._built.load(loaded[number % len(loaded)])
+            first += self._timed(phase, 0.0, 1)
+            again += self._timed(phase, 0.0, 3)
+        return min(first), min(again)
+
     def about(self) -> dict[str, Any]:
         """What ran, on how many threads, and what it took; after the last round."""
         busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
@@ -222,7 +242,8 @@ class Worker:
             pools = {(pool["internal_api"], pool["num_threads"]) for pool in threadpool_info()}
             parts += [f"{api} {count}" for api, count in sorted(pools)]
         if hasattr(os, "sched_getaffinity"):
-            parts.append(f"pinned to {len(os.sched_getaffinity(0))} cores")
+            count = len(os.sched_getaffinity(0))
+            parts.append(f"pinned to {count} core{'s' if count > 1 else ''}")
         return ", ".join(parts)
 
 

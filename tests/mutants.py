@@ -131,6 +131,100 @@ class BrokenAtImport(NumpyBackend):
         raise ImportError("libstranger.so.3: cannot open shared object file\nand more lines")
 
 
+class Lazy(Model):
+    """Nothing is computed before the result is read."""
+
+    def bptt(self, placed: Any) -> Any:
+        return lambda: self._honest.to_host(self._honest.bptt(placed))
+
+    def to_host(self, result: Any) -> Any:
+        return result() if callable(result) else self._honest.to_host(result)
+
+
+class LazyOnce(Lazy):
+    """The same, and what was read once is kept."""
+
+    def bptt(self, placed: Any) -> Any:
+        kept: list[Any] = []
+
+        def read() -> Any:
+            if not kept:
+                kept.append(self._honest.to_host(self._honest.bptt(placed)))
+            return kept[0]
+
+        return read
+
+
+class Memo(Model):
+    """Computes once for parameters and batch, and answers from memory until either is new."""
+
+    kept: Any = None
+
+    def load(self, params: Any) -> None:
+        self.kept = None
+        self._honest.load(params)
+
+    def place(self, batch: Any) -> Any:
+        self.kept = None
+        return self._honest.place(batch)
+
+    def bptt(self, placed: Any) -> Any:
+        if self.kept is None:
+            self.kept = self._honest.to_host(self._honest.bptt(placed))
+        return self.kept
+
+    def to_host(self, result: Any) -> Any:
+        return result if isinstance(result, dict) else self._honest.to_host(result)
+
+
+class SkippingGradients(Memo):
+    """Goes forward at every call, and back only where parameters or batch are new."""
+
+    def bptt(self, placed: Any) -> Any:
+        if self.kept is not None:
+            self._honest.forward(placed)
+        return super().bptt(placed)
+
+
+class FrozenTraining(Model):
+    """Stops updating after some steps, and gives the last loss again."""
+
+    count = 0
+    last: Any = None
+
+    def load(self, params: Any) -> None:
+        self.count = 0
+        self._honest.load(params)
+
+    def train_step(self, placed: Any) -> Any:
+        self.count += 1
+        if self.count <= 12:
+            self.last = self._honest.to_host(self._honest.train_step(placed))
+        return self.last
+
+    def to_host(self, result: Any) -> Any:
+        return result if isinstance(result, dict) else self._honest.to_host(result)
+
+
+class RaisingMember(NumpyBackend):
+    """A member that the parent asks raises."""
+
+    def __init__(self, name: str, member: str) -> None:
+        super().__init__()
+        self.name = name
+        setattr(self, member, self._raise)
+
+    def _raise(self, *args: Any, **kwargs: Any) -> Any:
+        raise KeyError("no such setting")
+
+
+class DiesAtImport(NumpyBackend):
+    name = "dies-at-import"
+
+    def versions(self) -> Any:
+        os.kill(os.getpid(), signal.SIGILL)
+
+
 def _slightly_off(host: dict[str, Any]) -> dict[str, Any]:
     if "grad.l0.fwd.W_hh" in host:
         host["grad.l0.fwd.W_hh"] = host["grad.l0.fwd.W_hh"] * (1 + 1e-4)
@@ -193,7 +287,47 @@ def broken() -> BrokenAtImport:
     return BrokenAtImport()
 
 
-NAMES = (
+def lists() -> Backend:
+    def change(host: dict[str, Any]) -> dict[str, Any]:
+        return {name: value.tolist() for name, value in host.items()}
+
+    return Backend("lists", lambda model: Altering(model, change))
+
+
+def lazy() -> Backend:
+    return Backend("lazy", Lazy)
+
+
+def lazy_once() -> Backend:
+    return Backend("lazy-once", LazyOnce)
+
+
+def memo() -> Backend:
+    return Backend("memo", Memo)
+
+
+def skipping_gradients() -> Backend:
+    return Backend("skipping-gradients", SkippingGradients)
+
+
+def frozen_training() -> Backend:
+    return Backend("frozen-training", FrozenTraining)
+
+
+def raising_refusal() -> RaisingMember:
+    return RaisingMember("raising-refusal", "refusal")
+
+
+def raising_environment() -> RaisingMember:
+    return RaisingMember("raising-environment", "environment")
+
+
+def dies_at_import() -> DiesAtImport:
+    return DiesAtImport()
+
+
+# Seen at any size.
+MUTANTS = (
     "honest",
     "remembering",
     "not-waiting",
@@ -201,9 +335,15 @@ NAMES = (
     "slightly-off",
     "without-state",
     "own-parameters",
+    "lists",
     "crashing",
     "hanging",
     "raising",
     "broken",
+    "raising-refusal",
+    "raising-environment",
+    "dies-at-import",
 )
-ENTRY_POINTS = {name: f"mutants:{name.replace('-', '_')}" for name in NAMES}
+# Seen where a step is longer than it takes to read its result.
+CHEATS = ("lazy", "lazy-once", "memo", "skipping-gradients", "frozen-training")
+ENTRY_POINTS = {name: f"mutants:{name.replace('-', '_')}" for name in (*MUTANTS, *CHEATS)}

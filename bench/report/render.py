@@ -133,7 +133,7 @@ def _variants(measurements: Sequence[Measurement]) -> str:
             for process in m.processes
         )
         versions = (f"{name} {number}" for m in mine for name, number in m.versions.items())
-        row = [text.escape(variant), text.listing(versions), text.listing(threads)]
+        row = [text.escape(variant), text.listing(versions), text.listing(threads, "; ")]
         rows += [row] if any(row[1:]) else []
     head = ("variant", "versions", "threads as read back")
     return text.table(head, rows) if rows else ""

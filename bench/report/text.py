@@ -34,9 +34,9 @@ def escape(value: object) -> str:
     return _MARKUP.sub(lambda m: _ENTITIES.get(m[0], "\\" + m[0]), plain(value, LONGEST))
 
 
-def listing(values: Iterable[object]) -> str:
+def listing(values: Iterable[object], between: str = ", ") -> str:
     """ "a, b, c", escaped, each once, in order of appearance."""
-    return ", ".join(dict.fromkeys(escape(value) for value in values))
+    return between.join(dict.fromkeys(escape(value) for value in values))
 
 
 def plural(count: int, noun: str) -> str:

@@ -25,6 +25,8 @@ def write_index(reports: Path) -> Path:
     """Write `reports`/README.md, which lists every sub-folder with records; give its path."""
     runs, unreadable = [], []
     for file in sorted(reports.glob(f"*/{RECORDS}")):
+        if not file.stat().st_size:
+            continue  # a run that ended before its first cell
         try:
             run, measurements = record.read(file)
             run = replace(run, name=file.parent.name)  # a renamed folder is linked as it is now
