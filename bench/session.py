@@ -115,13 +115,13 @@ class Session:
 
     def open(self) -> None:
         """Before the first test: the folder can be written, what was named can be imported."""
+        self._expect_something()
         if self.settings.timed:
             self._make_folder()
         self._progress = Progress()
         self._progress.total = len(self._plan)
         cores = machine.available_cores() if machine.pinning() else None
         self._lab = Lab(cores, self.options.timeout_seconds)
-        self._expect_something()
         self._expect_devices()
         if self.options.named:
             self._expect_named()

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import Ran, command, environment, suite
+from running import Ran, command, environment, install_plugins, suite
 
 from backends import registry
+from bench import provenance
 from bench.lab import ROOT
 
 WRONG = [
@@ -37,6 +38,11 @@ WRONG = [
     (["--processes=no"], ["--processes", "'no'"]),
     (["--worker-timeout=-1"], ["--worker-timeout", "'-1'"]),
     (["--run-name=../up"], ["--run-name", "one folder"]),
+    (["--benchmark-max-time=-1"], ["--benchmark-max-time", "above 0"]),
+    (["--benchmark-max-time=nan"], ["--benchmark-max-time", "above 0"]),
+    (["--batch=9999999999999999"], ["cannot be made at", "B9999999999999999"]),
+    (["--dtype=bfloat16"], ["nothing of this can run", "bfloat16"]),
+    (["--backend=keras-jax", "--dtype=float64"], ["nothing of this can run", "float32"]),
     (["--benchmark-timer=time.time"], ["--benchmark-timer", "perf_counter"]),
     (["--benchmark-cprofile=tottime"], ["--benchmark-cprofile", "other processes"]),
     (["--benchmark-warmup=on"], ["--benchmark-warmup", "hot steps"]),
@@ -55,6 +61,24 @@ def test_wrong_use_is_said_before_anything_runs(
     for word in words:
         assert word in ran.output, ran.output
     assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize("name", ["all", "ünï", "we/ird", "a,b"])
+def test_a_plugin_whose_name_cannot_be_typed_is_an_error_that_says_so(
+    tmp_path: Path, name: str
+) -> None:
+    plugins = install_plugins(tmp_path / "plugins", {name: "mutants:honest"})
+    ran = suite(tmp_path / "reports", paths=(plugins, Path(__file__).parent))
+    assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
+    assert "rename its entry point" in ran.output
+    assert "INTERNALERROR" not in ran.output
+
+
+def test_two_backends_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
+    plugins = install_plugins(tmp_path / "plugins", {"torch": "mutants:honest"})
+    ran = suite(tmp_path / "reports", paths=(plugins, Path(__file__).parent))
+    assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
+    assert "two backends are named 'torch': one built in, one from strangers 1.0" in ran.output
 
 
 def test_a_report_folder_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
@@ -197,6 +221,16 @@ def test_nothing_written_names_the_machine_or_its_user(saved: tuple[Path, list[R
         content = file.read_text()
         found = [name for name in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", content)]
         assert not found, file.name
+
+
+def test_paths_in_what_a_framework_says_do_not_get_into_a_report() -> None:
+    said = "ImportError: /home/alice/.venv/lib/libtorch_cpu.so: undefined symbol (~/x/y.py, line 3)"
+    cut = "ImportError: libtorch_cpu.so: undefined symbol (y.py, line 3)"
+    assert provenance.without_paths(said) == cut
+    harmless = "forward/backward at 1/2 of and/or ratio 3/4"
+    assert provenance.without_paths(harmless) == harmless
+    arguments = ["--benchmark-only", "--reports", "/tmp/x", "--run-name=y", "--task=hihello"]
+    assert provenance.command(arguments) == "pytest --benchmark-only --task=hihello"
 
 
 def test_groups_and_parameters_can_be_told_apart(saved: tuple[Path, list[Ran]]) -> None:

@@ -57,6 +57,7 @@ def render(run: Run, measurements: Sequence[Measurement]) -> str:
         threads=", ".join(map(str, run.threads)),
         counts=_counts(measurements),
         overview=_overview(cells) if cells else "",
+        common=", ".join(_common(cells).strip("-").rsplit("-", 1)),
         variants=_variants(measurements),
         cells=cells,
         views=views,
@@ -105,8 +106,9 @@ def _overview(cells: Sequence[Cell]) -> str:
 
     More variants than fit beside each other go on in a further table of the same rows.
     """
+    common = _common(cells)
     left = [
-        ["cell", *(cell.title for cell in cells)],
+        ["cell", *(_without(cell.title, common) for cell in cells)],
         ["fastest, median step", *map(views.fastest_entry, cells)],
     ]
     tables = [list(left)]
@@ -120,6 +122,16 @@ def _overview(cells: Sequence[Cell]) -> str:
         text.table(head, rows, right=range(len(left), len(head)))
         for head, *rows in (list(zip(*columns, strict=True)) for columns in tables)
     )
+
+
+def _common(cells: Sequence[Cell]) -> str:
+    """ "-cpu-float32", where all cells share it and the rows of the overview can do without."""
+    kinds = {f"-{text.escape(cell.any.device)}-{text.escape(cell.any.dtype)}" for cell in cells}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _without(title: str, common: str) -> str:
+    return title.replace(f"{common}]", "]", 1) if common else title
 
 
 def _variants(measurements: Sequence[Measurement]) -> str:
