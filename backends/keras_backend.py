@@ -62,8 +62,10 @@ class KerasBackend:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
             return f"device {device!r} is not supported; expected cpu, cuda or cuda:N"
-        if dtype not in ("float32", "float64"):
-            return f"dtype {dtype!r} is not supported; expected float32 or float64"
+        if dtype not in ("float32", "float64", "tf32"):
+            return f"dtype {dtype!r} is not supported; expected float32, float64 or tf32"
+        if dtype == "tf32" and device == "cpu":
+            return "tf32 is a GPU's arithmetic; the CPU has float32 and float64"
         return self.engine.float64_refusal if dtype == "float64" else None
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
@@ -100,7 +102,9 @@ class KerasBackend:
             raise ValueError(f"{self.name}: {reason}")
         check_params(spec, params)
         self._prepare()
-        return KerasModel(spec, self.engine, params, device, dtype, optimizer)
+        self.engine.allow_tf32(dtype == "tf32")
+        stored = "float64" if dtype == "float64" else "float32"
+        return KerasModel(spec, self.engine, params, device, stored, optimizer)
 
     def _prepare(self) -> None:
         import keras

@@ -28,12 +28,17 @@ class Jax:
         return {
             "PJRT_NPROC": str(threads),
             "JAX_PLATFORMS": "cpu" if device == "cpu" else "cuda,cpu",
-            "JAX_DEFAULT_MATMUL_PRECISION": "highest",  # true fp32 on a GPU
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
         }
 
     def prepare(self) -> None:
         pass
+
+    def allow_tf32(self, allowed: bool) -> None:
+        import jax
+
+        precision = "tensorfloat32" if allowed else "highest"
+        jax.config.update("jax_default_matmul_precision", precision)
 
     def gpu_count(self) -> int:
         import jax

@@ -40,8 +40,12 @@ class TensorFlow:
         threading, env = tf.config.threading, os.environ
         threading.set_intra_op_parallelism_threads(int(env.get("TF_NUM_INTRAOP_THREADS", "0")))
         threading.set_inter_op_parallelism_threads(int(env.get("TF_NUM_INTEROP_THREADS", "0")))
-        tf.config.experimental.enable_tensor_float_32_execution(False)
         tf.get_logger().setLevel("ERROR")  # it warns of many traces where there are many models
+
+    def allow_tf32(self, allowed: bool) -> None:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)
 
     def gpu_count(self) -> int:
         import tensorflow as tf

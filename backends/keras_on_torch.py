@@ -10,6 +10,7 @@ import numpy as np
 
 from backends.keras_net import Cudnn, Placed
 from backends.keras_steps import Forward, FreshOptimizer, Gradients, Loss, Steps
+from backends.torch_model import set_float32_products
 
 
 class Torch:
@@ -26,14 +27,10 @@ class Torch:
         return {"KINETO_LOG_LEVEL": "99"}  # else the profiler writes notices to the terminal
 
     def prepare(self) -> None:
-        import torch
+        pass
 
-        # The two ways of saying it must not be mixed: torch raises where it finds both.
-        if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-            torch.backends.cuda.matmul.fp32_precision = "ieee"
-            torch.backends.cudnn.rnn.fp32_precision = "ieee"
-        else:
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    def allow_tf32(self, allowed: bool) -> None:
+        set_float32_products(tf32=allowed)
 
     def gpu_count(self) -> int:
         import torch

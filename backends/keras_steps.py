@@ -58,6 +58,10 @@ class Engine(Protocol):
         """Set what can only be set from inside, before the first operation."""
         ...
 
+    def allow_tf32(self, allowed: bool) -> None:
+        """Whether float32 products on a GPU may be TF32's, or are true float32."""
+        ...
+
     def gpu_count(self) -> int: ...
     def threads(self) -> int | None:
         """How many it says it uses; None where it cannot say."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.interface import PHASES
-from backends.torch_model import Net, TorchModel
+from backends.torch_model import Net, TorchModel, set_float32_products
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
 
@@ -109,16 +109,7 @@ def _configure(*, tf32: bool) -> None:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if torch.get_num_interop_threads() != 1:
         torch.set_num_interop_threads(1)
-    if not torch.cuda.is_available():
-        return
-    # The two ways of saying it must not be mixed: torch raises where it finds both.
-    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-        precision = "tf32" if tf32 else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = precision
-        torch.backends.cudnn.rnn.fp32_precision = precision
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.backends.cudnn.allow_tf32 = tf32
+    set_float32_products(tf32=tf32)
 
 
 class NnNet:

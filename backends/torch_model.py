@@ -214,6 +214,22 @@ class TorchModel:
         return optim.Adam(tensors, lr=spec.learning_rate, betas=betas, eps=spec.eps)
 
 
+def set_float32_products(*, tf32: bool) -> None:
+    """Float32 products on a GPU true, or in TF32; nothing on a machine without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return
+    # The two ways of saying it must not be mixed: torch raises where it finds both.
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        precision = "tf32" if tf32 else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = precision
+        torch.backends.cudnn.rnn.fp32_precision = precision
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
 def _loss(spec: ModelSpec, outputs: Any, placed: Placed) -> Any:
     """`tasks.loss` of outputs (B,T,C) or (B,C)."""
     import torch

@@ -63,16 +63,18 @@ class Gate:
 
     def __init__(self, cell: Cell, seed: int) -> None:
         self.cell = cell
-        self._first = draw(cell.task, cell.size, cell.spec, cell.dtype, seed)
-        self._fresh = draw(cell.task, cell.size, cell.spec, cell.dtype, seed + 1)
+        # Random masks have no oracle: what is compared is the same model without its dropout.
+        self._spec = dataclasses.replace(cell.spec, dropout=0.0)
+        self._first = draw(cell.task, cell.size, self._spec, cell.dtype, seed)
+        self._fresh = draw(cell.task, cell.size, self._spec, cell.dtype, seed + 1)
         self._curves: dict[tuple[OptimizerSpec, bool, int], Reference] = {}
 
-    def build(self, ask: Ask) -> float:
+    def build(self, ask: Ask, spec: ModelSpec | None = None) -> float:
         """Have the model built and the batch placed; gives the seconds that building took."""
         optimizer = self.cell.optimizer
         seconds: float = ask(
             "build",
-            spec=dataclasses.asdict(self.cell.spec),
+            spec=dataclasses.asdict(spec or self.cell.spec),
             params=pack(self._first.params),
             batch=pack_batch(self._first.batch),
             device=self.cell.device,
@@ -82,7 +84,29 @@ class Gate:
         return seconds
 
     def before(self, ask: Ask, variant: str) -> tuple[float, float | None, record.Agreement]:
-        """Seconds of the first call, the loss, and everything the phase answers for, compared."""
+        """Seconds of the first call, the loss, and everything the phase answers for, compared.
+
+        A model with dropout is compared without it, then built again; its forward pass, which
+        dropout leaves alone, is compared as well.
+        """
+        if not self.cell.spec.dropout:
+            return self._before(ask, variant)
+        ask("release")
+        self.build(ask, self._spec)
+        _, loss, without = self._before(ask, variant)
+        ask("release")
+        self.build(ask)
+        seconds, _ = ask("answer", phase=self.cell.phase)
+        self._renew(ask, self._first)
+        forward = self._forward(ask, self._first, "with dropout")
+        return seconds, loss, agreement.joined([without, forward])
+
+    def _forward(self, ask: Ask, drawn: Drawn, when: str) -> record.Agreement:
+        actual = unpack(ask("answer", phase="forward")[1])
+        actual = agreement.with_loss(self._spec, actual, drawn.batch)
+        return agreement.compare(drawn.expected, "forward", actual, when)
+
+    def _before(self, ask: Ask, variant: str) -> tuple[float, float | None, record.Agreement]:
         phase = self.cell.phase
         seconds, answer = ask("answer", phase=phase)
         actual = unpack(answer)
@@ -91,7 +115,7 @@ class Gate:
             actual |= unpack(ask("answer", phase="bptt")[1])
         if phase != "forward":
             actual |= unpack(ask("answer", phase="forward")[1])
-        actual = agreement.with_loss(self.cell.spec, actual, self._first.batch)
+        actual = agreement.with_loss(self._spec, actual, self._first.batch)
         found = [agreement.compare(self._first.expected, phase, actual)]
         if phase == "train_step":
             found.append(self._train(ask, variant, self._first, LEAST_TRAIN_STEPS))
@@ -99,8 +123,8 @@ class Gate:
         return seconds, loss, agreement.joined(found)
 
     def last(self, ask: Ask) -> record.Agreement | None:
-        """What the last timed step gave; None for a train step, whose count is not fixed."""
-        if self.cell.phase == "train_step":
+        """What the last timed step gave; None where it cannot be known: training, dropout."""
+        if self.cell.phase == "train_step" or self._random():
             return None
         return self._answered(unpack(ask("last_answer")), self._first, "its last timed step")
 
@@ -111,11 +135,17 @@ class Gate:
         """
         self._renew(ask, self._fresh)
         when = "after the rounds"
+        if self._random():
+            return self._forward(ask, self._fresh, when)
         if self.cell.phase == "train_step":
             steps = min(max(block_steps, LEAST_TRAIN_STEPS), MOST_TRAIN_STEPS)
             return self._train(ask, variant, self._fresh, steps, when)
         answer = unpack(ask("answer", phase=self.cell.phase)[1])
         return self._answered(answer, self._fresh, when)
+
+    def _random(self) -> bool:
+        """Does the timed phase draw masks?"""
+        return bool(self.cell.spec.dropout) and self.cell.phase != "forward"
 
     def cheats(self, ask: Ask, step_seconds: float) -> str | None:
         """What to say of a step that takes less time than its work; None where it is honest."""
@@ -170,7 +200,7 @@ class Gate:
 
     def _answered(self, actual: Tensors, drawn: Drawn, when: str) -> record.Agreement:
         """Compare what one call of the timed phase gives."""
-        actual = agreement.with_loss(self.cell.spec, actual, drawn.batch)
+        actual = agreement.with_loss(self._spec, actual, drawn.batch)
         kinds = ("loss", "gradients") if self.cell.phase == "bptt" else ()
         return agreement.compare(drawn.expected, self.cell.phase, actual, when, kinds)
 
@@ -190,6 +220,6 @@ class Gate:
         key = optimizer, drawn is self._first, steps
         if key not in self._curves:
             self._curves[key] = agreement.training_reference(
-                self.cell.spec, drawn.params, drawn.batch, optimizer, self.cell.dtype, steps
+                self._spec, drawn.params, drawn.batch, optimizer, self.cell.dtype, steps
             )
         return self._curves[key]

@@ -62,6 +62,7 @@ class Request:
     hidden: Sequence[int] = ()
     layers: Sequence[int] = ()
     bidirectional: bool = False
+    dropout: float = 0.0
     threads_named: bool = False  # then they join the label
     optimizers: Sequence[str] = ()
 
@@ -106,7 +107,7 @@ def _models(request: Request) -> Iterator[tuple[str, str, Size, ModelSpec]]:
         chosen: Sequence[str | None] = request.cells or [None]
         for size_name, cell in itertools.product(names, chosen):
             for overrides in _overrides(request):
-                yield _model(task, size_name, cell, overrides, request.bidirectional)
+                yield _model(task, size_name, cell, overrides, request)
 
 
 def _overrides(request: Request) -> Iterator[dict[str, int]]:
@@ -117,18 +118,23 @@ def _overrides(request: Request) -> Iterator[dict[str, int]]:
 
 
 def _model(
-    task: Task, size_name: str, cell: str | None, overrides: dict[str, int], bidirectional: bool
+    task: Task, size_name: str, cell: str | None, overrides: dict[str, int], request: Request
 ) -> tuple[str, str, Size, ModelSpec]:
     parts = [size_name, *(f"{_LETTERS[field]}{value}" for field, value in overrides.items())]
     fields: dict[str, object] = {}
     if cell is not None:
         fields["cell"] = cell
-    if bidirectional:
+    if request.bidirectional:
         fields["bidirectional"] = True
         parts.append("bi")
+    if request.dropout:
+        fields["dropout"] = request.dropout
+        parts.append(f"dropout{request.dropout:g}")
     size = task.sizes[size_name].with_overrides(**overrides)
     try:
         spec = task.spec(size, **fields)
+        if spec.dropout and spec.num_layers == 1:
+            raise ValueError("dropout is between layers; expected at least 2 of them (--layers)")
         check_batch(spec, task.batch(size, seed=0))
     except (ValueError, OverflowError, MemoryError) as error:
         why = str(error) or "it does not fit into memory"

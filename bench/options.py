@@ -67,6 +67,12 @@ def declare(parser: pytest.Parser) -> None:
     for name, text in _LISTS.items():
         group.addoption(f"--{name}", metavar="LIST", default=None, help=text)
     group.addoption("--bidirectional", action="store_true", help="every layer in both directions")
+    group.addoption(
+        "--dropout",
+        default=None,
+        metavar="SHARE",
+        help="between the layers while training; checked without it, timed with it",
+    )
     group.addoption("--processes", default="1", metavar="K", help="fresh processes a variant")
     group.addoption(
         "--worker-timeout", default="600", metavar="SECONDS", help="for one answer of a worker"
@@ -101,6 +107,7 @@ def read(config: pytest.Config) -> Options:
         sizes=_names(config, "size", SIZES),
         optimizers=_names(config, "optimizer", OPTIMIZERS),
         bidirectional=config.getoption("bidirectional"),
+        dropout=_share(config),
         batch=_numbers(config, "batch"),
         steps=_numbers(config, "steps"),
         input=_numbers(config, "input"),
@@ -192,6 +199,19 @@ def seconds(name: str, value: str) -> float:
     if not 0.0 < number < float("inf"):
         raise pytest.UsageError(f"--{name} {value!r}: expected a number of seconds above 0")
     return number
+
+
+def _share(config: pytest.Config) -> float:
+    value = config.getoption("dropout")
+    if value is None:
+        return 0.0
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share < 1.0:
+        raise pytest.UsageError(f"--dropout {value!r}: expected a share in [0, 1)")
+    return share
 
 
 def _backends(config: pytest.Config) -> tuple[tuple[str, ...], bool]:

@@ -6,7 +6,6 @@ Loaded by the repository's own conftest.py, never as an installed plugin.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +145,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last line of all is where the report is."""
     report = config.stash.get(REPORT, None)
     if report is not None:
-        terminalreporter.section("rnnbench")
-        terminalreporter.write_line(f"report: {_shown(report, config)}")
+        print(f"report: {_shown(report, config)}")
 
 
 def _shown(path: Path, config: pytest.Config) -> Path:
-    start: Sequence[Path] = [config.invocation_params.dir]
-    return path.relative_to(start[0]) if path.is_relative_to(start[0]) else path
+    """As a user standing where they started pytest would write it."""
+    start = config.invocation_params.dir
+    return path.relative_to(start) if path.is_relative_to(start) else path

@@ -18,7 +18,8 @@ class Ran:
     """What a run of the suite printed and left behind."""
 
     code: int
-    output: str
+    output: str  # and errors, after it
+    last_line: str  # of the output alone
     reports: Path
 
     @property
@@ -58,7 +59,8 @@ def suite(
         timeout=timeout,
         check=False,
     )
-    return Ran(done.returncode, done.stdout + done.stderr, reports)
+    last_line = (done.stdout.splitlines() or [""])[-1]
+    return Ran(done.returncode, done.stdout + done.stderr, last_line, reports)
 
 
 def install_plugins(folder: Path, entries: Mapping[str, str]) -> Path:

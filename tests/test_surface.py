@@ -38,6 +38,8 @@ WRONG = [
     (["--processes=no"], ["--processes", "'no'"]),
     (["--worker-timeout=-1"], ["--worker-timeout", "'-1'"]),
     (["--run-name=../up"], ["--run-name", "one folder"]),
+    (["--dropout=1"], ["--dropout", "'1'", "[0, 1)"]),
+    (["--dropout=0.5", "--task=sentiment"], ["at least 2 of them (--layers)"]),
     (["--benchmark-max-time=-1"], ["--benchmark-max-time", "above 0"]),
     (["--benchmark-max-time=nan"], ["--benchmark-max-time", "above 0"]),
     (["--batch=9999999999999999"], ["cannot be made at", "B9999999999999999"]),
@@ -177,6 +179,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ran]]:
 def test_two_saved_runs_compare(saved: tuple[Path, list[Ran]]) -> None:
     storage, ran = saved
     assert [r.code for r in ran] == [0, 0], ran[0].output
+    assert ran[0].last_line == f"report: {ran[0].folder / 'report.md'}"
     done = subprocess.run(
         [sys.executable, "-m", "pytest_benchmark", f"--storage={storage}", "compare"],
         capture_output=True,
@@ -266,6 +269,28 @@ def test_the_gate_alone_times_and_writes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
     assert not (tmp_path / "reports").exists()
+
+
+def test_dropout_is_checked_without_and_timed_with(tmp_path: Path) -> None:
+    ran = suite(
+        tmp_path,
+        "--task=hihello",
+        "--layers=2",
+        "--dropout=0.4",
+        "--phase=forward,bptt,train_step",
+        "--backend=numpy",
+        "--benchmark-max-time=0.1",
+    )
+    assert ran.code == 0, ran.output
+    found = ran.measurements()
+    assert len(found) == 3
+    for (cell, _), m in found.items():
+        assert "source+L2+dropout0.4" in cell
+        assert m.spec["dropout"] == 0.4
+        assert m.round_seconds
+        assert m.agreement is not None
+        assert {"outputs", "states"} <= set(m.agreement.kinds)
+        assert ("gradients" in m.agreement.kinds) == (m.phase != "forward")
 
 
 def test_processes_are_fresh_ones_of_one_cell(tmp_path: Path) -> None:
