@@ -26,7 +26,7 @@ LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
 # A step whose sync waits takes as long without it; one whose sync does not wait takes longer
 # than it pretends. Honest variants stay near 1, and a disturbance passes when tried again.
 UNSYNCED_LIMIT = 1.5
-UNSYNCED_TRIES = 5
+UNSYNCED_TRIES = 3
 UNSYNCED_SECONDS = 0.05
 
 # Reading a result is copying it: so long at most a tensor and a byte, and half a step besides. A
@@ -37,6 +37,7 @@ READING_STEPS = 0.5
 
 # The first call on new parameters is a step like any other. A model that answers from memory, or
 # that does only part of the work while nothing changes, takes longer for it.
+MOST_TRIES, TRYING_SECONDS = 8, 0.5
 FIRST_LIMIT = 1.5
 FIRST_SECONDS = 0.2e-3
 
@@ -149,15 +150,23 @@ class Gate:
 
     def cheats(self, ask: Ask, step_seconds: float) -> str | None:
         """What to say of a step that takes less time than its work; None where it is honest."""
-        return (
-            self._unsynced(ask, step_seconds)
-            or self._late(ask, step_seconds)
-            or self._remembered(ask)
-        )
+        # Slow steps are seldom tried; what looks like a cheat is tried as often as a fast one.
+        for tries in (
+            min(MOST_TRIES, max(2, math.ceil(TRYING_SECONDS / step_seconds))),
+            MOST_TRIES,
+        ):
+            found = (
+                self._unsynced(ask, step_seconds)
+                or self._late(ask, step_seconds, tries)
+                or self._remembered(ask, tries)
+            )
+            if found is None:
+                return None
+        return found
 
-    def _late(self, ask: Ask, step_seconds: float) -> str | None:
+    def _late(self, ask: Ask, step_seconds: float, tries: int) -> str | None:
         """Is the work done when the result is read?"""
-        seconds, tensors, size_bytes = ask("reading", phase=self.cell.phase)
+        seconds, tensors, size_bytes = ask("reading", phase=self.cell.phase, tries=tries)
         allowed = (
             READING_SECONDS_A_TENSOR * tensors
             + READING_SECONDS_A_BYTE * size_bytes
@@ -170,10 +179,10 @@ class Gate:
             f"{seconds * 1e3:.2f} ms, beside {step_seconds * 1e3:.4f} ms by the clock for the step"
         )
 
-    def _remembered(self, ask: Ask) -> str | None:
+    def _remembered(self, ask: Ask, tries: int) -> str | None:
         """Does a call take longer when the parameters are new?"""
         sets = [pack(self._first.params), pack(self._fresh.params)]
-        first, again = ask("first_calls", phase=self.cell.phase, sets=sets)
+        first, again = ask("first_calls", phase=self.cell.phase, sets=sets, tries=tries)
         if first <= FIRST_LIMIT * again + FIRST_SECONDS:
             return None
         return (

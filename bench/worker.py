@@ -159,7 +159,7 @@ class Worker:
         unsynced = time.perf_counter() - begin - reading
         return float(np.mean(synced)), unsynced / steps
 
-    def reading(self, *, phase: str, tries: int = 10) -> tuple[float, int, int]:
+    def reading(self, *, phase: str, tries: int) -> tuple[float, int, int]:
         """Least seconds in which a synced result is read; its tensors, and their bytes."""
         taken, host = [], {}
         for _ in range(tries):
@@ -169,14 +169,14 @@ class Worker:
             taken.append(time.perf_counter() - begin)
         return min(taken), len(host), sum(value.nbytes for value in host.values())
 
-    def first_calls(self, *, phase: str, sets: list[Packed], tries: int = 8) -> tuple[float, float]:
+    def first_calls(self, *, phase: str, sets: list[Packed], tries: int) -> tuple[float, float]:
         """Least seconds of a synced call on parameters just loaded, and of those after it."""
         loaded = [unpack(packed) for packed in sets]
         first, again = [], []
         for number in range(tries):
             self._built.load(loaded[number % len(loaded)])
             first += self._timed(phase, 0.0, 1)
-            again += self._timed(phase, 0.0, 3)
+            again += self._timed(phase, 0.0, 2)
         return min(first), min(again)
 
     def about(self) -> dict[str, Any]:
