@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import execnet
@@ -29,6 +29,7 @@ from backends import registry
 from bench.record import Status
 
 ROOT = Path(__file__).resolve().parent.parent
+POLL_SECONDS = 0.0002  # where a system cannot tell that a process has stopped
 
 _BOOT = """
 import sys
@@ -132,11 +133,22 @@ class Interpreter:
             raise WorkerDiedError(
                 f"{self.key.variant} died during `{operation}`: {end}", self._log_tail()
             ) from error
-        self._signal(signal.SIGSTOP)
+        self._park()
         if status == "error":
             message, details = answer
             raise WorkerRaisedError(message, details)
         return answer[0]
+
+    def _park(self) -> None:
+        """Stop it, and return when every one of its threads stands: a signal only asks for that."""
+        self._signal(signal.SIGSTOP)
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            while self.alive() and self.process.status() != psutil.STATUS_STOPPED:
+                sleep(POLL_SECONDS)
+            return
+        with contextlib.suppress(ChildProcessError):  # it ended, and was waited for
+            # WNOWAIT: what is told here is told again to whoever waits for its end.
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def survey(self) -> None:
         """Find descendants that left the worker's process group, to stop them with it."""

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from running import command, environment
 
 from bench import machine
-from bench.lab import ROOT, Key, Lab
+from bench.lab import ROOT, Interpreter, Key, Lab, WorkerRaisedError
 
 KEY = Key("numpy", "float32", "cpu", 1)
 MARK = "RNNBENCH_TEST_MARK"
@@ -34,6 +35,22 @@ def test_a_waiting_worker_is_stopped_and_has_a_session_of_its_own(lab: Lab) -> N
     assert os.getsid(worker.process.pid) == worker.process.pid
     assert os.getpgid(worker.process.pid) == worker.process.pid
     assert lab.get(KEY) is worker
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads' states are read from /proc")
+def test_it_stands_still_as_soon_as_it_has_answered(lab: Lab) -> None:
+    worker = lab.get(KEY)
+    for _ in range(200):
+        with pytest.raises(WorkerRaisedError, match="no model is built"):
+            worker.call("last_answer", 60)
+        threads = [Path(f"/proc/{worker.process.pid}/task/{t.id}/stat") for t in _threads(worker)]
+        assert all(file.read_text().rpartition(")")[2].split()[0] == "T" for file in threads)
+
+
+def _threads(worker: Interpreter) -> list[Any]:
+    found = worker.process.threads()
+    assert found
+    return found
 
 
 def test_its_environment_stood_before_its_interpreter_started(lab: Lab) -> None:
