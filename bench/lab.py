@@ -89,6 +89,7 @@ class Key:
     dtype: str
     device: str
     threads: int
+    copy: int = 0  # the same program once more: a control, or one side of an A/A test
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,10 @@ class Interpreter:
             message, details = answer
             raise WorkerRaisedError(message, details)
         return answer[0]
+
+    def wake(self) -> None:
+        """Let it run though nothing is asked of it, until the next call parks it again."""
+        self._signal(signal.SIGCONT)
 
     def _park(self) -> None:
         """Stop it, and return when every one of its threads stands: a signal only asks for that."""
