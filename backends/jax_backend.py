@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from backends.jax_model import JaxBackend
@@ -75,8 +76,12 @@ def scan_layer(
     reverse: bool,
     hoist: bool,
     keep: bool,
+    unroll: int = 1,
 ) -> tuple[tuple[Any, ...], Any]:
-    """xs (T,B,I), carry of (B,H) -> last carry, hs (T,B,H) in the order of xs, None unless kept."""
+    """xs (T,B,I), carry of (B,H) -> last carry, hs (T,B,H) in the order of xs, None unless kept.
+
+    `unroll` steps are made in one pass of the loop.
+    """
     from jax import lax
 
     def project(x: Any) -> Any:
@@ -86,7 +91,8 @@ def scan_layer(
         carry = cell(w, carry, x if hoist else project(x))
         return carry, carry[0] if keep else None
 
-    return lax.scan(step, carry, project(xs) if hoist else xs, reverse=reverse)
+    rows = project(xs) if hoist else xs
+    return lax.scan(step, carry, rows, reverse=reverse, unroll=unroll)
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class ScanNet:
     spec: ModelSpec
     device: str  # cpu | cuda
     dtype: str
+    unroll: int = 1
 
     def split(self, params: Params) -> tuple[Params, Params]:
         trainable = self.spec.trainable()
@@ -137,6 +144,7 @@ class ScanNet:
                     reverse=direction == "bwd",
                     hoist=hoist,
                     keep=every_step or layer + 1 < spec.num_layers,
+                    unroll=self.unroll,
                 )
                 last.update({f"{prefix}{k}": v for k, v in zip(kinds, carry, strict=True)})
                 hs.append(h_steps if h_steps is not None else carry[0])
@@ -147,9 +155,19 @@ class ScanNet:
 
     def describe(self, *, training: bool) -> str:
         hoist = hoists_input(self.spec.cell, device=self.device, training=training)
-        return f"lax.scan, input product {'before' if hoist else 'in'} the scan"
+        steps = f", {self.unroll} steps a pass" if self.unroll > 1 else ""
+        return f"lax.scan{steps}, input product {'before' if hoist else 'in'} the scan"
+
+
+UNROLLED = 8  # steps a pass of the loop
 
 
 def jax_scan() -> JaxBackend:
     """JAX without a library: the scan above."""
     return JaxBackend("jax", ScanNet, ("jax", "jaxlib", "optax"))
+
+
+def jax_unrolled() -> JaxBackend:
+    """The same with several steps in one pass of the loop: fewer of them, a longer program."""
+    net = partial(ScanNet, unroll=UNROLLED)
+    return JaxBackend("jax-unrolled", net, ("jax", "jaxlib", "optax"))

@@ -97,7 +97,7 @@ class KerasBackend:
         optimizer: OptimizerSpec | None = None,
     ) -> KerasModel:
         """Raises ValueError where `refusal` gives a reason."""
-        reason = self.refusal(spec, device=device, dtype=dtype, phase="forward")
+        reason = self.refusal(spec, device=device, dtype=dtype, phase="train_step")
         if reason is not None:
             raise ValueError(f"{self.name}: {reason}")
         check_params(spec, params)

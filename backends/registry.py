@@ -1,72 +1,33 @@
-"""Which variants there are: the built-in table, and entry points of "rnnbench.backends".
+"""Which variants there are: the built-in table, entry points of "rnnbench.backends", and those
+that the current folder's configuration gives an environment of their own.
 
-Nothing here imports a framework. A backend that cannot be had is never an exception of the whole:
-it is an `Entry` whose `problem` says why and what to do.
+Nothing here imports a framework, and no stranger's code is imported into the process of a run: a
+plugin, or a backend in another environment, is asked in a process of its own (`backends.probe`).
+A backend that cannot be had is never an exception of the whole: it is an `Entry` whose `problem`
+says why and what to do.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, cast
 
+from backends import apart, environments
+from backends.contract import Checked, ContractError, backend_faults
+from backends.entries import BUILT_IN, Entry
 from backends.interface import Backend
+from backends.probe import ProbeError
+from backends.words import first_line as first_line  # the worker's way to say what was raised
+from backends.words import plain
 
 GROUP = "rnnbench.backends"
-NAME = re.compile(r"(?!all$)[A-Za-z0-9][A-Za-z0-9._@+-]*")  # `all` means every one
-MEMBERS = ("name", "environment", "refusal", "versions", "devices", "build")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a variant comes from. `modules` must be importable before it can run."""
-
-    name: str
-    target: str  # "package.module:factory"
-    modules: tuple[str, ...] = ()
-    extra: str = ""  # of our own pyproject, for the install command
-    default: bool = True  # in a run that names no backend
-    origin: str = "built in"
-
-    def missing(self) -> str | None:
-        """Why it is not installed, with the command that installs it; None if it is."""
-        absent = [module for module in self.modules if find_spec(module) is None]
-        if not absent:
-            return None
-        command = f'pip install -e ".[{self.extra}]" -c constraints.txt'
-        return f"{' and '.join(absent)} is not installed; install with: {command}"
-
-
-BUILT_IN: tuple[Entry, ...] = (
-    Entry("numpy", "backends.numpy_backend:numpy_backend"),
-    Entry("torch", "backends.torch_backend:torch_nn", ("torch",), "torch"),
-    Entry(
-        "keras-tensorflow",
-        "backends.keras_backend:keras_tensorflow",
-        ("keras", "tensorflow"),
-        "tensorflow",
-    ),
-    Entry(
-        "keras-tensorflow-jit",
-        "backends.keras_backend:keras_tensorflow_jit",
-        ("keras", "tensorflow"),
-        "tensorflow",
-        default=False,
-    ),
-    Entry("keras-jax", "backends.keras_backend:keras_jax", ("keras", "jax"), "keras,jax"),
-    Entry("keras-torch", "backends.keras_backend:keras_torch", ("keras", "torch"), "keras,torch"),
-    Entry("jax", "backends.jax_backend:jax_scan", ("jax",), "jax"),
-    Entry("flax", "backends.flax_backend:flax_nnx", ("jax", "flax"), "jax"),
-    # A time loop in Python is what the notes teach, not what anyone should race.
-    Entry(
-        "torch-cell", "backends.torch_cell_backend:torch_cell", ("torch",), "torch", default=False
-    ),
-)
+NAME = environments.NAME
 
 
 class UnknownBackendError(ValueError):
@@ -79,93 +40,181 @@ class BrokenBackendError(RuntimeError):
 
 @cache
 def table() -> Mapping[str, Entry]:
-    """Every variant by name, built in first, plugins after them in the order of their names.
+    """Every variant by name: built in, then plugins in the order of their names, then those that
+    the current folder's configuration gives an environment of their own.
 
-    Raises BrokenBackendError where two have one name: it would not be known whose number it is.
+    One that cannot be used is there too, with its `problem`. Raises BrokenBackendError where the
+    configuration cannot be read.
     """
     entries = {entry.name: entry for entry in BUILT_IN}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        origin = _origin(point)
-        if not NAME.fullmatch(point.name):
-            raise BrokenBackendError(
-                f"a backend of {origin} is named {point.name!r}; expected ASCII letters, digits "
-                "and . _ @ + -, and not `all`: rename its entry point"
-            )
-        if point.name in entries:
-            raise BrokenBackendError(
-                f"two backends are named {point.name!r}: one {entries[point.name].origin}, one "
-                f"from {origin}; uninstall or rename one of them"
-            )
-        entries[point.name] = Entry(point.name, point.value, origin=origin)
+    for name, found in sorted(_plugins().items()):
+        there = [entries[name]] if name in entries else []
+        entries[name] = _only([*there, *found])
+    try:
+        own = environments.read(Path.cwd())
+    except ValueError as error:
+        raise BrokenBackendError(str(error)) from error
+    for environment in own:
+        entries[environment.name] = _in_own(environment)
     return entries
 
 
+def _plugins() -> dict[str, list[Entry]]:
+    """The entry points of this environment by name, each name as it can be typed."""
+    found: dict[str, list[Entry]] = {}
+    for point in entry_points(group=GROUP):
+        name, problem = _typed(point.name), ""
+        if name != point.name:
+            problem = (
+                f"a backend of {_origin(point)} is named {plain(repr(point.name), 100)}; expected "
+                "ASCII letters, digits and . _ @ + -, and not `all`: rename its entry point"
+            )
+        entry = Entry(name, point.value, origin=_origin(point), plugin=True, problem=problem)
+        found.setdefault(name, []).append(entry)
+    return found
+
+
+def _typed(name: str) -> str:
+    """The name, or one like it that can be typed."""
+    if NAME.fullmatch(name):
+        return name
+    typed = re.sub(r"[^A-Za-z0-9._@+-]", "_", name)[:100].lstrip("._@+-")
+    return f"{typed or 'plugin'}-unnamed"
+
+
+def _only(entries: list[Entry]) -> Entry:
+    """The one there is; of several, none can be used: it would not be known whose number it is."""
+    if len(entries) == 1:
+        return entries[0]
+    first = entries[0]
+    origins = [
+        f"one {'from ' if e.plugin else ''}{e.origin}{f' ({e.target})' if e.plugin else ''}"
+        for e in entries
+    ]
+    count = {2: "two"}.get(len(entries), str(len(entries)))
+    problem = (
+        f"{count} backends are named {first.name!r}: {', '.join(origins)}; uninstall or rename "
+        f"{'one' if len(entries) == 2 else 'all but one'} of them"
+    )
+    return replace(first, problem=problem, ambiguous=True)
+
+
 def _origin(point: EntryPoint) -> str:
+    """ "rnnbench-cupy 0.1", by the distribution's own word."""
     distribution = point.dist
-    return f"{distribution.name} {distribution.version}" if distribution else point.value
+    if distribution is None:
+        return "a folder without a distribution"
+    return plain(f"{distribution.name} {distribution.version or 'of no version'}", 100)
+
+
+def _in_own(environment: environments.Environment) -> Entry:
+    return Entry(
+        environment.name,
+        target="",
+        origin=environment.file,
+        runs=environment.backend,
+        python=environment.python,
+        problem=environment.problem,
+    )
 
 
 def find(name: str) -> Entry:
-    """The entry of that name; raises UnknownBackendError."""
+    """The entry of that name; raises UnknownBackendError, or BrokenBackendError for one of two."""
     entries = table()
     if name not in entries:
         raise UnknownBackendError(
-            f"backend {name!r} is unknown; expected one of {', '.join(entries)}"
+            f"backend {plain(name, 100)!r} is unknown; expected one of {', '.join(entries)}"
         )
+    if entries[name].ambiguous:
+        raise BrokenBackendError(entries[name].problem)
     return entries[name]
 
 
-def default_names() -> list[str]:
-    """The variants of a run that names none: the built-in defaults and every plugin."""
-    return [entry.name for entry in table().values() if entry.default]
+def default_names(*, everything: bool = False) -> list[str]:
+    """The variants of a run that names none: those on by default, or everything.
+
+    Raises BrokenBackendError where two of one name are among them.
+    """
+    chosen = [entry for entry in table().values() if entry.default or everything]
+    for entry in chosen:
+        if entry.ambiguous:
+            raise BrokenBackendError(f"{entry.problem}, or name the backends to run with --backend")
+    return [entry.name for entry in chosen]
+
+
+def installed(name: str) -> Entry:
+    """The entry that this interpreter has under that name, whatever the current folder configures.
+
+    Built-in ones come first: the oracle is never a stranger's. Raises UnknownBackendError, or
+    BrokenBackendError for a plugin that cannot be told from another.
+    """
+    own = {entry.name: entry for entry in BUILT_IN}
+    if name in own:
+        return own[name]
+    plugins = _plugins()
+    if name not in plugins:
+        known = ", ".join([*own, *sorted(plugins)])
+        raise UnknownBackendError(
+            f"backend {plain(name, 100)!r} is unknown; expected one of {known}"
+        )
+    entry = _only(plugins[name])
+    if entry.problem:
+        raise BrokenBackendError(entry.problem)
+    return entry
 
 
 @cache
 def load(name: str) -> Backend:
-    """The backend object itself. Imports its file, not its framework.
+    """The backend object itself, in this process. Imports its file, not its framework.
 
+    A worker calls this; so does a run for built-in variants, and for those alone: see `ask`.
     Raises UnknownBackendError, or BrokenBackendError with the first line of what went wrong.
     """
-    entry = find(name)
+    entry = installed(name)
+    try:
+        return make(entry)
+    except ContractError as error:
+        raise BrokenBackendError(f"{name} ({entry.origin}) {error}") from error
+
+
+def make(entry: Entry) -> Backend:
+    """What the factory of `entry` gives, looked at; raises ContractError."""
     module, _, factory = entry.target.partition(":")
+    if not module or not factory:
+        raise ContractError(
+            f"has the entry point {plain(repr(entry.target), 200)}; expected "
+            "'package.module:factory'"
+        )
     try:
         backend = getattr(importlib.import_module(module), factory)()
-    except Exception as error:  # a stranger's code may raise anything; it becomes a named reason
-        raise BrokenBackendError(
-            f"{name} ({entry.origin}) cannot be loaded: {first_line(error)}"
-        ) from error
-    absent = _absent(backend, MEMBERS)
-    if absent:
-        raise BrokenBackendError(
-            f"{name} ({entry.origin}) lacks {', '.join(absent)}; "
-            f"a backend has {', '.join(MEMBERS)} (backends/interface.py)"
-        )
-    if backend.name != name:
-        raise BrokenBackendError(
-            f"{name} ({entry.origin}) calls itself {backend.name!r}; expected {name!r}"
-        )
-    return cast(Backend, backend)
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+        raise ContractError(f"cannot be loaded: {first_line(error)}") from error
+    if not entry.plugin:
+        return cast(Backend, backend)
+    if faults := backend_faults(backend, entry.name):
+        raise ContractError("; ".join(faults))
+    return cast(Backend, Checked(backend))
 
 
 def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
     """What a pure member (environment, refusal, optimizer) of a backend gives.
 
-    Raises BrokenBackendError where it is absent or raises: one variant's fault is not the run's.
+    Raises UnknownBackendError, or BrokenBackendError where it is absent or raises: one variant's
+    fault is not the run's.
     """
+    entry = find(name)
+    if entry.problem:
+        raise BrokenBackendError(entry.problem)
+    if entry.asked_apart:
+        spec = arguments[0] if arguments else None
+        try:
+            return apart.answer(entry, member, spec, tuple(sorted(options.items())))
+        except ProbeError as error:
+            raise BrokenBackendError(str(error)) from error
     backend = load(name)
     try:
         return getattr(backend, member)(*arguments, **options)
-    except Exception as error:  # a stranger's code may raise anything; it becomes a named reason
+    except Exception as error:  # one variant's fault, whatever it is, becomes a named reason
         raise BrokenBackendError(
-            f"{name} ({find(name).origin}) fails in `{member}`: {first_line(error)}"
+            f"{name} ({entry.origin}) fails in `{member}`: {first_line(error)}"
         ) from error
-
-
-def _absent(thing: object, members: Iterable[str]) -> list[str]:
-    return [member for member in members if not hasattr(thing, member)]
-
-
-def first_line(error: BaseException) -> str:
-    """ "ImportError: no such file", without what follows."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -78,6 +78,10 @@ class TorchBackend:
 
         return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
 
+    def stopwatch(self, device: str) -> Stopwatch | None:
+        """CUDA events around work on a GPU; None on the CPU, where the clock says all."""
+        return Stopwatch(device) if device != "cpu" else None
+
     def build(
         self,
         spec: ModelSpec,
@@ -99,6 +103,25 @@ class TorchBackend:
         stored = torch.float64 if dtype == "float64" else torch.float32
         at = torch.device(device)
         return TorchModel(spec, params, self.make_net(spec, at, stored), at, stored, optimizer)
+
+
+class Stopwatch:
+    """Time between two CUDA events of one stream: what the device needed, whoever waited."""
+
+    def __init__(self, device: str) -> None:
+        import torch
+
+        self._stream = torch.cuda.current_stream(device)
+        self._begin, self._end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def start(self) -> None:
+        self._begin.record(self._stream)
+
+    def stop(self) -> float:
+        """Seconds since `start`, once all that was queued until now is computed."""
+        self._end.record(self._stream)
+        self._end.synchronize()
+        return float(self._begin.elapsed_time(self._end)) / 1e3
 
 
 def _configure(*, tf32: bool) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bench.flops import step_flops
 from bench.grid import Cell
-from bench.rounds import HOT_STEPS, LEAST_ROUNDS, WARM_SECONDS, Settings
-from tasks.spec import ModelSpec
+from bench.race import WARM_SECONDS, Settings, has_floor
+from bench.rounds import LEAST_ROUNDS, Block
 
 if TYPE_CHECKING:
     from bench.session import Case
@@ -19,32 +20,21 @@ START_SECONDS = 6.0  # an interpreter and its framework
 BUILD_SECONDS = 1.0  # a variant in a cell: build, trace, compile, check
 
 
-def forward_flops(spec: ModelSpec, batch: int, steps: int) -> float:
-    """2 T B G H (I + H) a layer and direction, and 2 N F C for a head, N = T B or B."""
-    flops = 0.0
-    for layer, _, _ in spec.stack():
-        width = spec.layer_input_size(layer) + spec.hidden_size
-        flops += 2.0 * steps * batch * spec.gates * spec.hidden_size * width
-    if spec.output_size is not None:
-        rows = batch * (steps if spec.readout == "every_step" else 1)
-        flops += 2.0 * rows * spec.feature_size * spec.output_size
-    return flops
-
-
 def cell_seconds(cell: Cell, variants: int, settings: Settings) -> float:
     """Expected seconds of a cell: building and checking, warming up, rounds."""
-    passes = 1.0 if cell.phase == "forward" else 3.0
     rate = FLOPS_PER_SECOND_AND_THREAD * cell.threads
-    step = passes * (
-        forward_flops(cell.spec, cell.size.batch, cell.size.steps) / rate
-        + STEP_OVERHEAD_SECONDS * cell.size.steps * len(list(cell.spec.stack()))
-    )
-    each = BUILD_SECONDS + 10 * step
-    if settings.timed:
-        block = (HOT_STEPS + 1) * step
-        least = max(LEAST_ROUNDS, settings.min_rounds) * max(block, settings.timed_seconds)
-        each += WARM_SECONDS + max(settings.max_seconds, least)
-    return variants * each * settings.processes
+    overhead = STEP_OVERHEAD_SECONDS * cell.size.steps * len(list(cell.spec.stack()))
+    flops = step_flops(cell.spec, cell.size.batch, cell.size.steps, cell.phase)
+    step = flops / rate + overhead * (1.0 if cell.phase == "forward" else 3.0)
+    each, entries = BUILD_SECONDS + 10 * step, variants
+    if settings.timed and variants:
+        block = Block.of(step, settings.timed_seconds)
+        timed = max(block.timed_steps * step, block.timed_seconds)
+        hot = max(block.hot_steps * step, block.hot_seconds)
+        least = max(LEAST_ROUNDS, settings.min_rounds) * (hot + 2 * timed)
+        each += WARM_SECONDS + max(settings.max_seconds if settings.narrow is None else 0.0, least)
+        entries += 1 + has_floor(cell) if settings.beside else 0
+    return entries * each * settings.processes
 
 
 def print_plan(plan: Mapping[Cell, Sequence[Case]], settings: Settings) -> None:

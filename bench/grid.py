@@ -65,16 +65,25 @@ class Request:
     dropout: float = 0.0
     threads_named: bool = False  # then they join the label
     optimizers: Sequence[str] = ()
+    more: Sequence[Request] = ()  # further grids of the same run, of a preset
 
 
 _LETTERS = {"batch": "B", "steps": "T", "input": "D", "hidden": "H", "layers": "L"}
 
 
 def cells(request: Request) -> Iterator[Cell]:
-    """Every cell, phase by phase, in the order asked for.
+    """Every cell once, phase by phase, in the order asked for.
 
     Raises ValueError, naming the task, for a size that it does not have or cannot be made at.
     """
+    found: dict[tuple[str, int], Cell] = {}
+    for one in (request, *request.more):
+        for cell in _grid(one):
+            found.setdefault((cell.id, cell.threads), cell)
+    yield from found.values()
+
+
+def _grid(request: Request) -> Iterator[Cell]:
     models = list(_models(request))
     for phase in request.phases:
         for (task, label, size, spec), device, dtype, threads in itertools.product(

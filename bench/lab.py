@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, sleep
@@ -26,6 +26,8 @@ import psutil
 from execnet import XSpec
 
 from backends import registry
+from backends.contract import ContractError
+from backends.words import plain, plain_lines
 from bench.record import Status
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +71,12 @@ class WorkerRaisedError(WorkerError):
     """The backend raised; the worker lives on."""
 
 
+class WorkerUnfitError(WorkerError):
+    """What the backend built lacks a member of the contract; the worker lives on."""
+
+    status = "skipped"
+
+
 class WorkerDiedError(WorkerError):
     """The process ended by itself."""
 
@@ -107,16 +115,23 @@ class Interpreter:
 
     started: Started
 
-    def __init__(self, key: Key, gateway: Any, process: psutil.Process, log: Path) -> None:
+    def __init__(
+        self, key: Key, gateway: Any, process: psutil.Process, log: Path, option: str
+    ) -> None:
         self.key = key
+        self._option = option
         self.process = process
         self._channel = gateway.remote_exec(_BOOT)
         self._channel.send(str(ROOT))
-        self._log = log
+        self.log = log
         self._strays: list[psutil.Process] = []
 
     def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
-        """The operation's value; raises WorkerRaisedError, WorkerDiedError, WorkerTimeoutError."""
+        """The operation's value; raises WorkerRaisedError, WorkerUnfitError, WorkerDiedError,
+        WorkerTimeoutError.
+
+        Words in either are a stranger's: no control character of theirs reaches a terminal.
+        """
         self._signal(signal.SIGCONT)
         try:
             self._channel.send((operation, arguments))
@@ -125,7 +140,7 @@ class Interpreter:
             self.kill()
             raise WorkerTimeoutError(
                 f"{self.key.variant} gave no answer to `{operation}` within {timeout:g} s "
-                "(--worker-timeout)",
+                f"({self._option})",
                 self._log_tail(),
             ) from None
         except (EOFError, OSError) as error:
@@ -136,9 +151,10 @@ class Interpreter:
             ) from error
         self._park()
         if status == "error":
-            message, details = answer
-            raise WorkerRaisedError(message, details)
-        return answer[0]
+            message, details = plain(answer[0]), plain_lines(answer[1])
+            unfit = message.startswith(f"{ContractError.__name__}: ")
+            raise (WorkerUnfitError if unfit else WorkerRaisedError)(message, details)
+        return _plainly(answer[0])
 
     def wake(self) -> None:
         """Let it run though nothing is asked of it, until the next call parks it again."""
@@ -189,9 +205,21 @@ class Interpreter:
                 process.send_signal(number)
 
     def _log_tail(self, lines: int = 30) -> str:
-        if not self._log.exists():
+        if not self.log.exists():
             return ""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+        printed = self.log.read_text(errors="replace").splitlines()[-lines:]
+        return plain_lines("\n".join(printed))
+
+
+def _plainly(value: Any) -> Any:
+    """The same value with every string in it plain."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {_plainly(key): _plainly(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plainly, value))
+    return value
 
 
 def _group_of(process: psutil.Process) -> int | None:
@@ -204,9 +232,14 @@ def _group_of(process: psutil.Process) -> int | None:
 class Lab:
     """All workers of a run. A context manager: leaving it ends every one."""
 
-    def __init__(self, cores: list[int] | None, timeout: float) -> None:
-        """`cores` to pin to, None where there is no pinning; `timeout` seconds an answer."""
+    def __init__(
+        self, cores: list[int] | None, timeout: float, option: str = "--worker-timeout"
+    ) -> None:
+        """`cores` to pin to, None where there is no pinning; `timeout` seconds an answer, and the
+        option of the command line that sets it.
+        """
         self.timeout = timeout
+        self._option = option
         self._cores = cores
         self._group = execnet.Group()
         self._interpreters: dict[Key, Interpreter] = {}
@@ -223,7 +256,8 @@ class Lab:
     def get(self, key: Key, progress: Callable[[str], None] = lambda _: None) -> Interpreter:
         """The parked interpreter of `key`, started if it is not there.
 
-        Raises registry.BrokenBackendError where the framework cannot be imported.
+        Raises registry.BrokenBackendError where the framework cannot be imported, and WorkerError
+        where the process ends or gives no answer while it starts.
         """
         interpreter = self._interpreters.get(key)
         if interpreter is not None and interpreter.alive():
@@ -233,6 +267,10 @@ class Lab:
         interpreter = self._start(key)
         self._interpreters[key] = interpreter
         return interpreter
+
+    def cores_of(self, threads: int) -> list[int] | None:
+        """The cores of a worker of so many threads; None where there is no pinning."""
+        return self._cores[:threads] if self._cores is not None else None
 
     def end(self, key: Key) -> None:
         """End the interpreter of `key`, if there is one."""
@@ -259,34 +297,26 @@ class Lab:
         if threading.current_thread() is not threading.main_thread():
             # The kernel ends a child together with the thread that made it.
             raise RuntimeError("workers are started from the main thread only")
+        entry = registry.find(key.variant)
         variables = registry.ask(
             key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
         )
-        self._count += 1
-        spec = XSpec(f"popen//id=worker-{self._count}")
-        # `env` and not execnet's own: the variables must stand before the interpreter starts.
-        pairs = [f"{name}={value}" for name, value in variables.items()]
-        spec.python = shlex.join(["env", *pairs, sys.executable])
-        log = self._logs / f"{spec.id}.log"
-        before = set(psutil.Process().children())
         begin = perf_counter()
-        gateway = self._group.makegateway(spec)
-        (process,) = set(psutil.Process().children()) - before
-        interpreter = Interpreter(key, gateway, process, log)
+        interpreter = self._spawn(key, entry.interpreter, variables)
         self._guard("+", interpreter)
-        cores = self._cores[: key.threads] if self._cores is not None else None
+        cores = self.cores_of(key.threads)
         try:
             said = interpreter.call(
                 "start",
                 self.timeout,
                 parent=os.getpid(),
-                backend=key.variant,
+                backend=entry.backend,
                 cores=cores,
-                log=str(log),
+                log=str(interpreter.log),
             )
         except WorkerError as error:
             self._end(interpreter)
-            if isinstance(error, WorkerRaisedError):
+            if isinstance(error, WorkerRaisedError | WorkerUnfitError):
                 raise registry.BrokenBackendError(
                     f"{key.variant} is installed and fails at import: {error}"
                 ) from error
@@ -299,6 +329,28 @@ class Lab:
             import_seconds=said["import_seconds"],
         )
         return interpreter
+
+    def _spawn(self, key: Key, python: str, variables: Mapping[str, str]) -> Interpreter:
+        """A process of that interpreter; raises registry.BrokenBackendError where it ends."""
+        self._count += 1
+        spec = XSpec(f"popen//id=worker-{self._count}")
+        log = self._logs / f"{spec.id}.log"
+        # `env` and not execnet's own: the variables must stand before the interpreter starts. And
+        # what it prints until it is told the same (bench.worker) is not the terminal's either.
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(log)]
+        spec.python = shlex.join([*to_log, "env", *pairs, python])
+        before = set(psutil.Process().children())
+        try:
+            gateway = self._group.makegateway(spec)
+            (process,) = set(psutil.Process().children()) - before
+            return Interpreter(key, gateway, process, log, self._option)
+        except (EOFError, OSError, ValueError) as error:  # closed, or gone already
+            printed = plain(log.read_text(errors="replace"), 200) if log.exists() else ""
+            raise registry.BrokenBackendError(
+                f"{key.variant}: its interpreter ends before it answers; its `environment` sets "
+                f"{', '.join(variables) or 'nothing'}; it printed {printed or 'nothing'}"
+            ) from error
 
     def _end(self, interpreter: Interpreter) -> None:
         interpreter.kill()

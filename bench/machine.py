@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -48,22 +49,36 @@ def pinning() -> bool:
     return hasattr(os, "sched_setaffinity")
 
 
+def busy_seconds(cores: Sequence[int] | None = None) -> float:
+    """CPU time that `cores`, or all of them, have spent on anything since the machine started.
+
+    Time stolen by other virtual machines counts.
+    """
+    if cores is None:
+        return _busy(psutil.cpu_times())
+    every = psutil.cpu_times(percpu=True)
+    return sum(_busy(every[core]) for core in cores)
+
+
+def _busy(times: Any) -> float:
+    idle = (*_IDLE, *_COUNTED_TWICE)
+    return sum(getattr(times, name) for name in times._fields if name not in idle)
+
+
 def cores_busy(seconds: float) -> float:
     """Cores' worth of CPU time that others used on the whole machine in the next `seconds`.
 
-    This process sleeps meanwhile; what its own threads use is taken off. Time stolen by other
-    virtual machines counts. Raises OSError where the system counts no CPU time at all.
+    This process sleeps meanwhile; what its own threads use is taken off. Raises OSError where the
+    system counts no CPU time at all.
     """
     if seconds <= 0:
         raise ValueError(f"seconds is {seconds!r}; expected a time above 0")
     before, own_before, started = psutil.cpu_times(), time.process_time(), time.perf_counter()
     time.sleep(seconds)
     after, own, passed = psutil.cpu_times(), time.process_time(), time.perf_counter() - started
-    delta = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-    if not any(delta.values()) and seconds >= 0.1:  # counters tick every 10 ms
+    if after == before and seconds >= 0.1:  # counters tick every 10 ms
         raise OSError("the system's CPU time counters stand still; expected them to run")
-    busy = sum(t for name, t in delta.items() if name not in (*_IDLE, *_COUNTED_TWICE))
-    return max(0.0, busy - (own - own_before)) / passed
+    return max(0.0, _busy(after) - _busy(before) - (own - own_before)) / passed
 
 
 def _cpu() -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from backends import registry
 from backends.interface import DTYPES, PHASES
-from bench import machine
+from bench import machine, presets
 from bench.grid import DEFAULT_OPTIMIZER, OPTIMIZERS, Request
 from tasks import TASKS
 from tasks.spec import CELLS
@@ -38,6 +38,8 @@ _LISTS = {
     "threads": "threads of every variant; default all cores this process may use",
 }
 
+_DEFAULTS = {"processes": "1"}  # of options that are not None without the user
+
 # Stock options that cannot mean here what they mean there, and what to use for their purpose.
 _REFUSED = {
     "--benchmark-timer": "steps are timed in the workers by time.perf_counter; see --dry-run",
@@ -56,6 +58,7 @@ class Options:
     backends: tuple[str, ...]
     named: bool  # the backends were asked for by name: an absent one is then an error
     processes: int
+    serial: bool
     timeout_seconds: float
     dry_run: bool
     reports: Path
@@ -73,7 +76,18 @@ def declare(parser: pytest.Parser) -> None:
         metavar="SHARE",
         help="between the layers while training; checked without it, timed with it",
     )
-    group.addoption("--processes", default="1", metavar="K", help="fresh processes a variant")
+    group.addoption(
+        "--preset", default=None, metavar="NAME", help=f"one of {', '.join(presets.names())}"
+    )
+    group.addoption(
+        "--processes", default=_DEFAULTS["processes"], metavar="K", help="fresh processes a variant"
+    )
+    group.addoption(
+        "--serial",
+        action="store_true",
+        help="in this process, one variant after the other, for profilers and debuggers; the times "
+        "are never compared",
+    )
     group.addoption(
         "--worker-timeout", default="600", metavar="SECONDS", help="for one answer of a worker"
     )
@@ -89,6 +103,27 @@ def declare(parser: pytest.Parser) -> None:
 def read(config: pytest.Config) -> Options:
     """The options; raises pytest.UsageError that says what was expected and what came."""
     _refuse_stock(config)
+    requests = [_request(config) for _ in _parts_of_preset(config)]
+    request = replace(requests[0], more=tuple(requests[1:]))
+    chosen, named = _backends(config)
+    run = config.getoption("run_name")
+    if run is not None and (not run or run.startswith(".") or "/" in run or os.sep in run):
+        raise pytest.UsageError(f"--run-name {run!r}: expected the name of one folder")
+    return Options(
+        request=request,
+        backends=chosen,
+        named=named,
+        processes=_number("processes", config.getoption("processes")),
+        serial=_serial(config),
+        timeout_seconds=seconds("worker-timeout", config.getoption("worker_timeout")),
+        dry_run=config.getoption("dry_run"),
+        reports=Path(config.getoption("reports") or config.rootpath / "reports"),
+        run=run,
+    )
+
+
+def _request(config: pytest.Config) -> Request:
+    """One grid of cells."""
     cores = len(machine.available_cores())
     threads = _numbers(config, "threads")
     for count in threads:
@@ -96,7 +131,7 @@ def read(config: pytest.Config) -> Options:
             raise pytest.UsageError(
                 f"--threads {count}: expected at most {cores}, the cores this process may use"
             )
-    request = Request(
+    return Request(
         tasks=_names(config, "task", tuple(TASKS)) or tuple(TASKS),
         phases=_names(config, "phase", PHASES) or _phases_of_files(config) or DEFAULT_PHASES,
         devices=_devices(config) or ("cpu",),
@@ -114,20 +149,24 @@ def read(config: pytest.Config) -> Options:
         hidden=_numbers(config, "hidden"),
         layers=_numbers(config, "layers"),
     )
-    chosen, named = _backends(config)
-    run = config.getoption("run_name")
-    if run is not None and (not run or run.startswith(".") or "/" in run or os.sep in run):
-        raise pytest.UsageError(f"--run-name {run!r}: expected the name of one folder")
-    return Options(
-        request=request,
-        backends=chosen,
-        named=named,
-        processes=_number("processes", config.getoption("processes")),
-        timeout_seconds=seconds("worker-timeout", config.getoption("worker_timeout")),
-        dry_run=config.getoption("dry_run"),
-        reports=Path(config.getoption("reports") or config.rootpath / "reports"),
-        run=run,
-    )
+
+
+def _parts_of_preset(config: pytest.Config) -> Iterator[None]:
+    """Each part of --preset in turn, put where the command line says nothing; once without one."""
+    name = config.getoption("preset")
+    if name is None:
+        yield
+        return
+    try:
+        parts = presets.find(name).parts
+    except KeyError as error:
+        raise pytest.UsageError(f"--preset: {error.args[0]}") from error
+    free = [o for o in presets.ALLOWED if config.getoption(o) in (None, False, _DEFAULTS.get(o))]
+    for part in parts:
+        for option in free:
+            unset = _DEFAULTS.get(option, False if option == "bidirectional" else None)
+            setattr(config.option, option, part.get(option, unset))
+        yield
 
 
 def _refuse_stock(config: pytest.Config) -> None:
@@ -214,13 +253,20 @@ def _share(config: pytest.Config) -> float:
     return share
 
 
+def _serial(config: pytest.Config) -> bool:
+    serial: bool = config.getoption("serial")
+    if serial and _number("processes", config.getoption("processes")) > 1:
+        raise pytest.UsageError("--serial is one process; expected no --processes beside it")
+    return serial
+
+
 def _backends(config: pytest.Config) -> tuple[tuple[str, ...], bool]:
     chosen = _split(config, "backend")
     try:
         if not chosen:
             return tuple(registry.default_names()), False
         if chosen == ("all",):
-            return tuple(registry.table()), False
+            return tuple(registry.default_names(everything=True)), False
         for name in chosen:
             missing = registry.find(name).missing()
             if missing:

@@ -13,7 +13,7 @@ import pytest
 
 from bench import options, rounds
 from bench.estimate import print_plan
-from bench.rounds import Outcome, Settings
+from bench.race import Outcome, Settings
 from bench.session import PARAMETERS, Case, Session
 
 SUITE = Path(__file__).parent / "suite"
@@ -40,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
         min_rounds=config.getoption("benchmark_min_rounds"),
         timed_seconds=max(rounds.TIMED_SECONDS, float(config.getoption("benchmark_min_time"))),
         processes=asked.processes,
+        beside=not asked.serial,
+        serial=asked.serial,
         timed=not disabled,
     )
     session = Session(asked, settings, config.invocation_params.args)

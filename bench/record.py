@@ -1,9 +1,11 @@
 """The record of a run: immutable, raw, one JSON object a line, appended as each cell ends.
 
-`measurements.jsonl` starts with a Run; every further line is a Measurement, one a cell and
-variant. Everything a report says is computed from these lines alone.
+`measurements.jsonl` starts with a Run. Every further line is a Measurement, one a cell and entry,
+or a Race, one a cell: what happened around its rounds. Everything a report says is computed from
+these lines alone.
 
-Format history: 1, the first.
+Format history: 1, the first. 2, throughput, memory of the host and device time a round; controls
+and floors (`role`), races, the offset between processes, the result of a selftest, serial runs.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-FORMAT = 1
+FORMAT = 2
 
+Role = Literal["variant", "control", "floor"]
+Stopped = Literal["narrow enough", "time used up"]
 Status = Literal["ok", "disagrees", "refused", "skipped", "crashed", "timed out", "failed"]
 
 
@@ -33,6 +37,49 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     pinning: bool  # can workers be pinned to cores here
 
 
+class Offset(msgspec.Struct, frozen=True, kw_only=True):
+    """How far two processes of one program lie apart for as long as they live.
+
+    Standard deviation of the logarithm of the ratio of their times, beyond what the rounds of one
+    pair show.
+    """
+
+    spread: float  # 0.02 is 2 %, of all variants together
+    degrees: float  # of freedom, that this estimate has
+    variants: dict[str, float] = {}  # of those that were measured one by one
+    measured: str | None = None  # ISO 8601, UTC; None: not measured here, assumed
+
+
+class Trials(msgspec.Struct, frozen=True, kw_only=True):
+    """Trials of a selftest that share a line of its table."""
+
+    variant: str
+    slowdown: float  # injected share of a step; 0: two times the same program
+    processes: int  # process pairs a trial
+    pairs: int  # fresh process pairs in all
+    ratios: tuple[float, ...]  # estimated, one a trial
+    called: int  # trials with a verdict: faster or slower
+    wrong: int  # of these, the wrong way, or where there is no difference
+    covered: int  # trials whose 95 % interval holds the truth
+    stock: tuple[float, ...] = ()  # ratios by the sequential loop of pytest-benchmark
+
+
+class Selftest(msgspec.Struct, frozen=True, kw_only=True, tag="selftest", tag_field="record"):
+    """What this harness finds where the truth is known, on this machine."""
+
+    format: int = FORMAT
+    started: str  # ISO 8601, UTC
+    machine: Machine
+    cell: str
+    seconds: float  # a side and trial
+    threads: int
+    trials: tuple[Trials, ...]
+    offset: Offset
+    recommended_processes: int  # K that finds a slow-down of 5 % in at least half of the cases
+    others_cores: float | None  # used by others meanwhile, median over the rounds
+    disturbed: float  # share of the blocks that were kept although others disturbed them
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="record"):
     """What holds for all measurements of one run."""
 
@@ -46,6 +93,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="recor
     threads: tuple[int, ...]
     cores_busy_before: float | None  # cores' worth of CPU time that others used before the run;
     # None where the system counts none
+    offset: Offset | None = None  # between processes of one program; None: format 1, none known
+    selftest: Selftest | None = None  # the last one made on this machine
+    serial: bool = False  # all variants in one process, one after the other: nothing is compared
 
 
 class TensorError(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +130,9 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
     steps: int  # how many were timed
     cold: ColdStart
     effective_threads: str  # as read back: "2 by the framework, openblas 2, pinned to 2 cores"
+    throughput_seconds: tuple[float, ...] = ()  # a step, of as many with one sync at their end
+    device_seconds: tuple[float, ...] = ()  # a round's median by the device's own events
+    peak_host_bytes: int | None = None  # most held resident since the build, above the imports
     peak_device_bytes: int | None = None  # None where the framework does not count, as on a CPU
     cores_busy: float | None = None  # CPU time of this process in its timed steps, by wall time
 
@@ -110,8 +163,10 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", 
     parameters: int
     # the variant
     variant: str
+    role: Role = "variant"  # control: the same variant once more; floor: the bare products
     status: Status
     reason: str = ""  # of anything that is not "ok"
+    serial: bool = False  # timed in one process with all others, alone: never compared
     versions: dict[str, str] = {}
     path: str = ""
     loss: float | None = None
@@ -130,7 +185,42 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", 
         return tuple(value for process in self.processes for value in process.seconds)
 
 
-Record = Run | Measurement
+class RaceProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """The rounds of one process a variant, and what was around them."""
+
+    rounds: int
+    stopped: Stopped
+    before_seconds: float  # starting, building, checking, warming up, all entries together
+    rounds_seconds: float  # from the first round to the last
+    timed_seconds: float  # of these, in timed steps
+    after_seconds: float  # checking again
+    blocks: int  # of all entries, repeated ones among them
+    repeated: int  # taken again because others were busy meanwhile
+    disturbed: int  # kept, though others were busy
+    others_cores: tuple[
+        float, ...
+    ] = ()  # cores' worth of CPU time that others used, round by round
+    clock_mhz: tuple[float, ...] = ()  # of the processor, or the GPU's, round by round
+    gpu_celsius: tuple[float, ...] = ()
+    throttled: tuple[str, ...] = ()  # why a GPU held its clock down, each reason once
+
+
+class Race(msgspec.Struct, frozen=True, kw_only=True, tag="race", tag_field="record"):
+    """What happened around the rounds of a cell."""
+
+    cell: str  # as Measurement.cell
+    threads: int
+    flops: int  # of the matrix products of a step, two a multiply-add
+    processes: tuple[RaceProcess, ...]
+
+    @property
+    def disturbed(self) -> float:
+        """Share of the blocks that were kept although others were busy meanwhile."""
+        kept = sum(p.blocks - p.repeated for p in self.processes)
+        return sum(p.disturbed for p in self.processes) / kept if kept else 0.0
+
+
+Record = Run | Measurement | Race
 
 
 def append(file: Path, records: Iterable[Record]) -> None:
@@ -162,7 +252,13 @@ def _cut_torn_line(out: BinaryIO) -> None:
 
 
 def read(file: Path) -> tuple[Run, list[Measurement]]:
-    """A run and its measurements. A torn last line, from a crash, is left out.
+    """A run and what was measured of its variants: `read_all` without controls, floors, races."""
+    run, measurements, _ = read_all(file)
+    return run, [m for m in measurements if m.role == "variant"]
+
+
+def read_all(file: Path) -> tuple[Run, list[Measurement], list[Race]]:
+    """A run, its measurements of every role, its races; without a last line that a crash tore.
 
     Raises ValueError for a file that does not start with a Run, that was written by a newer
     format, or with a line that cannot be read.
@@ -180,7 +276,11 @@ def read(file: Path) -> tuple[Run, list[Measurement]]:
             raise ValueError(f"{file.name}, line {number}: {error}") from error
     if not records or not isinstance(records[0], Run):
         raise ValueError(f"{file.name} holds no run; expected one in its first line")
-    return records[0], [record for record in records[1:] if isinstance(record, Measurement)]
+    return (
+        records[0],
+        [record for record in records if isinstance(record, Measurement)],
+        [record for record in records if isinstance(record, Race)],
+    )
 
 
 def _check_format(file: Path, first: list[bytes]) -> None:

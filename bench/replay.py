@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.rounds import Outcome
+from bench.race import Outcome
 
 
 class Clock:
@@ -35,7 +35,8 @@ def replay(benchmark: Any, outcome: Outcome) -> None:
         pytest.fail("\n".join(filter(None, (reason, outcome.details))), pytrace=False)
     agreement = measurement.agreement
     assert agreement is not None, "a variant that was not checked has no number"
-    benchmark.group = measurement.cell
+    alone = f", {measurement.variant} alone (--serial)" if measurement.serial else ""
+    benchmark.group = measurement.cell + alone
     benchmark.extra_info.update(
         phase=measurement.phase,
         task=measurement.task,
@@ -53,6 +54,9 @@ def replay(benchmark: Any, outcome: Outcome) -> None:
         worst_error=agreement.worst.error,
         worst_error_bound=agreement.worst.bound,
         worst_tensor=agreement.worst.name,
+        # By kind, with the tensor: outputs, states, loss, gradients, training.
+        errors={kind: worst.error for kind, worst in agreement.kinds.items()},
+        error_tensors={kind: worst.name for kind, worst in agreement.kinds.items()},
         tensors_compared=agreement.tensors,
         parameters=measurement.parameters,
     )

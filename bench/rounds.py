@@ -1,286 +1,193 @@
-"""The measuring protocol: one cell, all its variants, in interleaved rounds.
+"""Blocks and rounds: what the time of a step is made of, for a cell as for a selftest.
 
-Every variant is built, checked and warmed up in its own interpreter. Then, round by round and in
-a seeded random order, each is woken for one block (hot steps, then timed ones) while all others
-are stopped. The value of a round is the median of its synced steps. Afterwards each is checked
-again (`bench.gate`).
+In each round every side runs one block, in a seeded random order, while all others are stopped. A
+block: hot steps, untimed; steps with a sync each, whose median is the round's value (latency); as
+many steps back to back with one sync at their end (throughput). Rounds go on until the ratios are
+narrow enough or the time is used up, ten at least. A block in which others kept the machine busy is
+taken again, within limits, and counted.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from backends import registry
-from bench import agreement, provenance, record
-from bench.gate import Gate
-from bench.grid import Cell
-from bench.lab import Interpreter, Key, Lab, WorkerError
-from tasks import TASKS
-from tasks.spec import parameter_count
+from bench import record, state, statistics
 
-HOT_STEPS, HOT_SECONDS = 2, 0.005
-TIMED_STEPS, TIMED_SECONDS = 1, 0.020
-WARM_STEPS, WARM_SECONDS = 3, 0.2
 LEAST_ROUNDS = 10
-RAW_STEPS = 10_000  # kept of a variant and cell; beyond, a seeded sample
+TIMED_SECONDS = 0.020
+
+# Steps before the timed ones, in which caches fill and threads wake up.
+HOT_STEPS, HOT_SECONDS = 2, 0.005
+# From here on a step is its own warm-up: one hot step is enough, and few timed ones.
+SLOW_SECONDS, SLOWEST_SECONDS = 0.050, 0.500
+TIMED_STEPS, SLOW_TIMED_STEPS = 3, 2
+
+# A ratio is known well enough when rounds say less of it than the offset between processes does.
+NARROW = 0.005
+NARROW_OF_OFFSET = 0.25
+LOOK_AGAIN = 1.25  # times as many rounds as at the look before
+
+# Blocks that may be taken again: a share of all, so that a busy machine ends nobody's run.
+MOST_REPEATED, LEAST_REPEATS = 0.3, 3
+
+Ask = Callable[..., Any]  # (operation, **arguments) -> the worker's answer
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a cell is measured. `max_seconds` a variant, hot and timed steps together."""
+class Block:
+    """How long a block of one side is."""
 
-    max_seconds: float = 1.0
-    min_rounds: int = LEAST_ROUNDS
-    timed_seconds: float = TIMED_SECONDS
-    processes: int = 1
-    seed: int = 0
-    timed: bool = True  # False: the agreement gate alone
+    hot_steps: int
+    hot_seconds: float
+    timed_steps: int  # at least, and as many back to back
+    timed_seconds: float
+
+    @staticmethod
+    def of(step_seconds: float, timed_seconds: float = TIMED_SECONDS) -> Block:
+        """For a step that takes about `step_seconds`."""
+        if step_seconds >= SLOW_SECONDS:
+            steps = SLOW_TIMED_STEPS if step_seconds < SLOWEST_SECONDS else 1
+            return Block(1, 0.0, steps, timed_seconds)
+        return Block(HOT_STEPS, HOT_SECONDS, TIMED_STEPS, timed_seconds)
 
 
 @dataclass
-class _Entrant:
-    """One variant on its way through a cell."""
+class Side:
+    """One built model in its interpreter, and what its blocks gave, round by round."""
 
-    key: Key
-    interpreter: Interpreter | None = None
-    checks: list[record.Agreement] = field(default_factory=list)
-    processes: list[record.Rounds] = field(default_factory=list)
-    status: record.Status = "ok"
-    reason: str = ""
-    details: str = ""
-    path: str = ""
-    loss: float | None = None
-    cold: record.ColdStart | None = None
-    values: list[float] = field(default_factory=list)
+    name: str
+    ask: Ask
+    phase: str
+    block: Block
+    slowdown: float = 0.0  # injected share of a step, to test the harness
+    counts: bool = True  # do the rounds go on for its sake
+    seconds: list[float] = field(default_factory=list)  # medians of synced steps
+    throughput_seconds: list[float] = field(default_factory=list)
+    device_seconds: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
-    block_steps: int = 0  # timed, in the last block
 
-    def fail(self, status: record.Status, reason: str, details: str = "") -> None:
-        self.status, self.reason, self.details = status, reason, details
-
-    def judge(self, found: record.Agreement) -> bool:
-        self.checks.append(found)
-        if found.failures:
-            self.fail("disagrees", found.failures[0], "\n".join(found.failures))
-        return not found.failures
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A measurement and, where something went wrong, all that is known of it."""
-
-    measurement: record.Measurement
-    details: str = ""
-
-
-class CellRun:
-    """Measures one cell; `run` is the whole of it."""
-
-    def __init__(
-        self,
-        lab: Lab,
-        cell: Cell,
-        variants: Sequence[str],
-        settings: Settings,
-        say: Callable[[str], None],
-    ) -> None:
-        self.lab, self.cell, self.settings, self.say = lab, cell, settings, say
-        self.gate = Gate(cell, settings.seed)
-        self.entrants = [
-            _Entrant(Key(name, cell.dtype, cell.device, cell.threads)) for name in variants
-        ]
-
-    def run(self) -> dict[str, Outcome]:
-        """Outcome by variant. A variant's failure is its own; the others go on."""
-        for process in range(self.settings.processes if self.settings.timed else 1):
-            if process:
-                for entrant in self.entrants:
-                    self.lab.end(entrant.key)
-            self._attempt("checking", self._prepare)
-            if self.settings.timed:
-                self._rounds(process)
-            self._attempt("checking again", self._finish)
-        return {entrant.key.variant: self._outcome(entrant) for entrant in self.entrants}
-
-    @property
-    def _running(self) -> list[_Entrant]:
-        return [entrant for entrant in self.entrants if entrant.status == "ok"]
-
-    def _attempt(self, what: str, action: Callable[[_Entrant], None]) -> None:
-        for entrant in self._running:
-            self.say(f"{what} {entrant.key.variant}")
-            self._guarded(entrant, action)
-
-    def _guarded(self, entrant: _Entrant, action: Callable[[_Entrant], None]) -> None:
-        try:
-            action(entrant)
-        except WorkerError as error:
-            entrant.fail(error.status, str(error), error.details)
-        except registry.BrokenBackendError as error:
-            entrant.fail("failed", str(error))
-        if entrant.status != "ok" and entrant.interpreter is not None:
-            self._release(entrant)
-
-    def _release(self, entrant: _Entrant) -> None:
-        assert entrant.interpreter is not None
-        if not entrant.interpreter.alive():
-            return
-        try:
-            self._call(entrant, "release")
-        except WorkerError:
-            self.lab.end(entrant.key)  # it could not even let go: a fresh one for the next cell
-
-    def _call(self, entrant: _Entrant, operation: str, **arguments: Any) -> Any:
-        assert entrant.interpreter is not None
-        return entrant.interpreter.call(operation, self.lab.timeout, **arguments)
-
-    def _ask(self, entrant: _Entrant) -> Callable[..., Any]:
-        return partial(self._call, entrant)
-
-    def _prepare(self, entrant: _Entrant) -> None:
-        """Build, check against the oracle, warm up."""
-        entrant.interpreter = self.lab.get(entrant.key, self.say)
-        ask, started = self._ask(entrant), entrant.interpreter.started
-        build_seconds = self.gate.build(ask)
-        first_seconds, entrant.loss, found = self.gate.before(ask, entrant.key.variant)
-        entrant.cold = record.ColdStart(
-            start_seconds=started.start_seconds,
-            import_seconds=started.import_seconds,
-            build_seconds=build_seconds,
-            first_call_seconds=first_seconds,
+    def run(self) -> tuple[np.ndarray, float, float | None, float, float]:
+        """One block; see `Worker.block`."""
+        taken, *rest = self.ask(
+            "block",
+            phase=self.phase,
+            hot_steps=self.block.hot_steps,
+            hot_seconds=self.block.hot_seconds,
+            timed_steps=self.block.timed_steps,
+            timed_seconds=self.block.timed_seconds,
+            slowdown=self.slowdown,
         )
-        if entrant.judge(found):
-            entrant.interpreter.survey()
-            if self.settings.timed:
-                ask("warm", phase=self.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
+        return np.frombuffer(taken, np.float64), *rest
 
-    def _rounds(self, process: int) -> None:
-        """Rounds until the time is used up and there are enough; then one record a variant."""
-        rng = np.random.default_rng((self.settings.seed, process))
-        budget_seconds = self.settings.max_seconds * len(self._running)
-        least = max(LEAST_ROUNDS, self.settings.min_rounds)
-        begin, number = perf_counter(), 0
-        while self._running and (number < least or perf_counter() - begin < budget_seconds):
+    def keep(
+        self, position: int, taken: np.ndarray, back_to_back: float, on_device: float | None
+    ) -> None:
+        """What a block gave; called in one go, so that rounds stay whole."""
+        self.seconds.append(float(np.median(taken)))
+        self.throughput_seconds.append(back_to_back)
+        self.device_seconds += [on_device] if on_device is not None else []
+        self.positions.append(position)
+        self.raw.append(taken)
+
+
+@dataclass
+class Rounds:
+    """The rounds of some sides; `run` is the whole of it.
+
+    `running` gives the sides that are still in the race; `attempt` runs a side's block and takes it
+    out of the race where that fails.
+    """
+
+    running: Callable[[], Sequence[Side]]
+    attempt: Callable[[Side, Callable[[], None]], None]
+    device: str = "cpu"
+    cores: Sequence[int] | None = None  # that the workers are bound to; None: any
+    say: Callable[[str], None] = lambda _: None
+    narrow: float | None = NARROW  # half the width of a ratio's interval; None: all the time
+    _watch: state.Watch = field(init=False)
+    _timed_seconds: float = 0.0
+    _blocks: int = 0
+    _repeated: int = 0
+    _disturbed: int = 0
+    _others: list[tuple[float, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._watch = state.Watch(self.cores)
+
+    def run(self, rng: np.random.Generator, *, least: int, seconds: float) -> record.RaceProcess:
+        """At least `least` rounds, and `seconds` in all unless the ratios are narrow before."""
+        begin, number, look = perf_counter(), 0, least
+        others: list[float] = []
+        looks: list[state.Clocks] = []
+        stopped: record.Stopped = "time used up"
+        while self.running() and (number < least or perf_counter() - begin < seconds):
             number += 1
             self.say(f"round {number} of at least {least}")
-            order = rng.permutation(len(self._running))
-            for position, entrant in enumerate([self._running[i] for i in order]):
-                self._guarded(entrant, partial(self._block, position=position))
-        for entrant in self._running:
-            self._guarded(entrant, self._record)
-
-    def _block(self, entrant: _Entrant, position: int) -> None:
-        taken = self._call(
-            entrant,
-            "block",
-            phase=self.cell.phase,
-            hot_steps=HOT_STEPS,
-            hot_seconds=HOT_SECONDS,
-            timed_steps=TIMED_STEPS,
-            timed_seconds=max(TIMED_SECONDS, self.settings.timed_seconds),
+            sides = list(self.running())
+            self._others = []
+            for position, index in enumerate(rng.permutation(len(sides))):
+                self._take(sides[index], position)
+            used, passed = map(sum, zip(*self._others, strict=True)) if self._others else (0, 1)
+            others.append(round(used / passed, 3))
+            looks.append(state.clocks(self.device))
+            if number >= look:
+                if self.narrow is not None and narrow(self.running(), self.narrow):
+                    stopped = "narrow enough"
+                    break
+                look = math.ceil(number * LOOK_AGAIN)
+        return record.RaceProcess(
+            rounds=number,
+            stopped=stopped,
+            before_seconds=0.0,
+            rounds_seconds=perf_counter() - begin,
+            timed_seconds=self._timed_seconds,
+            after_seconds=0.0,
+            blocks=self._blocks,
+            repeated=self._repeated,
+            disturbed=self._disturbed,
+            others_cores=tuple(others),
+            clock_mhz=tuple(look.mhz for look in looks if look.mhz is not None),
+            gpu_celsius=tuple(look.gpu_celsius for look in looks if look.gpu_celsius is not None),
+            throttled=tuple(sorted({reason for look in looks for reason in look.throttled})),
         )
-        seconds = np.frombuffer(taken, np.float64)
-        entrant.values.append(float(np.median(seconds)))
-        entrant.positions.append(position)
-        entrant.raw.append(seconds)
-        entrant.block_steps = len(seconds)
 
-    def _record(self, entrant: _Entrant) -> None:
-        """Check what the last timed step gave, ask what ran, and keep the rounds."""
-        ask = self._ask(entrant)
-        # Before anything else is asked of it: a model may use its buffers again.
-        found = self.gate.last(ask)
-        if found is not None:
-            entrant.judge(found)
-        about = ask("about")
-        entrant.path = about["path"]
-        assert entrant.cold is not None
-        room = RAW_STEPS // self.settings.processes
-        entrant.processes.append(
-            record.Rounds(
-                seconds=tuple(entrant.values),
-                position=tuple(entrant.positions),
-                step_seconds=_kept(entrant.raw, room, self.settings.seed),
-                steps=sum(map(len, entrant.raw)),
-                cold=entrant.cold,
-                effective_threads=about["threads"],
-                cores_busy=about["busy"],
-                peak_device_bytes=about["peak_device_bytes"],
-            )
-        )
-        entrant.values, entrant.positions, entrant.raw = [], [], []
+    def _take(self, side: Side, position: int) -> None:
+        self.attempt(side, lambda: self._block(side, position))
 
-    def _finish(self, entrant: _Entrant) -> None:
-        """Something not seen before, and whether sync waits; then let go."""
-        ask = self._ask(entrant)
-        steps = HOT_STEPS + entrant.block_steps
-        if entrant.judge(self.gate.after(ask, entrant.key.variant, steps)) and self.settings.timed:
-            cheat = self.gate.cheats(ask, float(np.median(entrant.processes[-1].seconds)))
-            if cheat is not None:
-                entrant.fail("disagrees", cheat)
-        if entrant.status == "ok":
-            self._release(entrant)
-
-    def _outcome(self, entrant: _Entrant) -> Outcome:
-        cell, ok = self.cell, entrant.status == "ok"
-        versions: Mapping[str, str] = {}
-        if entrant.interpreter is not None:
-            versions = entrant.interpreter.started.versions
-        measurement = record.Measurement(
-            **described(cell),
-            variant=entrant.key.variant,
-            status=entrant.status,
-            reason=provenance.without_paths(entrant.reason),
-            versions=dict(versions),
-            path=entrant.path,
-            loss=entrant.loss,
-            agreement=agreement.joined(entrant.checks) if entrant.checks else None,
-            # What a variant took to compute something else is no number.
-            processes=tuple(entrant.processes) if ok else (),
-        )
-        return Outcome(measurement, entrant.details)
+    def _block(self, side: Side, position: int) -> None:
+        while True:
+            self._watch.begin()
+            taken, back_to_back, on_device, own_seconds, wall_seconds = side.run()
+            used, passed = self._watch.others(own_seconds)
+            self._blocks += 1
+            self._others.append((used, passed))
+            disturbed = state.disturbing(used, passed)
+            if not disturbed or self._repeated >= LEAST_REPEATS + MOST_REPEATED * self._blocks:
+                break
+            self._repeated += 1
+        self._disturbed += disturbed
+        self._timed_seconds += wall_seconds
+        side.keep(position, taken, back_to_back, on_device)
 
 
-def described(cell: Cell) -> dict[str, Any]:
-    """The fields of a Measurement that say which cell it is of."""
-    return {
-        "phase": cell.phase,
-        "task": cell.task,
-        "shape": TASKS[cell.task].shape,
-        "size": cell.label,
-        "device": cell.device,
-        "dtype": cell.dtype,
-        "threads": cell.threads,
-        "batch": cell.size.batch,
-        "steps": cell.size.steps,
-        "spec": dataclasses.asdict(cell.spec),
-        "parameters": parameter_count(cell.spec),
-    }
+def narrow(sides: Sequence[Side], enough: float) -> bool:
+    """Do the rounds know every ratio to the fastest side to within `enough`, 95 %, either way."""
+    values = [np.log(side.seconds) for side in sides if side.counts]
+    if len(values) < 2:
+        return False
+    best = min(values, key=np.median)
+    quantile = statistics.quantile(len(best) - 1)
+    errors = (statistics.standard_error(v - best) for v in values if v is not best)
+    return all(quantile * error <= enough for error in errors)
 
 
-def _kept(raw: list[np.ndarray], room: int, seed: int) -> tuple[tuple[float, ...], ...]:
-    """All step times round by round or, beyond `room`, a seeded sample in their order."""
-    total = sum(map(len, raw))
-    if total <= room:
-        return tuple(tuple(map(_short, seconds)) for seconds in raw)
-    rng = np.random.default_rng(seed)
-    return tuple(tuple(map(_short, chosen)) for chosen in _sample(raw, room / total, rng))
-
-
-def _sample(raw: list[np.ndarray], share: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    for seconds in raw:
-        count = max(1, int(len(seconds) * share))
-        yield seconds[np.sort(rng.choice(len(seconds), count, replace=False))]
-
-
-def _short(seconds: float) -> float:
-    """Nanoseconds: finer than the clock is good for."""
-    return round(float(seconds), 9)
+def narrow_enough(offset_spread: float) -> float:
+    """Beside an offset between processes of `offset_spread`, more rounds say nothing more."""
+    return max(NARROW, NARROW_OF_OFFSET * offset_spread)

@@ -11,13 +11,23 @@ from pathlib import Path
 import pytest
 
 from backends import registry
-from bench import __version__, agreement, grid, machine, provenance, record
+from bench import (
+    __version__,
+    agreement,
+    grid,
+    machine,
+    provenance,
+    race,
+    record,
+    remembered,
+)
 from bench.grid import Cell
 from bench.lab import ROOT, Key, Lab, WorkerError
+from bench.local import LocalLab
 from bench.options import Options
 from bench.progress import Progress
+from bench.race import CellRun, Outcome, Settings, described
 from bench.report.write import write_index, write_report
-from bench.rounds import CellRun, Outcome, Settings, described
 
 PARAMETERS = ("task", "cell", "size", "device", "dtype", "variant")
 
@@ -54,6 +64,8 @@ class Case:
         options = {"device": cell.device, "dtype": cell.dtype, "phase": cell.phase}
         try:
             reason = registry.ask(self.variant, "refusal", cell.spec, **options)
+            if reason is None and cell.optimizer is not None:
+                registry.ask(self.variant, "optimizer", cell.optimizer)  # can it say which?
         except registry.BrokenBackendError as error:
             return "skipped", str(error)
         return ("refused", str(reason)) if reason is not None else None
@@ -73,11 +85,12 @@ class Session:
         self._cases: dict[tuple[str, str], Case] = {}
         self._plan: dict[Cell, list[Case]] = {}
         self._outcomes: dict[Case, Outcome] = {}
-        self._lab: Lab | None = None
+        self._lab: Lab | LocalLab | None = None
         self._progress: Progress | None = None
         self._recorded = False
         self._problems: dict[Key, str] = {}
         self._busy: float | None = None
+        self._selftest = remembered.load() if settings.timed else None
 
     # Collection
 
@@ -121,7 +134,8 @@ class Session:
         self._progress = Progress()
         self._progress.total = len(self._plan)
         cores = machine.available_cores() if machine.pinning() else None
-        self._lab = Lab(cores, self.options.timeout_seconds)
+        timeout = self.options.timeout_seconds
+        self._lab = LocalLab(timeout) if self.options.serial else Lab(cores, timeout)
         self._expect_devices()
         if self.options.named:
             self._expect_named()
@@ -198,6 +212,7 @@ class Session:
         self._progress.cell(cell.id)
         self._keep_needed(cell)
         outcomes: dict[str, Outcome] = {}
+        beside: list[record.Measurement | record.Race] = []
         ready: list[Case] = []
         for case in cases:
             refusal = case.refusal() or self._unavailable(case)
@@ -211,18 +226,31 @@ class Session:
             else:
                 ready.append(case)
         if ready:
-            outcomes |= self._race(cell, [case.variant for case in ready])
+            raced, beside = self._race(cell, [case.variant for case in ready])
+            outcomes |= raced
         self._outcomes |= {case: outcomes[case.variant] for case in cases}
         self._progress.done()
         if self.settings.timed:
-            self._append([outcomes[case.variant].measurement for case in cases])
+            self._append([*(outcomes[case.variant].measurement for case in cases), *beside])
 
-    def _race(self, cell: Cell, variants: list[str]) -> dict[str, Outcome]:
-        """Measure the cell; what goes wrong outside any one variant fails all of them, once."""
+    def _race(
+        self, cell: Cell, variants: list[str]
+    ) -> tuple[dict[str, Outcome], list[record.Measurement | record.Race]]:
+        """Measure the cell; what goes wrong outside any one variant fails all of them, once.
+
+        Gives the outcomes of the variants, and what was measured beside them.
+        """
         assert self._lab is not None
         assert self._progress is not None
+        together = [[name] for name in variants] if self.settings.serial else [variants]
         try:
-            return CellRun(self._lab, cell, variants, self.settings, self._progress.say).run()
+            outcomes: dict[str, Outcome] = {}
+            beside: list[record.Measurement | record.Race] = []
+            for names in together:
+                run = CellRun(self._lab, cell, names, self.settings, self._progress.say)
+                outcomes |= run.run()
+                beside += run.beside() if self.settings.beside else []
+            return outcomes, beside
         except Exception as error:
             reason = provenance.without_paths(registry.first_line(error))
             details = traceback.format_exc()
@@ -232,7 +260,7 @@ class Session:
                 )
                 for name in variants
             }
-            return {name: Outcome(m, details) for name, m in failed.items()}
+            return {name: Outcome(m, details) for name, m in failed.items()}, []
 
     def _unavailable(self, case: Case) -> tuple[record.Status, str] | None:
         """Start its interpreter: why the variant cannot be had there, or None."""
@@ -261,11 +289,12 @@ class Session:
         """End the interpreters that no cell from this one on asks for."""
         assert self._lab is not None
         open_cells = [c for c in self._plan if c == cell or self._plan[c][0] not in self._outcomes]
-        self._lab.keep_only({case.key for c in open_cells for case in self._plan[c]})
+        needed = (race.keys(c, [case.variant for case in self._plan[c]]) for c in open_cells)
+        self._lab.keep_only(set().union(*needed))
 
     # Records
 
-    def _append(self, measurements: list[record.Measurement]) -> None:
+    def _append(self, measurements: list[record.Measurement | record.Race]) -> None:
         try:
             if not self._recorded:
                 record.append(self._file, [self._describe()])
@@ -288,6 +317,9 @@ class Session:
             machine=machine.describe(),
             threads=tuple(sorted({cell.threads for cell in self._plan})),
             cores_busy_before=self._busy,
+            serial=self.settings.serial,
+            offset=remembered.offset(self._selftest),
+            selftest=self._selftest,
         )
 
     def watch(self) -> None:

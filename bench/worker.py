@@ -38,7 +38,9 @@ class Worker:
         self._params: dict[str, np.ndarray] = {}
         self._result: Any = None
         self._device = "cpu"
+        self._stopwatch: Any = None  # the device's own, where the backend has one
         self._wall_seconds = self._cpu_seconds = 0.0
+        self._imported_bytes: int | None = None
 
     def start(
         self, *, parent: int, backend: str, cores: list[int] | None, log: str
@@ -47,14 +49,20 @@ class Worker:
         _detach(parent, log)
         if cores is not None:
             os.sched_setaffinity(0, cores)
+        return self.open(backend=backend)
+
+    def open(self, *, backend: str) -> dict[str, Any]:
+        """Import the framework, in a process that may be anyone's."""
         self._backend = registry.load(backend)
         begin = time.perf_counter()
         # Plain strings: a framework's own kind of string does not pass between interpreters.
         versions = {str(name): str(number) for name, number in self._backend.versions().items()}
         seconds = time.perf_counter() - begin
+        devices = [str(device) for device in self._backend.devices()]
+        self._imported_bytes = _resident_bytes("VmRSS")
         return {
             "versions": versions,
-            "devices": [str(device) for device in self._backend.devices()],
+            "devices": devices,
             "import_seconds": seconds,
             "tied": sys.platform == "linux",
         }
@@ -71,6 +79,7 @@ class Worker:
     ) -> float:
         """Build the model and place the batch; gives the seconds that building took."""
         self._params, self._device = unpack(params), device
+        _forget_peak()
         begin = time.perf_counter()
         self._model = self._backend.build(
             ModelSpec(**spec),
@@ -81,10 +90,27 @@ class Worker:
         )
         seconds = time.perf_counter() - begin
         self._placed = self._model.place(unpack_batch(batch))
+        make = getattr(self._backend, "stopwatch", lambda _: None)
+        self._stopwatch = make(device)
+        self._settle()
+        return seconds
+
+    def build_floor(self, *, spec: dict[str, Any], batch: int, steps: int, dtype: str) -> None:
+        """The cell's bare products in place of a model, for B = `batch` and T = `steps`."""
+        from bench.floor import FloorModel
+
+        _forget_peak()
+        floor: Any = FloorModel(
+            ModelSpec(**spec), batch, steps, dtype
+        )  # as much as is timed of one
+        self._model = floor
+        self._placed = self._stopwatch = None
+        self._settle()
+
+    def _settle(self) -> None:
         self._wall_seconds = self._cpu_seconds = 0.0
         gc.collect()
         gc.freeze()  # what building left behind is never walked again
-        return seconds
 
     def answer(self, *, phase: str) -> tuple[float, Packed]:
         """One call: its seconds, and the result on the host."""
@@ -124,21 +150,40 @@ class Worker:
         hot_seconds: float,
         timed_steps: int,
         timed_seconds: float,
-    ) -> bytes:
-        """Hot steps, untimed, then timed ones: seconds of each, as float64 bytes."""
+        slowdown: float = 0.0,
+    ) -> tuple[bytes, float, float | None, float, float]:
+        """Hot steps, untimed; then steps with a sync each; then as many with one at their end.
+
+        Gives the seconds of each synced step, as float64 bytes; seconds a step of those back to
+        back, by the clock and by the device's own; CPU seconds of this whole call; wall seconds of
+        all timed steps.
+        `slowdown` has every step wait busily for that share of itself, to test the harness.
+        """
+        whole = time.process_time()
         if phase == "train_step":
             self._built.load(self._params)
         gc.collect()
         gc.disable()
         try:
-            self._timed(phase, hot_seconds, hot_steps)
+            self._timed(phase, hot_seconds, hot_steps, slowdown)
             cpu, wall = time.process_time(), time.perf_counter()
-            taken = self._timed(phase, timed_seconds, timed_steps)
-            self._cpu_seconds += time.process_time() - cpu
-            self._wall_seconds += time.perf_counter() - wall
+            taken = self._timed(phase, timed_seconds, timed_steps, slowdown)
+            back_to_back, on_device = self._back_to_back(phase, len(taken), slowdown)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         finally:
             gc.enable()
-        return np.asarray(taken, np.float64).tobytes()
+        self._cpu_seconds += cpu
+        self._wall_seconds += wall
+        whole = time.process_time() - whole
+        return np.asarray(taken, np.float64).tobytes(), back_to_back, on_device, whole, wall
+
+    def stock(self, *, phase: str, seconds: float, slowdown: float = 0.0) -> float:
+        """Median seconds of a synced step by pytest-benchmark's own loop."""
+        from bench.stock import stock_median
+
+        step, sync = self._stepper(phase, slowdown)
+        placed = self._placed
+        return stock_median(lambda: sync(step(placed)), seconds)
 
     def unsynced(self, *, phase: str, steps: int) -> tuple[float, float]:
         """Seconds a step, each with its sync, and of as many without one, read at the end.
@@ -186,6 +231,7 @@ class Worker:
         # First the memory: asking for the path may run one more step, under a profiler.
         return {
             "peak_device_bytes": peak_bytes(self._device),
+            "peak_host_bytes": self._peak_host_bytes(),
             "path": str(self._built.path()),
             "threads": self._threads(),
             "busy": busy,
@@ -193,7 +239,7 @@ class Worker:
 
     def release(self) -> None:
         """Free the model."""
-        self._model = self._placed = self._result = None
+        self._model = self._placed = self._result = self._stopwatch = None
         self._params = {}
         gc.unfreeze()
         gc.collect()
@@ -210,13 +256,32 @@ class Worker:
         model.sync(result)
         return result
 
-    def _timed(self, phase: str, seconds: float, steps: int) -> list[float]:
+    def _stepper(self, phase: str, slowdown: float) -> tuple[Callable[[Any], Any], Any]:
+        """The timed call and its sync; slowed down, the call waits for its result itself."""
+        step, sync = getattr(self._built, phase), self._built.sync
+        if not slowdown:
+            return step, sync
+        clock = time.perf_counter
+
+        def slowed(placed: Any) -> Any:
+            begin = clock()
+            result = step(placed)
+            sync(result)
+            now = clock()
+            end = now + slowdown * (now - begin)
+            while clock() < end:
+                pass
+            return result
+
+        return slowed, sync
+
+    def _timed(self, phase: str, seconds: float, steps: int, slowdown: float = 0.0) -> list[float]:
         """Step until `seconds` have passed and `steps` were made: what a training loop does.
 
         The release of the step before belongs to the step, as it does in any loop.
         """
-        model, placed, clock = self._built, self._placed, time.perf_counter
-        step, sync = getattr(model, phase), model.sync
+        placed, clock = self._placed, time.perf_counter
+        step, sync = self._stepper(phase, slowdown)
         taken: list[float] = []
         result, self._result = self._result, None
         begin = clock()
@@ -228,6 +293,29 @@ class Worker:
             taken.append(clock() - start)
         self._result = result
         return taken
+
+    def _back_to_back(self, phase: str, steps: int, slowdown: float) -> tuple[float, float | None]:
+        """Seconds a step of `steps` with one sync at their end, by the clock and by the device."""
+        placed, stopwatch = self._placed, self._stopwatch
+        step, sync = self._stepper(phase, slowdown)
+        result, self._result = self._result, None
+        if stopwatch is not None:
+            stopwatch.start()
+        begin = time.perf_counter()
+        for _ in range(steps):
+            result = None
+            result = step(placed)
+        sync(result)
+        seconds = (time.perf_counter() - begin) / steps
+        self._result = result
+        return seconds, stopwatch.stop() / steps if stopwatch is not None else None
+
+    def _peak_host_bytes(self) -> int | None:
+        """Most held resident since the build, above what the imports had taken."""
+        peak = _resident_bytes("VmHWM")
+        if peak is None or self._imported_bytes is None:
+            return None
+        return max(0, peak - self._imported_bytes)
 
     def _threads(self) -> str:
         """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
@@ -245,6 +333,22 @@ class Worker:
             count = len(os.sched_getaffinity(0))
             parts.append(f"pinned to {count} core{'s' if count > 1 else ''}")
         return ", ".join(parts)
+
+
+def _resident_bytes(field: str) -> int | None:
+    """VmRSS (now) or VmHWM (the peak) of this process; None where there is no /proc."""
+    if sys.platform != "linux":
+        return None
+    with open("/proc/self/status") as status:
+        found = next((line for line in status if line.startswith(f"{field}:")), None)
+    return int(found.split()[1]) * 1024 if found is not None else None
+
+
+def _forget_peak() -> None:
+    """Let the kernel count the peak of resident memory from here on."""
+    if sys.platform == "linux":
+        with open("/proc/self/clear_refs", "w") as control:
+            control.write("5")
 
 
 def _detach(parent: int, log: str) -> None:

@@ -49,9 +49,10 @@ class NotWaiting(Model):
         def work() -> None:
             if before is not None:
                 before.join()
-            time.sleep(0.002)
+            time.sleep(0.008)
             box.append(self._honest.to_host(self._honest.bptt(placed)))
 
+        time.sleep(0.001)  # few are started in a block, so that the last ends soon after it
         self.last = threading.Thread(target=work)
         self.last.start()
         return self.last, box
@@ -89,6 +90,45 @@ class Altering(Model):
 
     def to_host(self, result: Any) -> Any:
         return self.change(dict(self._honest.to_host(result)))
+
+
+class Kept(Model):
+    """What a call gives is a dict of arrays already."""
+
+    def to_host(self, result: Any) -> Any:
+        return dict(result) if isinstance(result, dict) else self._honest.to_host(result)
+
+    def now(self, phase: str, placed: Any) -> dict[str, Any]:
+        return dict(self._honest.to_host(getattr(self._honest, phase)(placed)))
+
+
+class InPlace(Kept):
+    """The work is done while the batch is placed."""
+
+    def place(self, batch: Any) -> Any:
+        placed = self._honest.place(batch)
+        return placed, {phase: self.now(phase, placed) for phase in ("forward", "bptt")}
+
+    def forward(self, placed: Any) -> Any:
+        return placed[1]["forward"]
+
+    def bptt(self, placed: Any) -> Any:
+        return placed[1]["bptt"]
+
+    def train_step(self, placed: Any) -> Any:
+        return self._honest.train_step(placed[0])
+
+
+class LastGradients(Kept):
+    """The loss of this call, the gradients of the one before it."""
+
+    last: dict[str, Any] | None = None
+
+    def bptt(self, placed: Any) -> Any:
+        now = self.now("bptt", placed)
+        given = (self.last or now) | {"loss": now["loss"]}
+        self.last = now
+        return given
 
 
 class OwnParameters(Model):
@@ -268,6 +308,14 @@ def own_parameters() -> Backend:
     return Backend("own-parameters", OwnParameters)
 
 
+def in_place() -> Backend:
+    return Backend("in-place", InPlace)
+
+
+def last_gradients() -> Backend:
+    return Backend("last-gradients", LastGradients)
+
+
 def crashing() -> Backend:
     def end() -> None:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -335,6 +383,8 @@ MUTANTS = (
     "slightly-off",
     "without-state",
     "own-parameters",
+    "in-place",
+    "last-gradients",
     "lists",
     "crashing",
     "hanging",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import record
+from bench import record, remembered
 from bench.lab import ROOT
 
 
@@ -43,6 +43,8 @@ def environment(more: Mapping[str, str] = {}, *paths: Path) -> dict[str, str]:
     base = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "COLUMNS")}
     python_path = [*map(str, paths), base.get("PYTHONPATH", "")]
     base["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
+    # No test depends on what a selftest has found on this machine, unless it says where that is.
+    base.setdefault(remembered.FOLDER, str(ROOT / "no-such-folder"))
     return base | {"COLUMNS": "200"} | more
 
 

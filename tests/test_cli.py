@@ -12,7 +12,7 @@ from record_samples import RUN, sample
 from running import environment, install_plugins
 
 from backends import registry
-from bench import record
+from bench import record, remembered, selftest
 from bench.lab import ROOT
 from tasks import TASKS
 
@@ -93,3 +93,31 @@ def test_run_exits_with_what_happened(tmp_path: Path) -> None:
         reports = f"--reports={tmp_path / name}"
         code, output = rnnbench("run", *short, f"--backend={name}", reports, paths=paths)
         assert code == status, output
+
+
+def test_a_selftest_of_seconds_says_what_it_found_and_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(remembered.FOLDER, str(tmp_path / "state"))
+    options = "--backend numpy --task hihello --size source --pairs 2 --repeats 1 --seconds 0.05"
+    reports = ["--reports", str(tmp_path / "reports"), "--name", "here"]
+    code, output = rnnbench("selftest", *options.split(), *reports)
+    assert code == 0, output
+    assert "Two processes of one program differ by" in output
+    ours, theirs = selftest.read_raw(tmp_path / "reports" / "here" / selftest.RAW)
+    assert len(ours) == 2 * (1 + len(selftest.SLOWDOWNS))
+    assert len(theirs) == 2 * (1 + len(selftest.SLOWDOWNS))
+    assert all(len(trial.first_seconds) >= 10 for trial in ours)
+    kept = remembered.load()
+    assert kept is not None
+    assert {t.slowdown for t in kept.trials} == {0.0, *selftest.SLOWDOWNS}
+    table = (tmp_path / "reports" / "here" / "report.md").read_text()
+    assert "| numpy " in table
+    assert "20 %" in table
+
+
+def test_a_selftest_of_what_is_not_there_is_wrong_use() -> None:
+    code, output = rnnbench("selftest", "--backend", "tensorlow")
+    assert code == 2
+    assert "tensorlow" in output
+    assert "torch" in output, "the known ones are listed"

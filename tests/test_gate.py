@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import mutants
@@ -20,8 +22,10 @@ EXPECTED = {
     "slightly-off": ("disagrees", "grad.l0.fwd.W_hh off by 1.0e-04"),
     "without-state": ("disagrees", "l0.fwd.h is missing"),
     "own-parameters": ("disagrees", "after the rounds: loss off by"),
+    "in-place": ("disagrees", "with parameters loaded after the batch was placed: loss off by"),
+    "last-gradients": ("disagrees", "after the rounds: grad."),
     "crashing": ("crashed", "ended by SIGSEGV"),
-    "hanging": ("timed out", "within 4 s (--worker-timeout)"),
+    "hanging": ("timed out", "within 6 s (--worker-timeout)"),
     "raising": ("failed", "ValueError: no such kernel"),
     "lists": ("failed", "TypeError: loss is float; expected a numpy array of numbers"),
     "broken": ("skipped", "ImportError: libstranger.so.3: cannot open shared object file"),
@@ -55,7 +59,8 @@ def _run(folder: pytest.TempPathFactory, names: tuple[str, ...], *arguments: str
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    options = ("--phase=bptt", "--benchmark-max-time=0.1", "--worker-timeout=4")
+    options = ("--phase=bptt", "--benchmark-max-time=0.1", "--worker-timeout=6")
+    options += (f"--benchmark-json={tmp_path_factory.getbasetemp() / 'gate.json'}",)
     return _run(tmp_path_factory, mutants.MUTANTS, *options)
 
 
@@ -109,3 +114,27 @@ def test_the_report_gives_none_of_them_a_rank(ran: Ran) -> None:
         assert not times, rows
     assert "libstranger.so.3" in report
     assert "and more lines" not in report
+
+
+def test_each_kind_of_error_is_in_the_records_and_in_extra_info(
+    ran: Ran, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    benchmarks = json.loads((tmp_path_factory.getbasetemp() / "gate.json").read_text())
+    info = {each["extra_info"]["variant"]: each["extra_info"] for each in benchmarks["benchmarks"]}
+    kinds = {"outputs", "states", "loss", "gradients"}
+    for name in ("honest", "numpy"):
+        agreement = _of(ran, name).agreement
+        assert agreement is not None
+        assert set(agreement.kinds) == set(info[name]["errors"]) == kinds
+        for kind, error in agreement.kinds.items():
+            assert error.error is not None
+            assert error.error <= error.bound
+            assert info[name]["errors"][kind] == error.error
+            assert info[name]["error_tensors"][kind] == error.name
+        assert agreement.kinds["gradients"].name.startswith("grad.")
+    assert set(info) == {"honest", "numpy"}, "what disagrees has no number"
+
+
+def test_a_failed_variant_reads_what_is_off_and_by_how_much(ran: Ran) -> None:
+    reason = _of(ran, "slightly-off").reason
+    assert re.fullmatch(r"grad\.l0\.fwd\.W_hh off by 1\.0e-04 \(bound \d\.\de-0\d\)", reason)

@@ -159,7 +159,7 @@ def test_training_is_that_of_torch(cell: str, variant: str, name: str) -> None:
     for _ in range(2):  # the second time after `load`, which forgets the moments
         net.load(params)
         theirs.load(params)
-        for _ in range(5):
+        for _ in range(50):
             expected = run(net, "train_step", batch)
             assert_close(run(theirs, "train_step", batch), expected, 1e-9)
         assert_close(theirs.params(), net.params(), 1e-9)
@@ -245,7 +245,7 @@ def test_train_steps_follow_the_optimizers_equations(name: str, placement: str) 
         net.load(params)
         p = dict(params)
         m, v = ({n: np.zeros_like(a) for n, a in p.items()} for _ in range(2))
-        for t in range(1, 6):
+        for t in range(1, 51):
             plain.load(p)
             expected = run(plain, "bptt", batch)
             found = run(net, "train_step", batch)

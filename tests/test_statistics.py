@@ -9,11 +9,14 @@ from record_samples import measurement, rounds
 from bench import statistics
 
 
-def test_a_paired_ratio_is_the_median_of_the_rounds() -> None:
-    a = measurement("a", rounds(2.0, 6.0, 12.0), rounds(5.0, 21.0))
-    b = measurement("b", rounds(1.0, 2.0, 3.0), rounds(1.0, 3.0))
-    assert statistics.paired_ratio(a, b) == pytest.approx(4.0)
-    assert statistics.paired_ratio(b, a) == pytest.approx(1 / 4.0)
+def test_a_paired_ratio_is_that_of_the_rounds_of_each_process_and_then_of_all() -> None:
+    a = measurement("a", rounds(2.0, 6.0, 12.0), rounds(5.0, 20.0))
+    b = measurement("b", rounds(1.0, 3.0, 4.0), rounds(1.0, 1.0))
+    # 2, 2, 3: the median of the means of all pairs of logarithms is log 2 + (log 3 - log 2) / 4.
+    first = (3 * np.log(2.0) + np.log(3.0)) / 4
+    second = np.log(10.0)
+    assert statistics.paired_ratio(a, b) == pytest.approx(np.exp((first + second) / 2))
+    assert statistics.paired_ratio(b, a) == pytest.approx(np.exp(-(first + second) / 2))
     assert statistics.paired_ratio(a, a) == 1.0
 
 

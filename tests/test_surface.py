@@ -65,17 +65,6 @@ def test_wrong_use_is_said_before_anything_runs(
     assert not (tmp_path / "reports").exists()
 
 
-@pytest.mark.parametrize("name", ["all", "ünï", "we/ird", "a,b"])
-def test_a_plugin_whose_name_cannot_be_typed_is_an_error_that_says_so(
-    tmp_path: Path, name: str
-) -> None:
-    plugins = install_plugins(tmp_path / "plugins", {name: "mutants:honest"})
-    ran = suite(tmp_path / "reports", paths=(plugins, Path(__file__).parent))
-    assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
-    assert "rename its entry point" in ran.output
-    assert "INTERNALERROR" not in ran.output
-
-
 def test_two_backends_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
     plugins = install_plugins(tmp_path / "plugins", {"torch": "mutants:honest"})
     ran = suite(tmp_path / "reports", paths=(plugins, Path(__file__).parent))

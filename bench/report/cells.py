@@ -1,22 +1,22 @@
-"""One cell of a report: its measurements put in order, and each said in words. Pure."""
+"""One cell of a report: its records put together, and what the rounds say of them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
+import msgspec
 
-from bench import statistics
-from bench.record import Agreement, Measurement
+from bench import statistics, verdicts
+from bench.record import Measurement, Offset, Race, Run
 from bench.report import text
+from bench.verdicts import Comparison, Estimate
 
 NOT_RUN = ("refused", "skipped")
 FINE = ("ok", "agrees")  # verdicts that need no reason
-FAILURES_SHOWN = 5
 
-_CELLS = {
+KINDS = {
     "rnn_tanh": "vanilla RNN (tanh)",
     "rnn_relu": "vanilla RNN (relu)",
     "gru": "GRU",
@@ -30,10 +30,26 @@ class Cell:
 
     title: str  # escaped
     entries: dict[str, Measurement]
+    offset: Offset = verdicts.ASSUMED
+    race: Race | None = None  # what was around its rounds; None in records of format 1
+    floor: Measurement | None = None
+    controls: tuple[Measurement, ...] = ()  # variants that were entered twice
+    serial: bool = False  # nothing is compared
+    also: tuple[str, ...] = field(default=())  # what tells it from its neighbours, in words
 
     @property
     def any(self) -> Measurement:
         return next(iter(self.entries.values()))
+
+    @property
+    def disturbed(self) -> float:
+        """Share of blocks kept although others were busy; 0 where nobody counted."""
+        return self.race.disturbed if self.race else 0.0
+
+    @property
+    def unclear(self) -> bool:
+        """Others kept the machine so busy that nothing is decided."""
+        return self.disturbed > verdicts.MOST_DISTURBED
 
     @cached_property
     def fastest(self) -> str | None:
@@ -43,48 +59,142 @@ class Cell:
 
     @cached_property
     def ranked(self) -> list[str]:
+        """Labels of those that may be compared."""
         return [label for label, m in self.entries.items() if statistics.ranked(m)]
 
-    def ratio(self, label: str) -> float | None:
-        """Ratio to the fastest; None where it may not be compared, or not with the fastest."""
-        best, entry = self.fastest, self.entries[label]
-        if best is None or not statistics.ranked(entry):
-            return None
-        if not statistics.paired(entry, self.entries[best]):
-            return None
-        return statistics.paired_ratio(entry, self.entries[best])
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """The median step of each ranked label."""
+        return {label: statistics.median_seconds(self.entries[label]) for label in self.ranked}
 
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """Each ranked label but the fastest, beside it; none where nothing may be compared."""
+        if self.serial:
+            return {}
+        return verdicts.against_fastest(self.entries, self.offset, disturbed=self.disturbed)
+
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        if self.serial:
+            return {}
+        return verdicts.ranks(self.entries, self.offset, disturbed=self.disturbed)
+
+    @cached_property
+    def first(self) -> list[str]:
+        """Labels that share the first rank, the fastest before the others."""
+        shared = [label for label in self.order if self.ranks.get(label) == 1]
+        return sorted(shared, key=lambda label: label != self.fastest)
+
+    @cached_property
     def order(self) -> list[str]:
-        """Labels: the fastest, the others by ratio, then those with no rank; none not run."""
-        best = self.fastest
+        """Labels: by rank and ratio, then those with no rank; none that did not run."""
 
-        def key(label: str) -> tuple[bool, bool, bool, float]:
-            value = self.ratio(label)
-            unranked = not statistics.ranked(self.entries[label])
-            return (label != best, unranked, value is None, value or 0.0)
+        def key(label: str) -> tuple[float, bool, float]:
+            found = self.comparisons.get(label)
+            ratio = found.estimate.ratio if found else float(label != self.fastest)
+            return (self.ranks.get(label, float("inf")), label not in self.ranked, ratio)
 
-        return sorted((n for n, m in self.entries.items() if m.status not in NOT_RUN), key=key)
+        ran = [label for label, m in self.entries.items() if m.status not in NOT_RUN]
+        return sorted(ran, key=key)
+
+    def share_of_floor(self, label: str) -> Estimate | None:
+        """Floor's time / the variant's; None without a floor in the same rounds."""
+        m = self.entries[label]
+        if self.floor is None or self.serial or label not in self.ranked:
+            return None
+        if not self.floor.processes or not statistics.paired(self.floor, m):
+            return None
+        return verdicts.compare(self.floor, m, self.offset)
+
+    def control(self, again: Measurement) -> tuple[str, Comparison] | None:
+        """The label that `again` repeats, and what the rounds say of the two; None if unpaired."""
+        for label, m in self.entries.items():
+            comparable = label in self.ranked and again.processes and not self.serial
+            if m.variant == again.variant and comparable and statistics.paired(again, m):
+                found = verdicts.compare(again, m, self.offset)
+                judged = verdicts.judge({label: found}, disturbed=self.disturbed)
+                return label, judged[label]
+        return None
+
+    @property
+    def false_alarms(self) -> list[str]:
+        """Labels that are told apart from themselves."""
+        found = filter(None, map(self.control, self.controls))
+        return [label for label, judged in found if judged.verdict in ("faster", "slower")]
 
 
-def cells(measurements: Iterable[Measurement], threads: Sequence[int]) -> list[Cell]:
-    """Measurements by cell, in the order of the records.
+def cells(run: Run, measurements: Iterable[Measurement], races: Iterable[Race] = ()) -> list[Cell]:
+    """Records by cell, in their order.
 
     A title names its threads where a run has several counts. A variant that comes twice in a cell
     is shown twice: "torch", "torch (2)".
     """
     groups: dict[tuple[str, int], dict[str, Measurement]] = {}
-    for m in measurements:
-        group = groups.setdefault((m.cell, m.threads), {})
-        name, count = text.escape(m.variant), 2
-        label = name
-        while label in group:
-            label, count = f"{name} ({count})", count + 1
-        group[label] = m
-    several = len({*threads, *(count for _, count in groups)}) > 1
+    floors: dict[tuple[str, int], Measurement] = {}
+    controls: dict[tuple[str, int], list[Measurement]] = {}
+    for m in map(alone, measurements):
+        key = (m.cell, m.threads)
+        if m.role == "floor":
+            floors[key] = m
+        elif m.role == "control":
+            controls.setdefault(key, []).append(m)
+        else:
+            group = groups.setdefault(key, {})
+            group[_label(m, group)] = m
+    around = {(race.cell, race.threads): race for race in races}
+    several = len({*run.threads, *(count for _, count in groups)}) > 1
+    told_apart = _differences([next(iter(group.values())) for group in groups.values()])
     return [
-        Cell(text.escape(cell) + (f", {text.plural(count, 'thread')}" if several else ""), group)
-        for (cell, count), group in groups.items()
+        Cell(
+            title=text.escape(cell) + (f", {text.plural(count, 'thread')}" if several else ""),
+            entries=group,
+            offset=run.offset or verdicts.ASSUMED,
+            race=around.get((cell, count)),
+            floor=floors.get((cell, count)),
+            controls=tuple(controls.get((cell, count), ())),
+            serial=run.serial,
+            also=also,
+        )
+        for ((cell, count), group), also in zip(groups.items(), told_apart, strict=True)
     ]
+
+
+def alone(m: Measurement) -> Measurement:
+    """A serial one as if it could be ranked: its cell, which is serial, compares nothing."""
+    return msgspec.structs.replace(m, serial=False) if m.serial else m
+
+
+def _label(m: Measurement, group: dict[str, Measurement]) -> str:
+    name, count = text.escape(m.variant), 2
+    label = name
+    while label in group:
+        label, count = f"{name} ({count})", count + 1
+    return label
+
+
+def _differences(first: Sequence[Measurement]) -> list[tuple[str, ...]]:
+    """What tells each cell from the others beside task, kind and phase: size, dtype, threads.
+
+    A size is named where its task has several; the dtype and threads where the run has.
+    """
+    sizes: dict[str, set[str]] = {}
+    for m in first:
+        sizes.setdefault(m.task, set()).add(m.size)
+    dtypes, threads = {m.dtype for m in first}, {m.threads for m in first}
+    return [
+        (
+            *([text.escape(m.size)] if len(sizes[m.task]) > 1 else []),
+            *([text.escape(m.dtype)] if len(dtypes) > 1 else []),
+            *([text.plural(m.threads, "thread")] if len(threads) > 1 else []),
+        )
+        for m in first
+    ]
+
+
+def kind(m: Measurement) -> str:
+    """The cell's kind in words."""
+    return KINDS.get(str(m.spec["cell"]), text.escape(m.spec["cell"]))
 
 
 def verdict(m: Measurement) -> str:
@@ -94,140 +204,3 @@ def verdict(m: Measurement) -> str:
     if m.agreement is None or not m.agreement.tensors:
         return "not checked"
     return "disagrees" if m.agreement.failures else "agrees"
-
-
-def overview_entry(cell: Cell, label: str) -> str:
-    """Ratio to the fastest, which is bold; or why there is none."""
-    if label not in cell.entries:
-        return ""
-    if not statistics.ranked(cell.entries[label]):
-        return verdict(cell.entries[label])
-    value = cell.ratio(label)
-    if value is None:
-        return "unpaired"
-    alone = len(cell.ranked) == 1
-    return f"**{text.ratio(value)}**" if label == cell.fastest and not alone else text.ratio(value)
-
-
-def fastest_entry(cell: Cell) -> str:
-    """ "jax, 4.33 ms", or "torch alone, 4.33 ms" where nothing else may be compared."""
-    best = cell.fastest
-    if best is None:
-        return "none"
-    seconds = text.duration(statistics.median_seconds(cell.entries[best]))
-    return f"{best}{' alone' if len(cell.ranked) == 1 else ''}, {seconds}"
-
-
-def model_in_words(m: Measurement) -> str:
-    """The model of a cell in two lines: its kind and loss, its sizes by their letters."""
-    spec = m.spec
-    kind = [_CELLS.get(str(spec["cell"]), text.escape(spec["cell"]))]
-    kind += ["bidirectional"] if spec.get("bidirectional") else []
-    kind += ["without bias"] if spec.get("bias") is False else []
-    kind += [f"dropout {text.escape(spec['dropout'])}"] if spec.get("dropout") else []
-    kind += [text.escape(m.shape), f"{_loss(m)} loss"]
-    sizes = [f"B {m.batch}", f"T {m.steps}"]
-    if spec.get("vocab_size") is not None:
-        table = "trained" if spec.get("train_embedding", True) else "frozen"
-        sizes.append(f"V {text.escape(spec['vocab_size'])} ({table} embedding)")
-    sizes += [f"D {text.escape(spec['input_size'])}", f"H {text.escape(spec['hidden_size'])}"]
-    sizes += [f"L {text.escape(spec.get('num_layers', 1))}"]
-    head = spec.get("output_size")
-    sizes += ["no head"] if head is None else [f"C {text.escape(head)}"]
-    count = text.plural(m.parameters, "parameter")
-    return f"Model: {', '.join(kind)}.\n{', '.join(sizes)}; {count}."
-
-
-def _loss(m: Measurement) -> str:
-    name = text.escape(str(m.spec.get("loss", "unknown")).replace("_", " "))
-    return f"{name} (summed over the steps)" if m.spec.get("time_reduction") == "sum" else name
-
-
-def agreement_entry(m: Measurement) -> str:
-    """ "agrees, 5.3e-8 in grad.l0.fwd.W_hh (bound 8.9e-6)", or how it does not."""
-    found = m.agreement
-    if verdict(m) == "disagrees" or (found is not None and found.failures):
-        too_far = found is not None and found.worst.severity > 1
-        return f"disagrees: {_worst(found)}" if found is not None and too_far else "disagrees"
-    if found is None or not found.tensors:
-        return "not checked"
-    return f"agrees, {_worst(found)}"
-
-
-def _worst(found: Agreement) -> str:
-    """ "5.3e-8 in W_hh (bound 8.9e-6)"; "no finite result in W_hh" where there is no number."""
-    worst = found.worst
-    if worst.error is None:
-        return f"missing, misshapen or not finite: {text.escape(worst.name)}"
-    size, bound = text.error(worst.error), text.error(worst.bound)
-    return f"{size} in {text.escape(worst.name)} (bound {bound})"
-
-
-def timing_table(cell: Cell) -> str:
-    """One row a variant: time, spread, ratio, rounds, agreement, path."""
-    head = ("variant", "median step", "spread", "ratio", "steps in rounds", "agreement", "path")
-    rows = [_timing_row(cell, label) for label in cell.order()]
-    return text.table(head, rows, right=(1, 2, 3, 4))
-
-
-def _timing_row(cell: Cell, label: str) -> list[str]:
-    m = cell.entries[label]
-    agreement, path = agreement_entry(m), text.escape(m.path)
-    if not statistics.ranked(m):
-        untimed = "not timed" if verdict(m) == "agrees" else ""
-        return [label, untimed, "", verdict(m), "", agreement, path]
-    value = cell.ratio(label)
-    spread = f"{100 * statistics.spread(m):.1f} %" if len(m.round_seconds) > 1 else "one round"
-    seconds = text.duration(statistics.median_seconds(m))
-    shown = "unpaired" if value is None else overview_entry(cell, label)
-    return [label, seconds, spread, shown, _rounds(m), agreement, path]
-
-
-def _rounds(m: Measurement) -> str:
-    """ "420 in 10", or "840 in 2 x 10" for two processes."""
-    counts = [len(process.seconds) for process in m.processes]
-    steps = sum(process.steps for process in m.processes)
-    if len(counts) == 1:
-        return f"{steps:,} in {counts[0]}"
-    if len(set(counts)) == 1:
-        return f"{steps:,} in {len(counts)} x {counts[0]}"
-    return f"{steps:,} in {' + '.join(map(str, counts))}"
-
-
-def cold_table(cell: Cell) -> str:
-    """What passes before the first warm step; the median over the processes of a variant.
-
-    Where a framework counts it, the most memory that was held on the device stands beside.
-    """
-    head = ["cold start", "interpreter", "import", "build", "first call"]
-    found = {n: m.processes for n in cell.order() if statistics.ranked(m := cell.entries[n])}
-    peaks = {n: [p.peak_device_bytes or 0 for p in each] for n, each in found.items()}
-    if any(map(any, peaks.values())):
-        head.append("peak on device")
-    rows = []
-    for label, processes in found.items():
-        colds = (process.cold for process in processes)
-        parts = [
-            (c.start_seconds, c.import_seconds, c.build_seconds, c.first_call_seconds)
-            for c in colds
-        ]
-        row = [label, *(text.duration(float(s)) for s in np.median(parts, axis=0))]
-        peak = max(peaks[label])
-        rows.append([*row, f"{peak / 2**20:,.0f} MiB" if peak else "not counted"][: len(head)])
-    return text.table(head, rows, right=range(1, len(head))) if rows else ""
-
-
-def unranked_table(cell: Cell) -> str:
-    """Why each variant that went wrong has no rank; empty where none did."""
-    found = {label: verdict(cell.entries[label]) for label in cell.order()}
-    wrong = {label: word for label, word in found.items() if word not in FINE}
-    rows = [[label, word, _reason(cell.entries[label])] for label, word in wrong.items()]
-    return text.table(("not ranked", "is", "why"), rows) if rows else ""
-
-
-def _reason(m: Measurement) -> str:
-    failures = m.agreement.failures if m.agreement else ()
-    parts = [m.reason, *failures[:FAILURES_SHOWN]]
-    if len(failures) > FAILURES_SHOWN:
-        parts.append(f"and {len(failures) - FAILURES_SHOWN} more in measurements.jsonl")
-    return "; ".join(dict.fromkeys(text.escape(p) for p in parts if p)) or "no reason was recorded"

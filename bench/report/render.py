@@ -13,14 +13,24 @@ from urllib.parse import quote
 
 import jinja2
 
-from bench.record import Machine, Measurement, Run
+from bench import verdicts
+from bench.record import Measurement, Race, Run
 from bench.report import cells as views
-from bench.report import text
+from bench.report import (
+    conditions,
+    crossings,
+    figures,
+    models,
+    outliers,
+    overview,
+    plots,
+    sweeps,
+    tables,
+    text,
+)
 from bench.report.cells import FINE, NOT_RUN, Cell
 
-BUSY = 0.25  # cores' worth of others' CPU time that a report warns of
 PHASES = ("forward", "bptt", "train_step")  # those that the template has words for
-TERMINAL = 150  # columns of an overview, beyond which it goes on in a further table
 CELLS_NAMED = 3  # a reason for more cells than this says how many there are
 
 _TEMPLATES = jinja2.Environment(
@@ -42,28 +52,52 @@ class IndexRow:
     entries: tuple[str, ...]
 
 
-def render(run: Run, measurements: Sequence[Measurement]) -> str:
-    """The markdown of report.md."""
-    cells = views.cells(measurements, run.threads)
+def render(run: Run, measurements: Sequence[Measurement], races: Sequence[Race] = ()) -> str:
+    """The markdown of report.md. It names the figures of `plots.of_run`, which lie beside it."""
+    cells = views.cells(run, measurements, races)
+    return render_cells(run, measurements, cells, plots.of_run(run, cells))
+
+
+def render_cells(
+    run: Run,
+    measurements: Sequence[Measurement],
+    cells: Sequence[Cell],
+    drawn: Sequence[figures.Figure],
+) -> str:
+    """`render`, where the cells and figures of the measurements are there already."""
+    first = sweeps.base_cells(cells)
+    variants = [m for m in measurements if m.role == "variant"]
     return _TEMPLATES.get_template("report.md.jinja").render(
         run=run,
         date=text.date(run.started),
-        timed={m.phase for m in measurements if m.phase in PHASES},
+        timed={m.phase for m in variants if m.phase in PHASES},
         busy=None if run.cores_busy_before is None else f"{run.cores_busy_before:.2f}",
-        warn=(run.cores_busy_before or 0.0) > BUSY,
+        warnings=conditions.warnings(run, cells),
+        facts=overview.facts(run, variants, cells),
         cores=text.plural(run.machine.cores, "core"),
-        memory=_memory(run.machine),
+        memory=conditions.memory(run.machine),
         gpus=[text.escape(gpu) for gpu in run.machine.gpus],
         threads=", ".join(map(str, run.threads)),
-        counts=_counts(measurements),
-        overview=_overview(cells) if cells else "",
-        common=", ".join(_common(cells).strip("-").rsplit("-", 1)),
-        variants=_variants(measurements),
+        counts=_counts(variants),
+        devices=overview.by_device(first),
+        left_out=len(cells) - len(first),
+        overview=overview,
+        drawn=drawn,
+        variants=_variants(variants),
         cells=cells,
-        views=views,
+        sweeps=sweeps.find(cells),
+        sweeps_of=sweeps,
+        tables=tables,
+        conditions=conditions,
+        crossings=crossings,
+        models=models.tables(cells),
+        selftest=conditions.selftest(run.selftest),
+        offset=conditions.offset_in_words(run.offset),
+        margin=text.share(verdicts.LEAST_MARGIN),
+        fence=f"{outliers.FENCE:g}",
         not_run=_not_run(cells),
         compared=text.listing(
-            sorted({kind for m in measurements if m.agreement for kind in m.agreement.kinds})
+            sorted({kind for m in variants if m.agreement for kind in m.agreement.kinds})
         ),
     )
 
@@ -99,39 +133,6 @@ def index_row(run: Run, measurements: Sequence[Measurement]) -> IndexRow:
         text.listing(m.variant for m in measurements),
     )
     return IndexRow(started=run.started, entries=entries)
-
-
-def _overview(cells: Sequence[Cell]) -> str:
-    """Rows are cells, columns are variants, entries are ratios to the fastest.
-
-    More variants than fit beside each other go on in a further table of the same rows.
-    """
-    common = _common(cells)
-    left = [
-        ["cell", *(_without(cell.title, common) for cell in cells)],
-        ["fastest, median step", *map(views.fastest_entry, cells)],
-    ]
-    tables = [list(left)]
-    for label in dict.fromkeys(label for cell in cells for label in cell.entries):
-        column = [label, *(views.overview_entry(cell, label) for cell in cells)]
-        beside = [*tables[-1], column]
-        if sum(map(text.column_width, beside)) > TERMINAL and len(beside) > len(left) + 1:
-            tables.append(list(left))
-        tables[-1].append(column)
-    return "\n\n".join(
-        text.table(head, rows, right=range(len(left), len(head)))
-        for head, *rows in (list(zip(*columns, strict=True)) for columns in tables)
-    )
-
-
-def _common(cells: Sequence[Cell]) -> str:
-    """ "-cpu-float32", where all cells share it and the rows of the overview can do without."""
-    kinds = {f"-{text.escape(cell.any.device)}-{text.escape(cell.any.dtype)}" for cell in cells}
-    return kinds.pop() if len(kinds) == 1 else ""
-
-
-def _without(title: str, common: str) -> str:
-    return title.replace(f"{common}]", "]", 1) if common else title
 
 
 def _variants(measurements: Sequence[Measurement]) -> str:
@@ -192,7 +193,3 @@ def _not_right(measurements: Sequence[Measurement]) -> str:
             groups.setdefault(status, []).append(m.variant)
     parts = (f"{len(who)} {status} ({text.listing(who)})" for status, who in groups.items())
     return ", ".join(parts) or "none"
-
-
-def _memory(machine: Machine) -> str:
-    return f"{machine.memory_bytes / 2**30:.1f} GiB"

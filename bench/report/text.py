@@ -21,8 +21,10 @@ _UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, lone
 
 def plain(value: object, longest: int | None = None) -> str:
     """One line without control characters, cut after `longest`. Not escaped."""
-    printable = (" " if unicodedata.category(c) in _UNPRINTABLE else c for c in str(value))
-    line = " ".join("".join(printable).split())
+    raw = str(value)
+    if not raw.isprintable():
+        raw = "".join(" " if unicodedata.category(c) in _UNPRINTABLE else c for c in raw)
+    line = " ".join(raw.split())
     return line if longest is None or len(line) <= longest else line[:longest].rstrip() + " …"
 
 
@@ -65,6 +67,46 @@ def ratio(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else three_digits(value)
 
 
+def interval(low: float, high: float) -> str:
+    """Of a ratio: "1.08 to 1.44"; words where one round says nothing of the scatter."""
+    if not (math.isfinite(high) and low > 0):
+        return "not known"
+    return f"{ratio(low)} to {ratio(high)}"
+
+
+def plus_minus(half_width: float) -> str:
+    """Half the width of the interval of a log ratio: "±4 %", "±0.3 %", "±>100 %"."""
+    if not half_width < math.log(2):
+        return "±>100 %"
+    percent = 100 * math.expm1(half_width)
+    return f"±{percent:.0f} %" if percent >= 0.95 else f"±{percent:.1f} %"
+
+
+def share(value: float) -> str:
+    """ "62 %", "3.1 %", "0.4 %"."""
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent >= 9.95 or percent == 0 else f"{percent:.1f} %"
+
+
+def mebibytes(count: float) -> str:
+    """ "312 MiB", "4.1 MiB"."""
+    value = count / 2**20
+    return f"{value:,.0f} MiB" if value >= 99.5 else f"{value:.1f} MiB"
+
+
+def flops(count: float, unit: str = "FLOP") -> str:
+    """ "134 MFLOP", "1.20 GFLOP/s"."""
+    for scale, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= scale:
+            return f"{three_digits(count / scale)} {prefix}{unit}"
+    return f"{three_digits(count)} {unit}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
 def error(value: float) -> str:
     """ "5.3e-8"; 0 as "0"."""
     if value == 0 or not math.isfinite(value):
@@ -85,6 +127,8 @@ def date(started: str) -> str:
 
 def width(text: str) -> int:
     """Columns that `text` takes in a terminal: a Korean letter takes two."""
+    if text.isascii():
+        return len(text)
     wide = (unicodedata.east_asian_width(c) in "WF" for c in text if not unicodedata.combining(c))
     return sum(2 if w else 1 for w in wide)
 

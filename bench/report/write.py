@@ -8,17 +8,47 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bench import record
-from bench.report.render import index_row, render, render_index
+from bench.report import draw, figures, html, plots, rows, style
+from bench.report.cells import cells
+from bench.report.render import index_row, render_cells, render_index
 
 RECORDS = "measurements.jsonl"
 
+FORMATS = ("md", "html", "csv")
 
-def write_report(folder: Path) -> Path:
-    """Write `folder`/report.md from its records, and give its path.
 
-    Raises FileNotFoundError without records, ValueError where they cannot be read.
+def write_report(folder: Path, form: str = "md") -> Path:
+    """Write `folder`/report.md with its figures, or report.html or report.csv; give its path.
+
+    Raises FileNotFoundError without records, ValueError for another format or records that cannot
+    be read.
     """
-    return _write(folder / "report.md", render(*record.read(folder / RECORDS)))
+    if form not in FORMATS:
+        raise ValueError(f"format {form!r} is unknown; expected one of {', '.join(FORMATS)}")
+    run, measurements, races = record.read_all(folder / RECORDS)
+    if form == "csv":
+        return _write(folder / "report.csv", rows.csv(run, measurements, races))
+    found = cells(run, measurements, races)
+    drawn = plots.of_run(run, found)
+    looks = style.of_report(drawn)
+    pictures = {figure.path: draw.svg(figure, looks) for figure in drawn}
+    markdown = render_cells(run, measurements, found, drawn)
+    if form == "html":
+        return _write(folder / "report.html", html.page(run, markdown, pictures))
+    _write_figures(folder / figures.FOLDER, pictures)
+    return _write(folder / "report.md", markdown)
+
+
+def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
+    """Only those of this report stay in `folder`; without any, there is none."""
+    wanted = {Path(path).name: content for path, content in pictures.items()}
+    for stale in folder.glob("*.svg"):
+        if stale.name not in wanted:
+            stale.unlink()
+    if wanted:
+        folder.mkdir(exist_ok=True)
+    for name, content in wanted.items():
+        _write(folder / name, content.decode())
 
 
 def write_index(reports: Path) -> Path:

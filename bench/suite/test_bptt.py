@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bench.race import Outcome
 from bench.replay import clock, replay
-from bench.rounds import Outcome
 
 PHASE = "bptt"
 

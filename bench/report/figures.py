@@ -1,0 +1,137 @@
+"""What a figure holds: pure data, without matplotlib. `plots` makes it, `draw` pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.record import Measurement
+from bench.report import text
+from bench.report.cells import Cell, kind
+
+FOLDER = "figures"
+FLOOR = "GEMM floor"
+MOST_COLUMNS = 3
+SHORT = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)"}
+
+Section = Literal["overview", "sweeps", "more"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one variant, or of the floor. `low` and `high` are empty without intervals."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    note: str = ""  # stands where a point would, if there is none
+    variant: bool = True  # False: not a variant, so no colour of its own
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point that is named in a panel of lines."""
+
+    x: float
+    y: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """dots: a row a series, its values along x. lines: curves."""
+
+    title: str
+    kind: Literal["dots", "lines"]
+    series: tuple[Series, ...]
+    x_name: str
+    x_log: bool = True
+    x_ticks: tuple[float, ...] = ()  # numbers to stand on the axis, if they are few
+    at_one: bool = False  # a line where the ratio is 1
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A grid of panels, row by row; None where a grid has a hole."""
+
+    file: str
+    head: str  # stands above the panels
+    title: str  # says all, for who cannot see it
+    section: Section
+    rows: tuple[tuple[Panel | None, ...], ...]
+
+    @property
+    def path(self) -> str:
+        return f"{FOLDER}/{self.file}"
+
+    @property
+    def alt(self) -> str:
+        """The title, for who cannot see the figure; no bracket of it ends the alternative text."""
+        return text.escape(self.title).replace("[", "\\[").replace("]", "\\]")
+
+    @property
+    def labels(self) -> list[str]:
+        """Of all series, each once, in the order in which they come."""
+        return list(dict.fromkeys(s.label for s in self._series))
+
+    @property
+    def variants(self) -> list[str]:
+        """The labels of those that are variants."""
+        return list(dict.fromkeys(s.label for s in self._series if s.variant))
+
+    @property
+    def _series(self) -> list[Series]:
+        return [s for row in self.rows for panel in row if panel for s in panel.series]
+
+
+def names(cell: Cell) -> dict[str, str]:
+    """What each label of a cell is called in a figure: the name itself, not escaped."""
+    found: dict[str, str] = {}
+    for label, m in cell.entries.items():
+        name, count = text.plain(m.variant, 28), 2
+        shown = name
+        while shown in found.values():
+            shown, count = f"{name} ({count})", count + 1
+        found[label] = shown
+    return found
+
+
+def title_of(cell: Cell) -> str:
+    """ "RNN (tanh), base+H64": short, for the head of a panel."""
+    return text.plain(", ".join([short_kind(cell.any), *cell.also]), 48).replace("\\", "")
+
+
+def short_kind(m: Measurement) -> str:
+    return text.plain(SHORT.get(str(m.spec["cell"]), kind(m)), 24).replace("\\", "")
+
+
+def place(task: str, device: str) -> str:
+    return f"{text.plain(task, 30)} on {text.plain(device, 12)}"
+
+
+def grid_of(cells: Iterable[Cell]) -> list[list[Cell | None]]:
+    """Rows of cells that differ in their phase alone, phases as columns."""
+    cells = list(cells)
+    phases = list(dict.fromkeys(cell.any.phase for cell in cells))[:MOST_COLUMNS]
+    rows: dict[tuple[object, ...], dict[str, Cell]] = {}
+    for cell in cells:
+        m = cell.any
+        key = (m.task, m.size, m.device, m.dtype, m.threads, str(m.spec["cell"]))
+        rows.setdefault(key, {})[m.phase] = cell
+    return [[row.get(phase) for phase in phases] for row in rows.values()]
+
+
+def by_task_and_device(cells: Iterable[Cell]) -> list[tuple[str, str, list[Cell]]]:
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.any.task, cell.any.device), []).append(cell)
+    return [(task, device, group) for (task, device), group in groups.items()]
+
+
+def series_of(label: str, points: Sequence[tuple[float, float]], *, variant: bool = True) -> Series:
+    x, y = zip(*points, strict=True)
+    return Series(label, tuple(map(float, x)), tuple(map(float, y)), variant=variant)

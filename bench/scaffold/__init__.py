@@ -1,0 +1,1 @@
+"""A package to start a backend from: templates, and the command that writes them."""

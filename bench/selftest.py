@@ -1,0 +1,218 @@
+"""`rnnbench selftest`: what this harness finds on this machine where the truth is known.
+
+For each variant, pairs of fresh processes of one program are compared as two variants of a cell
+are. Between them there is nothing to find (A/A), until one of them is made to wait busily for a
+known share of each of its steps. Beside that, the same by pytest-benchmark's own sequential loop.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench import machine, record, remembered, trials
+from bench.gate import Gate
+from bench.grid import Cell
+from bench.lab import Key, Lab
+from bench.race import WARM_SECONDS, WARM_STEPS
+from bench.rounds import LEAST_ROUNDS, Block, Rounds, Side
+from bench.trials import StockTrial, Trial
+
+SLOWDOWNS = (0.03, 0.05, 0.10, 0.20)
+RAW, RESULT = "trials.jsonl", "selftest.json"
+
+_BURN = "while True: pass"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of it."""
+
+    cell: Cell
+    variants: Sequence[str]
+    pairs: int = 4  # of fresh processes, a variant
+    repeats: int = 3  # A/A trials a pair
+    injected: int = 1  # trials a pair and slow-down
+    stock: int = 1  # A/A trials of the stock loop a pair
+    stock_injected: bool = True  # and one of it a pair and slow-down
+    seconds: float = 1.0  # a side and trial
+    stranger: bool = False  # a process of somebody else's burns one core meanwhile
+    seed: int = 0
+
+    def estimated_seconds(self) -> float:
+        """About how long; starting and building a process pair is taken as 12 s."""
+        ours = self.repeats + self.injected * len(SLOWDOWNS)
+        theirs = self.stock + self.stock_injected * len(SLOWDOWNS)
+        pairs = len(self.variants) * self.pairs
+        return pairs * (12.0 + (ours + theirs) * 2.4 * self.seconds)
+
+
+def run(plan: Plan, lab: Lab, folder: Path, say: Callable[[str], None]) -> record.Selftest:
+    """Measure, and write each trial into `folder` as it ends; gives what they come to."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    gate = Gate(plan.cell, plan.seed)
+    ours: list[Trial] = []
+    theirs: list[StockTrial] = []
+    with (folder / RAW).open("ab") as raw, _stranger(plan.stranger):
+        for number, (variant, pair) in enumerate(_pairs(plan)):
+            say(f"{variant}, pair {pair + 1} of {plan.pairs}")
+            for trial in _pair(plan, lab, gate, variant, number, say):
+                (ours if isinstance(trial, Trial) else theirs).append(trial)  # type: ignore[arg-type]
+                raw.write(msgspec.json.encode(trial) + b"\n")
+                raw.flush()
+    result = summary(plan, ours, theirs, started)
+    (folder / RESULT).write_bytes(msgspec.json.encode(result) + b"\n")
+    return result
+
+
+def read_raw(file: Path) -> tuple[list[Trial], list[StockTrial]]:
+    """The trials that a selftest wrote."""
+    ours: list[Trial] = []
+    theirs: list[StockTrial] = []
+    for line in file.read_bytes().splitlines():
+        fields = msgspec.json.decode(line)
+        if isinstance(fields["first_seconds"], list):
+            ours.append(msgspec.convert(fields, Trial))
+        else:
+            theirs.append(msgspec.convert(fields, StockTrial))
+    return ours, theirs
+
+
+def summary(
+    plan: Plan, ours: Sequence[Trial], theirs: Sequence[StockTrial], started: str
+) -> record.Selftest:
+    """Of the trials, at one process and at as many as it recommends."""
+    found = trials.offset(ours, started)
+    recommended = trials.recommended_processes(ours, found)
+    counts = sorted({1, min(recommended, plan.pairs)})
+    others = [t.others_cores for t in ours if t.others_cores is not None]
+    return record.Selftest(
+        started=started,
+        machine=machine.describe(),
+        cell=plan.cell.id,
+        seconds=plan.seconds,
+        threads=plan.cell.threads,
+        trials=tuple(trials.summarise(ours, theirs, counts, started)),
+        offset=found,
+        recommended_processes=recommended,
+        others_cores=float(np.median(others)) if others else None,
+        disturbed=float(np.mean([t.disturbed for t in ours])),
+    )
+
+
+def keep(result: record.Selftest, plan: Plan) -> Path | None:
+    """For later runs on this machine, unless a stranger was let in."""
+    return None if plan.stranger else remembered.save(result)
+
+
+def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
+    """Variants in turn, so that what changes over an hour is no variant's alone."""
+    for pair in range(plan.pairs):
+        for variant in plan.variants:
+            yield variant, pair
+
+
+def _pair(
+    plan: Plan, lab: Lab, gate: Gate, variant: str, number: int, say: Callable[[str], None]
+) -> Iterator[Trial | StockTrial]:
+    """All trials of one pair of fresh processes, in random order."""
+    cell = plan.cell
+    keys = [Key(variant, cell.dtype, cell.device, cell.threads, copy) for copy in (0, 1)]
+    lab.keep_only(())
+    sides = [_side(plan, lab, gate, key, say) for key in keys]
+    rng = np.random.default_rng((plan.seed, number))
+    shares = [0.0] * plan.repeats + [*SLOWDOWNS] * plan.injected
+    todo: list[Callable[[], Trial | StockTrial]] = [
+        partial(_trial, plan, lab, sides, variant, number, share, rng) for share in shares
+    ]
+    shares = [0.0] * plan.stock + [*SLOWDOWNS] * plan.stock_injected
+    todo += [partial(_stock, plan, lab, keys, variant, number, share) for share in shares]
+    for index in rng.permutation(len(todo)):
+        yield todo[index]()
+    lab.keep_only(())
+
+
+def _side(plan: Plan, lab: Lab, gate: Gate, key: Key, say: Callable[[str], None]) -> Side:
+    """A model built, checked and warmed up, as in a cell."""
+    ask = partial(lab.get(key, say).call, timeout=lab.timeout)
+    gate.build(ask)
+    _, _, found = gate.before(ask, key.variant)
+    if found.failures:
+        raise ValueError(f"{key.variant} disagrees, and is no use for a test: {found.failures[0]}")
+    step = ask("warm", phase=plan.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
+    lab.get(key).survey()
+    return Side(key.variant, ask, plan.cell.phase, Block.of(step))
+
+
+def _trial(
+    plan: Plan,
+    lab: Lab,
+    sides: Sequence[Side],
+    variant: str,
+    pair: int,
+    slowdown: float,
+    rng: np.random.Generator,
+) -> Trial:
+    first, second = (
+        Side(side.name, side.ask, side.phase, side.block, slowdown=share)
+        for side, share in zip(sides, (0.0, slowdown), strict=True)
+    )
+    race = Rounds(
+        running=lambda: [first, second],
+        attempt=lambda _, block: block(),
+        device=plan.cell.device,
+        cores=lab.cores_of(plan.cell.threads),
+        narrow=None,
+    ).run(rng, least=LEAST_ROUNDS, seconds=2 * plan.seconds)
+    kept = race.blocks - race.repeated
+    return Trial(
+        variant=variant,
+        pair=pair,
+        slowdown=slowdown,
+        first_seconds=tuple(first.seconds),
+        second_seconds=tuple(second.seconds),
+        disturbed=race.disturbed / kept,
+        others_cores=float(np.median(race.others_cores)),
+        timed_share=race.timed_seconds / race.rounds_seconds,
+    )
+
+
+def _stock(
+    plan: Plan, lab: Lab, keys: Sequence[Key], variant: str, pair: int, slowdown: float
+) -> StockTrial:
+    """One process after the other; what waits is not stopped, as that loop stops nothing."""
+    medians = []
+    for key, other, share in zip(keys, reversed(keys), (0.0, slowdown), strict=True):
+        lab.get(other).wake()
+        options: dict[str, Any] = {"phase": plan.cell.phase, "seconds": plan.seconds}
+        medians.append(lab.get(key).call("stock", lab.timeout, slowdown=share, **options))
+    return StockTrial(
+        variant=variant,
+        pair=pair,
+        slowdown=slowdown,
+        first_seconds=medians[0],
+        second_seconds=medians[1],
+    )
+
+
+@contextmanager
+def _stranger(wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    burning = subprocess.Popen([sys.executable, "-c", _BURN])
+    try:
+        yield
+    finally:
+        burning.kill()
+        burning.wait()

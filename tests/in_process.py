@@ -1,0 +1,43 @@
+"""A backend asked in this process: the worker's operations without a worker's interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from unittest import mock
+
+from backends import registry
+from backends.interface import Backend
+from bench.lab import WorkerRaisedError
+from bench.worker import Worker
+
+
+class InProcess:
+    """`bench.check.subject.Subject`."""
+
+    device = "cpu"
+
+    def __init__(self, backend: Backend) -> None:
+        self.name = backend.name
+        self._backend = backend
+        self._workers: dict[str, Worker] = {}
+
+    def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._backend, member)(*arguments, **options)
+        except Exception as error:
+            raise registry.BrokenBackendError(f"{self.name}: {error}") from error
+
+    def about(self, dtype: str) -> tuple[Mapping[str, str], Sequence[str]]:
+        return self._backend.versions(), self._backend.devices()
+
+    def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
+        if dtype not in self._workers:
+            self._workers[dtype] = Worker()
+            self._workers[dtype]._backend = self._backend  # what `start` would have loaded
+        try:
+            # Collecting the garbage of a whole test session takes longer than what is tested.
+            with mock.patch("bench.worker.gc"):
+                return getattr(self._workers[dtype], operation)(**arguments)
+        except Exception as error:
+            raise WorkerRaisedError(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,205 @@
+"""`rnnbench check`: what its author is told, and what a plugin's own tests can ask."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import checked
+import pytest
+import strangers
+from commands import install, rnnbench
+from running import command, environment
+
+from bench.check.corners import corners
+from bench.check.example import Example
+from bench.check.shrink import nearest, shrunk
+from bench.check.strategy import listed
+from bench.lab import ROOT
+from tasks.spec import CELLS, ModelSpec, check_batch, check_params
+
+HERE = Path(__file__).parent
+FEW = "--models=3"
+
+
+@pytest.fixture(scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return install(tmp_path_factory.mktemp("plugins"), checked.ENTRY_POINTS), HERE
+
+
+def test_an_honest_variant_passes_and_is_told_how_far_it_is_off() -> None:
+    code, output = rnnbench("check", "numpy", FEW, "--cell=gru,lstm", "--seed=7")
+    assert code == 0, output
+    assert re.search(r"^numpy on cpu, numpy [\d.]+.*; seed 7$", output, re.M), output
+    for check in ("forward and bptt", "training, 50 updates"):
+        for dtype in ("float64", "float32"):
+            assert re.search(rf"^{check} +{dtype} +\d+ +\d+ +right", output, re.M), output
+    assert re.search(r"^around timed steps +float32 +\d+ +\d+ +right", output, re.M), output
+    for kind in ("outputs", "states", "loss", "gradients", "training"):
+        line = rf"^{kind} +float32 +\S+.* \d\.\de-\d\d +\d\.\de-\d\d *$"
+        assert re.search(line, output, re.M), output
+    compared = re.search(r"^numpy passes: (\d+) tensors compared in \d+ s$", output, re.M)
+    assert compared, output
+    assert int(compared[1]) > 200
+
+
+def test_a_wrong_one_is_told_the_smallest_model_that_shows_it(plugins: tuple[Path, ...]) -> None:
+    code, output = rnnbench("check", "gates-swapped", FEW, "--cell=lstm", paths=plugins)
+    assert code == 1, output
+    first = re.search(
+        r"^1\. forward and bptt, float64: outputs off by \S+ \(bound 1\.0e-09\)", output, re.M
+    )
+    assert first, output
+    assert "gates-swapped FAILS" in output
+    asked = output[output.index("from bench.check import") :].split("\n\n")[0]
+    assert "hidden_size=1" in asked, asked
+    assert "num_layers" not in asked
+    assert "bidirectional" not in asked
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=environment({}, ROOT, *plugins),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "outputs off by" in done.stdout, done.stdout + done.stderr
+
+
+def test_one_cell_is_enough_and_the_refusals_are_told(plugins: tuple[Path, ...]) -> None:
+    code, output = rnnbench("check", "one-cell", FEW, paths=plugins)
+    assert code == 0, output
+    assert "it has the vanilla RNN of one layer alone" in output
+    assert re.search(
+        r"^refused \(rnn_tanh; .*; bptt, train_step\): it only goes forward$", output, re.M
+    )
+    assert "training, 50 updates" not in output
+    assert re.search(r"^published outputs +float32 +1 +1 +right", output, re.M), output
+
+
+def test_to_refuse_everything_is_not_to_pass(plugins: tuple[Path, ...]) -> None:
+    code, output = rnnbench("check", "no-cell", FEW, paths=plugins)
+    assert code == 1, output
+    assert "no-cell FAILS: nothing was compared, everything is refused" in output
+    assert "refused (every cell asked; both dtypes; every phase): not today" in output
+
+
+def test_what_is_missing_from_the_contract_is_named(plugins: tuple[Path, ...]) -> None:
+    code, output = rnnbench("check", "nowhere", FEW, "--cell=rnn_relu", paths=plugins)
+    assert code == 1, output
+    assert "versions() gives {}; expected at least one" in output
+    assert "devices() gives tpu; expected cpu to be among them" in output
+    code, output = rnnbench("check", "pathless", FEW, "--cell=rnn_tanh", paths=plugins)
+    assert code == 1, output
+    assert "path() says nothing; expected what really ran" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("without-refusal", "lacks `refusal`; expected refusal(spec, *, device, dtype, phase)"),
+        ("misnamed-refusal", "lacks `device`"),
+        ("raises-versions", "no such"),
+        ("model-without-place", "lacks `place`; expected place(batch)"),
+        ("model-raises-to_host", "no such"),
+    ],
+)
+def test_a_fault_of_the_contract_is_told(tmp_path: Path, name: str, words: str) -> None:
+    plugins = install(tmp_path, {name: strangers.ENTRY_POINTS[name]}), HERE
+    code, output = rnnbench("check", name, "--models=1", "--cell=rnn_tanh", paths=plugins)
+    assert code == 1, output
+    assert words in output
+    assert f"{name} FAILS" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tensorfow"], ["tensorfow", "numpy, torch, keras-tensorflow"]),
+        (["numpy", "--cell=rnn"], ["rnn", "rnn_tanh, rnn_relu, gru, lstm"]),
+        (["numpy", "--cell="], ["rnn_tanh, rnn_relu, gru, lstm"]),
+    ],
+)
+def test_wrong_use_is_exit_status_2(arguments: list[str], words: list[str]) -> None:
+    code, output = rnnbench("check", *arguments)
+    assert code == 2, output
+    assert "Traceback" not in output
+    for word in words:
+        assert word in output
+
+
+def test_a_variant_that_is_not_installed_is_exit_status_2(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['flax'] = None\n")
+    code, output = rnnbench("check", "flax", paths=(tmp_path,))
+    assert code == 2, output
+    assert "flax is not installed; install with: " in output
+
+
+def test_a_plugin_has_the_same_checks_as_tests_of_its_own(
+    tmp_path: Path, plugins: tuple[Path, ...]
+) -> None:
+    (tmp_path / "test_conformance.py").write_text(
+        "from bench.check.suite import conformance\n\n"
+        'TestOne = conformance("one-cell", cells=["rnn_tanh"])\n'
+        'TestOther = conformance("gates-swapped", cells=["gru"])\n'
+    )
+    done = subprocess.run(
+        command("-rfs", "test_conformance.py"),
+        cwd=tmp_path,
+        env=environment({}, ROOT, *plugins),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    counts = re.search(r"(\d+) failed, (\d+) passed, (\d+) skipped", done.stdout)
+    assert counts, done.stdout
+    assert "TestOther::test_nothing_is_wrong[forward and bptt]" in done.stdout
+    assert "outputs off by" in done.stdout
+    assert "FAILED test_conformance.py::TestOne" not in done.stdout
+    assert "training, 50 updates: not checked: it has the vanilla RNN" in done.stdout
+
+
+# What is asked
+
+
+@pytest.mark.parametrize("example", [*corners(0), *listed(5, 60)], ids=lambda e: e.spec.cell)
+def test_every_example_is_a_model_and_a_batch_of_it(example: Example) -> None:
+    for each in (example, example.after()):
+        params, batch = each.made()
+        check_params(each.spec, params)
+        check_batch(each.spec, batch)
+        assert batch.x.shape[:2] == (each.batch, each.steps)
+        again, same = eval(each.code(), {"Example": Example, "ModelSpec": ModelSpec}).made()
+        assert all((again[name] == value).all() for name, value in params.items())
+        assert (same.x == batch.x).all()
+
+
+def test_what_is_asked_depends_on_the_seed_alone() -> None:
+    assert list(corners(1)) == list(corners(1))
+    assert not {e.seed for e in corners(1)} & {e.seed for e in corners(2)}
+    assert listed(3, 20) == listed(3, 20)
+    assert listed(3, 20) != listed(4, 20)
+    assert {example.spec.cell for example in listed(3, 60)} == set(CELLS)
+    assert {example.spec.cell for example in listed(3, 20, ["gru"])} == {"gru"}
+
+
+def test_an_example_shrinks_to_what_its_failure_needs() -> None:
+    example = next(corners(0, ("lstm",)))
+    smallest = shrunk(
+        example, lambda e: e.spec.bidirectional and e.steps >= 2 and e.state, seconds=30
+    )
+    assert smallest.spec == ModelSpec("lstm", 1, 1, bidirectional=True)
+    assert (smallest.batch, smallest.steps, smallest.state) == (1, 2, True)
+    assert shrunk(example, lambda e: True, seconds=0) == example, "no time, no change"
+
+
+def test_a_refused_example_leaves_out_what_is_refused() -> None:
+    example = next(corners(0, ("gru",)))
+    assert nearest(example, lambda e: True) == example
+    found = nearest(example, lambda e: e.spec.readout == "last_step" and e.spec.loss == "mse")
+    assert found is not None
+    assert found.weight is None
+    check_batch(found.spec, found.made()[1])
+    assert nearest(example, lambda e: False) is None

@@ -1,0 +1,120 @@
+"""What a run leaves beside the times of its variants; and a run within one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import Ran, suite
+
+from bench import record
+from bench.flops import step_flops
+from bench.record import Measurement, Race
+from tasks.spec import ModelSpec
+
+OPTIONS = ("--task=hihello,sin_sequence", "--phase=bptt", "--benchmark-max-time=0.1")
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    found = suite(tmp_path_factory.mktemp("reports"), *OPTIONS, "--backend=numpy", "--processes=2")
+    assert found.code == 0, found.output
+    return found
+
+
+def _all(ran: Ran) -> tuple[record.Run, list[Measurement], list[Race]]:
+    return record.read_all(ran.folder / "measurements.jsonl")
+
+
+def test_a_control_and_the_floor_run_in_the_same_rounds(ran: Ran) -> None:
+    _, measurements, races = _all(ran)
+    cells = list(dict.fromkeys(m.cell for m in measurements))
+    assert len(cells) == len(races) == 2
+    for cell in cells:
+        of = {m.role: m for m in measurements if m.cell == cell}
+        assert set(of) == {"variant", "control", "floor"}
+        assert of["control"].variant == of["variant"].variant == "numpy"
+        assert of["control"].agreement is not None
+        counts = {tuple(len(p.seconds) for p in m.processes) for m in of.values()}
+        assert len(counts) == 1
+        for rounds in zip(*(m.processes for m in of.values()), strict=True):
+            places = zip(*(p.position for p in rounds), strict=True)
+            assert all(sorted(place) == [0, 1, 2] for place in places)
+        assert of["floor"].path, "the BLAS has a name"
+        assert of["floor"].agreement is None
+    assert record.read(ran.folder / "measurements.jsonl")[1] == [
+        m for m in measurements if m.role == "variant"
+    ]
+
+
+def test_latency_throughput_memory_and_cold_start_are_recorded(ran: Ran) -> None:
+    _, measurements, _ = _all(ran)
+    for m in measurements:
+        assert len(m.processes) == 2
+        for process in m.processes:
+            assert len(process.throughput_seconds) == len(process.seconds) >= 10
+            assert all(seconds > 0 for seconds in process.throughput_seconds)
+            assert process.device_seconds == ()
+            assert process.peak_host_bytes is None or process.peak_host_bytes > 0
+            assert process.cold.start_seconds > 0
+        assert m.processes[0].cold != m.processes[1].cold, "fresh processes"
+
+
+def test_the_race_says_where_its_time_went_and_why_it_ended(ran: Ran) -> None:
+    _, measurements, races = _all(ran)
+    for race in races:
+        m = next(m for m in measurements if m.cell == race.cell)
+        assert race.flops == step_flops(ModelSpec(**m.spec), m.batch, m.steps, m.phase)  # type: ignore[arg-type]
+        assert len(race.processes) == 2
+        for process, rounds in zip(race.processes, m.processes, strict=True):
+            assert process.rounds == len(rounds.seconds) == len(process.others_cores)
+            assert 0 < process.timed_seconds < process.rounds_seconds
+            assert process.before_seconds > 0
+            assert process.after_seconds > 0
+            assert process.stopped in ("narrow enough", "time used up")
+            assert process.blocks == 3 * process.rounds + process.repeated
+            assert process.disturbed <= process.blocks
+        assert 0.0 <= race.disturbed <= 1.0
+
+
+def test_a_run_knows_the_offset_between_processes(ran: Ran) -> None:
+    run, _, _ = _all(ran)
+    assert run.format == record.FORMAT
+    assert run.offset is not None
+    assert run.offset.spread > 0
+    assert not run.serial
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("serial")
+    return suite(folder, "--serial", *OPTIONS, "--backend=numpy", "-s")
+
+
+def test_a_serial_run_times_and_is_marked_and_never_compared(serial: Ran) -> None:
+    assert serial.code == 0, serial.output
+    run, measurements, races = _all(serial)
+    assert run.serial
+    assert [m.role for m in measurements] == ["variant", "variant"]
+    assert all(m.serial and m.status == "ok" and len(m.round_seconds) >= 10 for m in measurements)
+    assert races == []
+    assert "alone (--serial)" in serial.output
+
+
+def test_a_serial_run_is_one_process(tmp_path: Path) -> None:
+    wrong = suite(tmp_path / "reports", "--serial", "--processes=2")
+    assert wrong.code == pytest.ExitCode.USAGE_ERROR
+    assert "--serial is one process" in wrong.output
+
+
+def test_the_value_of_a_round_is_the_median_of_its_steps(ran: Ran) -> None:
+    _, measurements, _ = _all(ran)
+    compared = 0
+    for process in (process for m in measurements for process in m.processes):
+        if sum(map(len, process.step_seconds)) != process.steps:
+            continue  # a sample
+        for raw, value in zip(process.step_seconds, process.seconds, strict=True):
+            assert value == pytest.approx(np.median(raw), abs=2e-9)
+            compared += 1
+    assert compared >= 10

@@ -1,0 +1,111 @@
+"""Presets: each is a run that can be made, with its source; what is typed goes before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from record_samples import FULL_RUN, cell_records, parted
+from running import suite
+
+from backends import registry
+from bench import presets, questions
+from bench.report.cells import cells
+from tasks import TASKS
+
+ANSWER = "jax"
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_a_preset_says_what_it_asks_and_where_that_is_from(name: str) -> None:
+    preset = presets.find(name)
+    assert preset.asks
+    assert preset.source
+    assert preset.parts
+    for part in preset.parts:
+        assert set(part) <= set(presets.ALLOWED)
+        assert all(isinstance(v, str) or (o == "bidirectional" and v) for o, v in part.items())
+    if any(str(part.get("device", "")).startswith("cuda") for part in preset.parts):
+        assert preset.gpu
+    for backend in str(preset.options.get("backend", "")).split(","):
+        assert not backend or backend in registry.table()
+
+
+def test_those_that_were_promised_are_there() -> None:
+    promised = {"braun2018", "deepbench", "flashrnn", "pytorch-94457", "pytorch-65597"}
+    promised |= {"pytorch-81634", "tensorflow-15952", "tensorflow-57005", "keras-20902"}
+    assert promised | {"keras-18648"} <= set(presets.names())
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("braun2018", "bptt[sentiment-lstm-base+B64+T100+D123+H320-cpu-float32]"),
+        ("pytorch-65597", "bptt[sin_sequence-lstm-base+B32+T50+D4+H64+L3-cpu-float64]"),
+        ("braun2018-deep", "bptt[sentiment-lstm-base+B32+T1000+D123+H320+L4+bi-cuda:0-float32]"),
+    ],
+)
+def test_a_preset_is_the_cells_of_its_source(tmp_path: Path, name: str, cell: str) -> None:
+    ran = suite(tmp_path / "reports", "--dry-run", f"--preset={name}")
+    assert ran.code == 0, ran.output
+    assert cell in ran.output
+
+
+def test_parts_are_one_run_and_no_cell_comes_twice(tmp_path: Path) -> None:
+    ran = suite(tmp_path / "reports", "--dry-run", "--preset=reference", "--backend=numpy")
+    found = [line.partition(": ")[0] for line in ran.output.splitlines() if ": numpy" in line]
+    # Four kinds in two phases, and three curves of three more points for two kinds in one.
+    assert len(found) == len(set(found)) == len(TASKS) * 4 * 2 + 18
+    assert "bptt[sentiment-lstm-base+H256-cpu-float32]" in found
+
+
+def test_what_is_typed_goes_before_the_preset(tmp_path: Path) -> None:
+    arguments = ["--preset=braun2018", "--hidden=32", "--phase=forward", "--backend=numpy"]
+    ran = suite(tmp_path / "reports", "--dry-run", *arguments)
+    assert "forward[sentiment-lstm-base+B64+T100+D123+H32-cpu-float32]: numpy" in ran.output
+    assert "1 tests in 1 cells" in ran.output
+
+
+def test_an_unknown_preset_is_wrong_use_that_lists_the_known(tmp_path: Path) -> None:
+    ran = suite(tmp_path / "reports", "--preset=braun")
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert "preset 'braun' is unknown; expected one of braun2018, " in ran.output
+    assert "Traceback" not in ran.output
+
+
+def test_an_option_that_a_preset_may_not_hold_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presets, "FOLDER", tmp_path)
+    (tmp_path / "odd.toml").write_text('asks = "a"\nsource = "b"\n[options]\nreports = "x"\n')
+    (tmp_path / "part.toml").write_text('asks = "a"\nsource = "b"\n[[part]]\nbackend = "x"\n')
+    with pytest.raises(ValueError, match=r"odd\.toml holds reports; expected task"):
+        presets.find("odd")
+    with pytest.raises(ValueError, match=r"part\.toml holds backend in a part"):
+        presets.find("part")
+
+
+def test_every_question_has_its_command_and_an_answer_where_there_is_a_run() -> None:
+    found = cells(FULL_RUN, *parted(cell_records(5)))
+    answer = questions.Answer(FULL_RUN, found, "../reports/a/report.md")
+    page = questions.render({"pytorch-94457": answer})
+    for name in presets.names():
+        assert f"    pytest --benchmark-only --preset={name}\n" in page
+        assert presets.find(name).asks.rstrip("?") in page
+    (section,) = [part for part in page.split("## ") if "--preset=pytorch-94457\n" in part]
+    assert "On Example CPU 9000, 2 cores" in section
+    assert ANSWER in section
+    assert "](../reports/a/report.md)" in section
+    assert page.count("Not measured yet on") == len(presets.names()) - 1
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("pytest --benchmark-only --preset=braun2018", "braun2018"),
+        ("pytest --benchmark-only --preset braun2018 -k numpy", "braun2018"),
+        ("pytest --benchmark-only", None),
+    ],
+)
+def test_the_preset_of_a_run_is_read_from_its_command(command: str, name: str | None) -> None:
+    assert questions._preset_of(command) == name

@@ -1,0 +1,152 @@
+"""Blocks and rounds, with sides that answer as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import rounds, state
+from bench.rounds import Block, Rounds, Side
+
+
+class Answers:
+    """Stands for a worker: blocks of three steps, `seconds` each, with a scatter of `noise`."""
+
+    def __init__(self, seconds: float, noise: float = 0.0, seed: int = 0) -> None:
+        self.seconds, self.noise, self.asked = seconds, noise, 0
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self, operation: str, **arguments: Any) -> Any:
+        assert operation == "block"
+        self.asked += 1
+        taken = self.seconds * np.exp(self.noise * self.rng.standard_normal(3))
+        return taken.tobytes(), self.seconds, None, 0.0, 6 * self.seconds
+
+
+def side(name: str, answers: Answers) -> Side:
+    return Side(name, answers, "bptt", Block.of(answers.seconds))
+
+
+def race(sides: list[Side], **options: Any) -> Rounds:
+    return Rounds(running=lambda: sides, attempt=lambda _, block: block(), **options)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]], None]:
+    """Says of each block, by its number, whether others disturb it; none by default."""
+    count = 0
+    told: list[Callable[[int], bool]] = [lambda _: False]
+
+    def disturbing(used: float, passed: float) -> bool:
+        nonlocal count
+        count += 1
+        return told[-1](count)
+
+    monkeypatch.setattr(state, "disturbing", disturbing)
+    return told.append
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("step_seconds", [26e-6, 1e-3, 15e-3, 49e-3, 0.06, 0.4, 0.6, 5.0])
+def test_most_of_a_block_is_timed(step_seconds: float) -> None:
+    block = Block.of(step_seconds)
+    hot = max(block.hot_steps * step_seconds, block.hot_seconds)
+    timed = 2 * max(block.timed_steps * step_seconds, block.timed_seconds)
+    assert timed / (hot + timed) >= 2 / 3 - 1e-9
+    assert block.timed_seconds >= 0.020
+    assert block.timed_steps >= 1
+
+
+def test_rounds_end_where_the_ratios_are_narrow(quiet: object) -> None:
+    sides = [side("a", Answers(1e-3, 1e-4, 1)), side("b", Answers(2e-3, 1e-4, 2))]
+    found = race(sides, narrow=0.005).run(rng(), least=10, seconds=60.0)
+    assert (found.rounds, found.stopped) == (10, "narrow enough")
+    assert [len(s.seconds) for s in sides] == [10, 10]
+    assert [len(s.throughput_seconds) for s in sides] == [10, 10]
+
+
+def test_rounds_go_on_while_a_ratio_is_wide_until_the_time_is_used_up(quiet: object) -> None:
+    sides = [side("a", Answers(1e-3, 0.5, 1)), side("b", Answers(2e-3, 0.5, 2))]
+    found = race(sides, narrow=0.005).run(rng(), least=10, seconds=0.2)
+    assert found.stopped == "time used up"
+    assert found.rounds > 10
+
+
+def test_one_side_alone_is_never_narrow(quiet: object) -> None:
+    found = race([side("a", Answers(1e-3))], narrow=0.5).run(rng(), least=10, seconds=0.0)
+    assert (found.rounds, found.stopped) == (10, "time used up")
+
+
+def test_the_floor_does_not_prolong_the_rounds(quiet: object) -> None:
+    floor = side("the floor", Answers(1e-3, 0.9, 3))
+    floor.counts = False
+    sides = [side("a", Answers(1e-3, 1e-4, 1)), side("b", Answers(2e-3, 1e-4, 2)), floor]
+    assert race(sides, narrow=0.005).run(rng(), least=10, seconds=60.0).rounds == 10
+    assert len(floor.seconds) == 10
+
+
+def test_a_disturbed_block_is_taken_again_and_counted(
+    quiet: Callable[[Callable[[int], bool]], None],
+) -> None:
+    quiet(lambda number: number in (4, 9))
+    sides = [side("a", Answers(1e-3)), side("b", Answers(2e-3))]
+    found = race(sides, narrow=None).run(rng(), least=10, seconds=0.0)
+    assert (found.blocks, found.repeated, found.disturbed) == (22, 2, 0)
+    assert [len(s.seconds) for s in sides] == [10, 10]
+    assert sum(s.ask.asked for s in sides) == 22  # type: ignore[attr-defined]
+
+
+def test_a_machine_that_is_never_quiet_ends_nobodys_run(
+    quiet: Callable[[Callable[[int], bool]], None],
+) -> None:
+    quiet(lambda _: True)
+    sides = [side("a", Answers(1e-3)), side("b", Answers(2e-3))]
+    found = race(sides, narrow=None).run(rng(), least=10, seconds=0.0)
+    assert found.disturbed == 20, "every block that was kept"
+    assert found.repeated <= rounds.LEAST_REPEATS + rounds.MOST_REPEATED * found.blocks + 1
+    assert found.blocks == 20 + found.repeated
+
+
+def test_every_side_stands_in_every_place(quiet: object) -> None:
+    sides = [side(name, Answers(1e-3, seed=k)) for k, name in enumerate("abc")]
+    race(sides, narrow=None).run(rng(), least=30, seconds=0.0)
+    for one in sides:
+        assert set(one.positions) == {0, 1, 2}
+    assert [sorted(p) for p in zip(*(s.positions for s in sides), strict=True)] == [[0, 1, 2]] * 30
+
+
+def test_a_side_that_drops_out_leaves_the_others_whole(quiet: object) -> None:
+    good, bad = side("a", Answers(1e-3)), side("b", Answers(2e-3))
+    sides = [good, bad]
+
+    def attempt(one: Side, block: Callable[[], None]) -> None:
+        if one is bad and len(bad.seconds) == 4:
+            sides.remove(bad)
+        else:
+            block()
+
+    found = Rounds(running=lambda: list(sides), attempt=attempt, narrow=None).run(
+        rng(), least=10, seconds=0.0
+    )
+    assert (found.rounds, len(good.seconds), len(bad.seconds)) == (10, 10, 4)
+
+
+def test_others_are_counted_beside_the_worker_and_this_process() -> None:
+    watch = state.Watch()
+    watch.begin()
+    used, passed = watch.others(worker_seconds=1e6)
+    assert used == 0.0
+    assert passed > 0.0
+    assert state.disturbing(others_seconds=0.1, passed=0.1)
+    assert not state.disturbing(others_seconds=0.02, passed=0.04), "two ticks of the clock"
+
+
+def test_the_clock_of_this_processor_is_read_or_not_known() -> None:
+    mhz = state.clocks("cpu").mhz
+    assert mhz is None or mhz > 0

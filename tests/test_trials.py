@@ -1,0 +1,125 @@
+"""What a selftest comes to, from trials whose offset and scatter are known."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from bench import machine, record, remembered, trials, verdicts
+from bench.trials import StockTrial, Trial
+
+WHEN = "2026-01-02T03:04:05+00:00"
+
+
+def made(
+    spread: float, pairs: int, repeats: int = 3, noise: float = 0.005, variant: str = "a"
+) -> list[Trial]:
+    """Trials of `pairs` whose offset has a standard deviation of `spread`."""
+    rng = np.random.default_rng(pairs)
+    found = []
+    for pair in range(pairs):
+        offset = spread * rng.standard_normal()
+        for slowdown in (*[0.0] * repeats, 0.05, 0.10):
+            first = np.exp(noise * rng.standard_normal(12))
+            second = np.exp(offset + math.log1p(slowdown) + noise * rng.standard_normal(12))
+            found.append(
+                Trial(
+                    variant=variant,
+                    pair=pair,
+                    slowdown=slowdown,
+                    first_seconds=tuple(first),
+                    second_seconds=tuple(second),
+                )
+            )
+    return found
+
+
+@pytest.mark.parametrize("spread", [0.005, 0.02, 0.06])
+def test_the_offset_is_found(spread: float) -> None:
+    found = trials.offset(made(spread, pairs=200), WHEN)
+    assert found.spread == pytest.approx(spread, rel=0.15)
+    assert found.variants["a"] == pytest.approx(spread, rel=0.15)
+    assert found.degrees == 200 + trials.PRIOR_PAIRS
+    assert found.measured == WHEN
+
+
+def test_few_pairs_that_lie_together_by_chance_are_not_believed_to_have_none() -> None:
+    found = trials.offset(made(0.0, pairs=4), WHEN)
+    assert found.spread > 0.3 * verdicts.ASSUMED.spread
+    assert trials.offset(made(0.0, pairs=400), WHEN).spread < 0.1 * verdicts.ASSUMED.spread
+
+
+def test_more_processes_are_recommended_where_they_lie_farther_apart() -> None:
+    counts = []
+    for spread in (0.005, 0.02, 0.06):
+        members = made(spread, pairs=100)
+        counts.append(trials.recommended_processes(members, trials.offset(members, WHEN)))
+    assert counts[0] == 1
+    assert counts == sorted(counts)
+    assert counts[2] > counts[1] > 1
+
+
+def test_the_recommended_number_finds_five_per_cent_in_half_of_the_cases() -> None:
+    members = made(0.02, pairs=120)
+    count = trials.recommended_processes(members, trials.offset(members, WHEN))
+    table = trials.summarise(members, [], (1, count), WHEN)
+    row = {(t.slowdown, t.processes): t for t in table}
+    assert row[0.05, count].called / len(row[0.05, count].ratios) >= 0.5
+    same = row[0.0, 1]
+    assert same.called == same.wrong <= 0.05 * len(same.ratios)
+    assert same.covered >= 0.9 * len(same.ratios)
+    assert len(same.ratios) == 3 * 120
+    assert len(row[0.0, count].ratios) == 3 * (120 // count)
+    assert not row[0.05, count].wrong
+
+
+def test_disturbed_trials_are_never_called() -> None:
+    members = [msgspec.structs.replace(t, disturbed=1.0) for t in made(0.001, pairs=8)]
+    table = trials.summarise(members, [], (1,), WHEN)
+    assert table
+    assert not any(t.called for t in table)
+
+
+def test_the_stock_loops_ratios_stand_beside_ours() -> None:
+    stock = [StockTrial(variant="a", pair=0, slowdown=0.0, first_seconds=1.0, second_seconds=1.25)]
+    table = trials.summarise(made(0.01, pairs=4), stock, (1,), WHEN)
+    assert {t.slowdown: t.stock for t in table} == {0.0: (1.25,), 0.05: (), 0.10: ()}
+
+
+def test_no_trial_without_a_slow_down_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected one or more"):
+        trials.offset([t for t in made(0.01, pairs=2) if t.slowdown], WHEN)
+
+
+def test_a_selftest_is_remembered_for_this_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(remembered.FOLDER, str(tmp_path))
+    assert remembered.load() is None
+    assert remembered.offset(None) is verdicts.ASSUMED
+    members = made(0.01, pairs=4)
+    here = machine.describe()
+    result = record.Selftest(
+        started=WHEN,
+        machine=here,
+        cell="bptt[a-b-c-cpu-float32]",
+        seconds=1.0,
+        threads=2,
+        trials=tuple(trials.summarise(members, [], (1,), WHEN)),
+        offset=trials.offset(members, WHEN),
+        recommended_processes=2,
+        others_cores=0.0,
+        disturbed=0.0,
+    )
+    remembered.save(result)
+    assert remembered.load() == result
+    assert remembered.offset(remembered.load()) == result.offset
+    other = msgspec.structs.replace(here, cpu="another processor")
+    remembered.save(msgspec.structs.replace(result, machine=other, recommended_processes=9))
+    assert remembered.load() == result
+    remembered.path().write_text("torn")
+    assert remembered.load() is None
