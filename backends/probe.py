@@ -65,6 +65,7 @@ class Probe:
         if self._end:
             raise ProbeError(self._end)
         where = "while it is imported" if member == "load" else f"in `{member}`"
+        wait = wait_seconds()
         if self._process is None:
             self._process = self._start()
         process = self._process
@@ -73,7 +74,7 @@ class Probe:
             self._signal(signal.SIGCONT)
             process.stdin.write(json.dumps([member, given]).encode() + b"\n")
             process.stdin.flush()
-            line = self._line(where)
+            line = self._line(where, wait)
         except BrokenPipeError:
             line = b""
         if not line:
@@ -115,11 +116,10 @@ class Probe:
             message = f"its interpreter cannot be started: {error.strerror}"
             raise ProbeError(self._over(message)) from error
 
-    def _line(self, where: str) -> bytes:
+    def _line(self, where: str, wait: float) -> bytes:
         """One line of its answer; empty where it ended without one."""
         assert self._process is not None
         assert self._process.stdout is not None
-        wait = wait_seconds()
         found, end = b"", monotonic() + wait
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)

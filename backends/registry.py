@@ -84,9 +84,11 @@ def _typed(name: str) -> str:
 
 def _only(entries: list[Entry]) -> Entry:
     """The one there is; of several, none can be used: it would not be known whose number it is."""
-    if len(entries) == 1:
-        return entries[0]
     first = entries[0]
+    if len(entries) == 1:
+        return first
+    if all(entry.problem for entry in entries):
+        return replace(first, problem="; ".join(entry.problem for entry in entries))
     origins = [
         f"one {'from ' if e.plugin else ''}{e.origin}{f' ({e.target})' if e.plugin else ''}"
         for e in entries

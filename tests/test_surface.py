@@ -207,7 +207,8 @@ def test_nothing_written_names_the_machine_or_its_user(saved: tuple[Path, list[R
     names = {socket.gethostname(), str(ROOT), str(storage)} - {"", "localhost"}
     if getpass.getuser() != "root":  # "root" is an ordinary word of a report's "rootdir"
         names.add(getpass.getuser())
-    files = [*ran[0].folder.iterdir(), *storage.rglob("*.json"), ran[0].reports / "README.md"]
+    written = [path for path in ran[0].folder.rglob("*") if path.is_file()]  # figures too
+    files = [*written, *storage.rglob("*.json"), ran[0].reports / "README.md"]
     assert {file.name for file in files} >= {"report.md", "measurements.jsonl", "benchmark.json"}
     for file in files:
         content = file.read_text()
