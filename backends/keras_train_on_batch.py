@@ -84,6 +84,11 @@ class TrainOnBatchBackend(KerasBackend):
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if phase in ("forward", "bptt"):
             return f"train_on_batch is a training step; keras-tensorflow has {phase}"
+        if dtype == "float64":
+            return "train_on_batch gives its loss as a metric, which Keras keeps in float32"
+        if spec.vocab_size is not None and spec.train_embedding:
+            # Its gradient stays sparse there, and the update is another than the contract's.
+            return "train_on_batch updates an embedding from sparse gradients, not as Adam does"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
 

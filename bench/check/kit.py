@@ -100,7 +100,7 @@ class Kit:
             cell = example.spec.cell
             if cell not in taken:
                 taken[cell] = self._fitted(example, dtype) is not None
-        return any(taken.values())
+        return any(taken.values()) or next(self._trainable(dtype), None) is not None
 
     def _starts(self, dtype: str) -> bool:
         self.say(f"starting {self.subject.name} for {dtype}")
