@@ -303,7 +303,7 @@ class CellRun:
             return
         assert entrant.side is not None
         ask, seconds = self._ask(entrant), float(np.median(entrant.side.seconds))
-        steps = entrant.side.block.hot_steps + 2 * len(entrant.side.raw[-1])
+        steps = entrant.side.block.hot_steps + entrant.side.last_steps
         if entrant.judge(self.gate.after(ask, entrant.key.variant, steps)):
             cheat = self.gate.cheats(ask, seconds)
             if cheat is not None:

@@ -130,7 +130,7 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
     steps: int  # how many were timed
     cold: ColdStart
     effective_threads: str  # as read back: "2 by the framework, openblas 2, pinned to 2 cores"
-    throughput_seconds: tuple[float, ...] = ()  # a step, of as many with one sync at their end
+    throughput_seconds: tuple[float, ...] = ()  # a step back to back, of some rounds
     device_seconds: tuple[float, ...] = ()  # a round's median by the device's own events
     peak_host_bytes: int | None = None  # most held resident since the build, above the imports
     peak_device_bytes: int | None = None  # None where the framework does not count, as on a CPU

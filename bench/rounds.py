@@ -1,10 +1,14 @@
 """Blocks and rounds: what the time of a step is made of, for a cell as for a selftest.
 
 In each round every side runs one block, in a seeded random order, while all others are stopped. A
-block: hot steps, untimed; steps with a sync each, whose median is the round's value (latency); as
-many steps back to back with one sync at their end (throughput). Rounds go on until the ratios are
-narrow enough or the time is used up, ten at least. A block in which others kept the machine busy is
-taken again, within limits, and counted.
+block: hot steps, untimed; steps with a sync each, whose median is the round's value (latency); in
+every third round as many steps back to back with one sync at their end (throughput). Rounds go on
+until the ratios are narrow enough or the time is used up, ten at least. A block in which others
+kept the machine busy is taken again, within limits, and counted.
+
+Blocks are short, for what a machine does to one of them it does to the next one too: steps 17 ms
+long whose times scatter by 15 % have a correlation of 0.6 with the next step, 0.4 five steps on and
+0.2 after twenty (2 cores of a shared host).
 """
 
 from __future__ import annotations
@@ -22,11 +26,13 @@ from bench import record, state, statistics
 LEAST_ROUNDS = 10
 TIMED_SECONDS = 0.020
 
-# Steps before the timed ones, in which caches fill and threads wake up.
-HOT_STEPS, HOT_SECONDS = 2, 0.005
-# From here on a step is its own warm-up: one hot step is enough, and few timed ones.
-SLOW_SECONDS, SLOWEST_SECONDS = 0.050, 0.500
+# Steps before the timed ones, in which caches fill and threads wake up: the first one after a
+# worker wakes takes 1 to 6 % longer, those after it do not.
+HOT_STEPS, HOT_SECONDS = 1, 0.005
+# The longer a step, the fewer of them are timed in a block.
+SLOW_SECONDS = 0.050
 TIMED_STEPS, SLOW_TIMED_STEPS = 3, 2
+THROUGHPUT_EVERY = 3  # rounds
 
 # A ratio is known well enough when rounds say less of it than the offset between processes does.
 NARROW = 0.005
@@ -45,16 +51,14 @@ class Block:
 
     hot_steps: int
     hot_seconds: float
-    timed_steps: int  # at least, and as many back to back
+    timed_steps: int  # at least
     timed_seconds: float
 
     @staticmethod
     def of(step_seconds: float, timed_seconds: float = TIMED_SECONDS) -> Block:
         """For a step that takes about `step_seconds`."""
-        if step_seconds >= SLOW_SECONDS:
-            steps = SLOW_TIMED_STEPS if step_seconds < SLOWEST_SECONDS else 1
-            return Block(1, 0.0, steps, timed_seconds)
-        return Block(HOT_STEPS, HOT_SECONDS, TIMED_STEPS, timed_seconds)
+        steps = TIMED_STEPS if step_seconds < SLOW_SECONDS else SLOW_TIMED_STEPS
+        return Block(HOT_STEPS, HOT_SECONDS, steps, timed_seconds)
 
 
 @dataclass
@@ -68,12 +72,13 @@ class Side:
     slowdown: float = 0.0  # injected share of a step, to test the harness
     counts: bool = True  # do the rounds go on for its sake
     seconds: list[float] = field(default_factory=list)  # medians of synced steps
-    throughput_seconds: list[float] = field(default_factory=list)
+    throughput_seconds: list[float] = field(default_factory=list)  # of some rounds
     device_seconds: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
+    last_steps: int = 0  # of the last block, hot ones apart
 
-    def run(self) -> tuple[np.ndarray, float, float | None, float, float]:
+    def run(self, unbroken: bool) -> tuple[np.ndarray, float | None, float | None, float, float]:
         """One block; see `Worker.block`."""
         taken, *rest = self.ask(
             "block",
@@ -82,19 +87,21 @@ class Side:
             hot_seconds=self.block.hot_seconds,
             timed_steps=self.block.timed_steps,
             timed_seconds=self.block.timed_seconds,
+            unbroken=unbroken,
             slowdown=self.slowdown,
         )
         return np.frombuffer(taken, np.float64), *rest
 
     def keep(
-        self, position: int, taken: np.ndarray, back_to_back: float, on_device: float | None
+        self, position: int, taken: np.ndarray, back_to_back: float | None, on_device: float | None
     ) -> None:
         """What a block gave; called in one go, so that rounds stay whole."""
         self.seconds.append(float(np.median(taken)))
-        self.throughput_seconds.append(back_to_back)
+        self.throughput_seconds += [back_to_back] if back_to_back is not None else []
         self.device_seconds += [on_device] if on_device is not None else []
         self.positions.append(position)
         self.raw.append(taken)
+        self.last_steps = len(taken) * (1 if back_to_back is None else 2)
 
 
 @dataclass
@@ -111,6 +118,7 @@ class Rounds:
     cores: Sequence[int] | None = None  # that the workers are bound to; None: any
     say: Callable[[str], None] = lambda _: None
     narrow: float | None = NARROW  # half the width of a ratio's interval; None: all the time
+    latency_alone: bool = False  # no throughput, and the time limit counts timed steps alone
     _watch: state.Watch = field(init=False)
     _timed_seconds: float = 0.0
     _blocks: int = 0
@@ -124,16 +132,21 @@ class Rounds:
     def run(self, rng: np.random.Generator, *, least: int, seconds: float) -> record.RaceProcess:
         """At least `least` rounds, and `seconds` in all unless the ratios are narrow before."""
         begin, number, look = perf_counter(), 0, least
+
+        def spent() -> float:
+            return self._timed_seconds if self.latency_alone else perf_counter() - begin
+
         others: list[float] = []
         looks: list[state.Clocks] = []
         stopped: record.Stopped = "time used up"
-        while self.running() and (number < least or perf_counter() - begin < seconds):
+        while self.running() and (number < least or spent() < seconds):
+            unbroken = not self.latency_alone and number % THROUGHPUT_EVERY == 0
             number += 1
             self.say(f"round {number} of at least {least}")
             sides = list(self.running())
             self._others = []
             for position, index in enumerate(rng.permutation(len(sides))):
-                self._take(sides[index], position)
+                self._take(sides[index], position, unbroken)
             used, passed = map(sum, zip(*self._others, strict=True)) if self._others else (0, 1)
             others.append(round(used / passed, 3))
             looks.append(state.clocks(self.device))
@@ -158,13 +171,13 @@ class Rounds:
             throttled=tuple(sorted({reason for look in looks for reason in look.throttled})),
         )
 
-    def _take(self, side: Side, position: int) -> None:
-        self.attempt(side, lambda: self._block(side, position))
+    def _take(self, side: Side, position: int, unbroken: bool) -> None:
+        self.attempt(side, lambda: self._block(side, position, unbroken))
 
-    def _block(self, side: Side, position: int) -> None:
+    def _block(self, side: Side, position: int, unbroken: bool) -> None:
         while True:
             self._watch.begin()
-            taken, back_to_back, on_device, own_seconds, wall_seconds = side.run()
+            taken, back_to_back, on_device, own_seconds, wall_seconds = side.run(unbroken)
             used, passed = self._watch.others(own_seconds)
             self._blocks += 1
             self._others.append((used, passed))

@@ -54,7 +54,7 @@ class Plan:
         ours = self.repeats + self.injected * len(SLOWDOWNS)
         theirs = self.stock + self.stock_injected * len(SLOWDOWNS)
         pairs = len(self.variants) * self.pairs
-        return pairs * (12.0 + (ours + theirs) * 2.4 * self.seconds)
+        return pairs * (12.0 + (ours + theirs) * 3.0 * self.seconds)
 
 
 def run(plan: Plan, lab: Lab, folder: Path, say: Callable[[str], None]) -> record.Selftest:
@@ -173,6 +173,7 @@ def _trial(
         device=plan.cell.device,
         cores=lab.cores_of(plan.cell.threads),
         narrow=None,
+        latency_alone=True,
     ).run(rng, least=LEAST_ROUNDS, seconds=2 * plan.seconds)
     kept = race.blocks - race.repeated
     return Trial(

@@ -150,13 +150,14 @@ class Worker:
         hot_seconds: float,
         timed_steps: int,
         timed_seconds: float,
+        unbroken: bool = True,
         slowdown: float = 0.0,
-    ) -> tuple[bytes, float, float | None, float, float]:
-        """Hot steps, untimed; then steps with a sync each; then as many with one at their end.
+    ) -> tuple[bytes, float | None, float | None, float, float]:
+        """Hot steps, untimed; then steps with a sync each; `unbroken`, as many with one at the end.
 
         Gives the seconds of each synced step, as float64 bytes; seconds a step of those back to
-        back, by the clock and by the device's own; CPU seconds of this whole call; wall seconds of
-        all timed steps.
+        back, by the clock and by the device's own, None without any; CPU seconds of this whole
+        call; wall seconds of all timed steps.
         `slowdown` has every step wait busily for that share of itself, to test the harness.
         """
         whole = time.process_time()
@@ -168,7 +169,9 @@ class Worker:
             self._timed(phase, hot_seconds, hot_steps, slowdown)
             cpu, wall = time.process_time(), time.perf_counter()
             taken = self._timed(phase, timed_seconds, timed_steps, slowdown)
-            back_to_back, on_device = self._back_to_back(phase, len(taken), slowdown)
+            back_to_back, on_device = (
+                self._back_to_back(phase, len(taken), slowdown) if unbroken else (None, None)
+            )
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         finally:
             gc.enable()

@@ -53,7 +53,8 @@ def test_latency_throughput_memory_and_cold_start_are_recorded(ran: Ran) -> None
     for m in measurements:
         assert len(m.processes) == 2
         for process in m.processes:
-            assert len(process.throughput_seconds) == len(process.seconds) >= 10
+            assert len(process.seconds) >= 10
+            assert len(process.throughput_seconds) == len(process.seconds[::3])
             assert all(seconds > 0 for seconds in process.throughput_seconds)
             assert process.device_seconds == ()
             assert process.peak_host_bytes is None or process.peak_host_bytes > 0

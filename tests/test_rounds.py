@@ -23,7 +23,8 @@ class Answers:
         assert operation == "block"
         self.asked += 1
         taken = self.seconds * np.exp(self.noise * self.rng.standard_normal(3))
-        return taken.tobytes(), self.seconds, None, 0.0, 6 * self.seconds
+        unbroken = self.seconds if arguments["unbroken"] else None
+        return taken.tobytes(), unbroken, None, 0.0, (6 if unbroken else 3) * self.seconds
 
 
 def side(name: str, answers: Answers) -> Side:
@@ -57,7 +58,7 @@ def rng() -> np.random.Generator:
 def test_most_of_a_block_is_timed(step_seconds: float) -> None:
     block = Block.of(step_seconds)
     hot = max(block.hot_steps * step_seconds, block.hot_seconds)
-    timed = 2 * max(block.timed_steps * step_seconds, block.timed_seconds)
+    timed = max(block.timed_steps * step_seconds, block.timed_seconds)
     assert timed / (hot + timed) >= 2 / 3 - 1e-9
     assert block.timed_seconds >= 0.020
     assert block.timed_steps >= 1
@@ -68,7 +69,15 @@ def test_rounds_end_where_the_ratios_are_narrow(quiet: object) -> None:
     found = race(sides, narrow=0.005).run(rng(), least=10, seconds=60.0)
     assert (found.rounds, found.stopped) == (10, "narrow enough")
     assert [len(s.seconds) for s in sides] == [10, 10]
-    assert [len(s.throughput_seconds) for s in sides] == [10, 10]
+    assert [len(s.throughput_seconds) for s in sides] == [4, 4]  # of rounds 1, 4, 7 and 10
+
+
+def test_of_latency_alone_the_timed_steps_are_counted(quiet: object) -> None:
+    sides = [side("a", Answers(1e-3)), side("b", Answers(1e-3))]
+    found = race(sides, narrow=None, latency_alone=True).run(rng(), least=10, seconds=0.15)
+    assert found.rounds == 25, "of two blocks with three steps of a millisecond each"
+    assert found.timed_seconds == pytest.approx(0.15)
+    assert not any(s.throughput_seconds for s in sides)
 
 
 def test_rounds_go_on_while_a_ratio_is_wide_until_the_time_is_used_up(quiet: object) -> None:
