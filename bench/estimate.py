@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.flops import step_flops
 from bench.grid import Cell
 from bench.race import WARM_SECONDS, Settings, has_floor
-from bench.rounds import LEAST_ROUNDS, Block
+from bench.rounds import LEAST_ROUNDS, THROUGHPUT_EVERY, Block
 
 if TYPE_CHECKING:
     from bench.session import Case
@@ -28,10 +28,10 @@ def cell_seconds(cell: Cell, variants: int, settings: Settings) -> float:
     step = flops / rate + overhead * (1.0 if cell.phase == "forward" else 3.0)
     each, entries = BUILD_SECONDS + 10 * step, variants
     if settings.timed and variants:
-        block = Block.of(step, settings.timed_seconds)
+        block = Block(timed_seconds=settings.timed_seconds)
         timed = max(block.timed_steps * step, block.timed_seconds)
         hot = max(block.hot_steps * step, block.hot_seconds)
-        least = max(LEAST_ROUNDS, settings.min_rounds) * (hot + 2 * timed)
+        least = max(LEAST_ROUNDS, settings.min_rounds) * (hot + timed * (1 + 1 / THROUGHPUT_EVERY))
         each += WARM_SECONDS + max(settings.max_seconds if settings.narrow is None else 0.0, least)
         entries += 1 + has_floor(cell) if settings.beside else 0
     return entries * each * settings.processes

@@ -218,7 +218,8 @@ class CellRun:
         )
         entrant.interpreter.survey()
         if self.settings.timed:
-            block = Block.of(self._warm(ask), max(TIMED_SECONDS, self.settings.timed_seconds))
+            self._warm(ask)
+            block = Block(timed_seconds=max(TIMED_SECONDS, self.settings.timed_seconds))
             counts = entrant.role != "floor"
             entrant.side = Side(entrant.label, ask, self.cell.phase, block, counts=counts)
 
@@ -230,20 +231,19 @@ class CellRun:
         control.key = dataclasses.replace(self._contenders[0].key, copy=CONTROL)
         return True
 
-    def _warm(self, ask: Callable[..., Any]) -> float:
-        """Seconds of a warm step; a GPU runs until its clock stands."""
+    def _warm(self, ask: Callable[..., Any]) -> None:
+        """Warm steps; a GPU runs until its clock stands."""
         options = {"phase": self.cell.phase, "seconds": WARM_SECONDS, "steps": WARM_STEPS}
-        seconds: float = ask("warm", **options)
+        ask("warm", **options)
         if self.cell.device == "cpu":
-            return seconds
+            return
         begin, clocks = perf_counter(), []
         while perf_counter() - begin < STEADY_SECONDS:
-            seconds = ask("warm", **options)
+            ask("warm", **options)
             clocks.append(state.clocks(self.cell.device).mhz or 0.0)
             last = clocks[-LOOKS:]
             if len(last) == LOOKS and max(last) - min(last) <= STEADY_MHZ * max(last):
                 break
-        return seconds
 
     def _race(self, process: int, before_seconds: float) -> None:
         """The rounds; then one record an entry."""

@@ -29,9 +29,7 @@ TIMED_SECONDS = 0.020
 # Steps before the timed ones, in which caches fill and threads wake up: the first one after a
 # worker wakes takes 1 to 6 % longer, those after it do not.
 HOT_STEPS, HOT_SECONDS = 1, 0.005
-# The longer a step, the fewer of them are timed in a block.
-SLOW_SECONDS = 0.050
-TIMED_STEPS, SLOW_TIMED_STEPS = 3, 2
+TIMED_STEPS = 2
 THROUGHPUT_EVERY = 3  # rounds
 
 # A ratio is known well enough when rounds say less of it than the offset between processes does.
@@ -47,18 +45,12 @@ Ask = Callable[..., Any]  # (operation, **arguments) -> the worker's answer
 
 @dataclass(frozen=True)
 class Block:
-    """How long a block of one side is."""
+    """How long a block of one side is, each at least."""
 
-    hot_steps: int
-    hot_seconds: float
-    timed_steps: int  # at least
-    timed_seconds: float
-
-    @staticmethod
-    def of(step_seconds: float, timed_seconds: float = TIMED_SECONDS) -> Block:
-        """For a step that takes about `step_seconds`."""
-        steps = TIMED_STEPS if step_seconds < SLOW_SECONDS else SLOW_TIMED_STEPS
-        return Block(HOT_STEPS, HOT_SECONDS, steps, timed_seconds)
+    hot_steps: int = HOT_STEPS
+    hot_seconds: float = HOT_SECONDS
+    timed_steps: int = TIMED_STEPS
+    timed_seconds: float = TIMED_SECONDS
 
 
 @dataclass

@@ -149,9 +149,9 @@ def _side(plan: Plan, lab: Lab, gate: Gate, key: Key, say: Callable[[str], None]
     _, _, found = gate.before(ask, key.variant)
     if found.failures:
         raise ValueError(f"{key.variant} disagrees, and is no use for a test: {found.failures[0]}")
-    step = ask("warm", phase=plan.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
+    ask("warm", phase=plan.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
     lab.get(key).survey()
-    return Side(key.variant, ask, plan.cell.phase, Block.of(step))
+    return Side(key.variant, ask, plan.cell.phase, Block())
 
 
 def _trial(

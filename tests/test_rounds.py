@@ -28,7 +28,7 @@ class Answers:
 
 
 def side(name: str, answers: Answers) -> Side:
-    return Side(name, answers, "bptt", Block.of(answers.seconds))
+    return Side(name, answers, "bptt", Block())
 
 
 def race(sides: list[Side], **options: Any) -> Rounds:
@@ -56,7 +56,7 @@ def rng() -> np.random.Generator:
 
 @pytest.mark.parametrize("step_seconds", [26e-6, 1e-3, 15e-3, 49e-3, 0.06, 0.4, 0.6, 5.0])
 def test_most_of_a_block_is_timed(step_seconds: float) -> None:
-    block = Block.of(step_seconds)
+    block = Block()
     hot = max(block.hot_steps * step_seconds, block.hot_seconds)
     timed = max(block.timed_steps * step_seconds, block.timed_seconds)
     assert timed / (hot + timed) >= 2 / 3 - 1e-9
