@@ -5,6 +5,8 @@
 
 PYTHON ?= python3
 BENCH ?=
+# Two parts at once, each with cores of its own. `make test TEST=` runs one test after the other.
+TEST ?= -n auto --maxprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +18,7 @@ bench: $(READY)
 	$(BIN)/python -m pytest --benchmark-only $(BENCH)
 
 test: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests $(TEST)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = session
     suite_asked = only or any(map(_reaches_suite, config.args))
     measures = not (disabled or asked.dry_run or config.option.collectonly)
+    if suite_asked and not asked.dry_run and config.getoption("dist", "no") != "no":
+        raise pytest.UsageError("-n and --dist measure several cells at once: leave them out")
     if suite_asked and measures and config.getoption("benchmark_json") is None:
         # Read by pytest-benchmark in its own pytest_configure, which runs last.
         config.option.benchmark_json = session.folder / "benchmark.json"

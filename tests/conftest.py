@@ -1,12 +1,22 @@
-"""How much is drawn, and a last word on how much was compared."""
+"""How much is drawn, what runs side by side, and a last word on how much was compared.
+
+`make test` runs the tests in parts at once (pytest-xdist). A part has cores of its own: two thread
+pools on the same cores would be a hundred times slower.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from tally import TALLY
+from threadpoolctl import threadpool_limits
+
+from bench import machine
 
 _COMMON = {
     "deadline": None,
@@ -19,8 +29,65 @@ hypothesis.settings.register_profile("ci", derandomize=True, max_examples=8, **_
 hypothesis.settings.register_profile("long", max_examples=300, print_blob=True, **_COMMON)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
+# What shows that the backends agree; it comes first.
+AGREEMENT = ("variants", "test_mutants.py", "test_numpy_oracle.py", "test_check.py", "test_gate.py")
+
+_begin = time.monotonic()
+_agreed_seconds = 0.0
+
+
+def _own_cores() -> None:
+    """Of a part, every n-th core, for this process and all that it starts."""
+    part, parts = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if part is None or parts is None or not machine.pinning():
+        return
+    own = machine.available_cores()[int(part.removeprefix("gw")) :: int(parts)]
+    if own:
+        os.sched_setaffinity(0, own)
+        threadpool_limits(len(own))
+
+
+_own_cores()
+
+
+def _module(path: Path) -> str:
+    return "variants" if path.parent.name == "variants" else path.name
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Agreement first. A file is for one part; of the variants, so is a dtype, for its workers."""
+    order = {name: number for number, name in enumerate(AGREEMENT)}
+    items.sort(key=lambda item: order.get(_module(item.path), len(order)))
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        group = _module(item.path)
+        if group == "variants":
+            dtype = item.callspec.params.get("dtype") if hasattr(item, "callspec") else None
+            group = f"variants-{dtype or 'float32'}"
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A part tells what it compared."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["tally"] = TALLY.counts()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    TALLY.merge(getattr(node, "workeroutput", {}).get("tally", {}))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    global _agreed_seconds
+    if _module(Path(report.location[0])) in AGREEMENT:
+        _agreed_seconds = time.monotonic() - _begin
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tensors of how many variants were compared with the oracle's in this session."""
-    for line in TALLY.lines():
+    for line in TALLY.lines(_agreed_seconds):
         terminalreporter.write_line(line)

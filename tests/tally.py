@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from bench.agreement import Reference
 
@@ -36,8 +37,22 @@ class Tally:
         """One variant gave every tensor of `expected`."""
         self._compared[variant] += len(expected.tensors)
 
-    def lines(self) -> list[str]:
-        """For the end of a session; none where nothing was counted."""
+    def counts(self) -> dict[str, dict[str, int]]:
+        """All of it, for another process."""
+        return {
+            "compared": dict(self._compared),
+            "kept": dict(self._kept),
+            "dropped": dict(self._dropped),
+        }
+
+    def merge(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        """What another process counted, on top."""
+        self._compared.update(counts.get("compared", {}))
+        self._kept.update(counts.get("kept", {}))
+        self._dropped.update(counts.get("dropped", {}))
+
+    def lines(self, seconds: float) -> list[str]:
+        """For the end of a session, its agreement shown after `seconds`; none without a count."""
         if not self._compared:
             return []
         models = ", ".join(f"{count} in {dtype}" for dtype, count in self._kept.items())
@@ -46,6 +61,7 @@ class Tally:
             f"agreement: {self.compared} (model, variant, tensor) comparisons on {models} models"
             f" drawn or given; {self.dropped} left out as ill-conditioned",
             f"agreement: {each}",
+            f"agreement: all of it shown after {seconds / 60:.1f} min",
         ]
 
 

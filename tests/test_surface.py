@@ -48,6 +48,7 @@ WRONG = [
     (["--benchmark-timer=time.time"], ["--benchmark-timer", "perf_counter"]),
     (["--benchmark-cprofile=tottime"], ["--benchmark-cprofile", "other processes"]),
     (["--benchmark-warmup=on"], ["--benchmark-warmup", "hot steps"]),
+    (["-n", "2"], ["-n and --dist", "several cells at once"]),
     (["--benchmark-calibration-precision=5"], ["calibration-precision", "--benchmark-min-time"]),
 ]
 

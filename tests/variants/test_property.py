@@ -1,12 +1,12 @@
 """Any model, any batch, every variant: outputs, last states, loss and all gradients agree.
 
 The edges of every range are asked each time, by name; what hypothesis draws comes on top: a few
-in the profile that CI takes, hundreds with `HYPOTHESIS_PROFILE=long pytest tests/test_property.py`.
+in the profile that CI takes, hundreds with `HYPOTHESIS_PROFILE=long pytest tests/variants`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import asked
 import hypothesis
@@ -90,11 +90,6 @@ EDGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    yield from asked.opened()
-
-
 def check(lab: Lab, example: Example, dtype: str) -> None:
     """Ask every variant; what fails is made smaller before it is told."""
     compared = 0
@@ -142,7 +137,7 @@ def test_all_variants_agree_at_the_edges(lab: Lab, edge: str, dtype: str) -> Non
     check(lab, EDGES[edge], dtype)
 
 
-drawn = Tally()
+drawn = {dtype: Tally() for dtype in ("float64", "float32")}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -151,16 +146,17 @@ def test_all_variants_agree_on_what_is_drawn(lab: Lab, dtype: str, example: Exam
     why = pair(example, dtype)
     if isinstance(why, str):
         TALLY.drop(why)
-        drawn.drop(why)
+        drawn[dtype].drop(why)
         hypothesis.assume(False)
     TALLY.keep(dtype)
-    drawn.keep(dtype)
+    drawn[dtype].keep(dtype)
     check(lab, example, dtype)
 
 
-def test_most_of_what_is_drawn_is_well_conditioned() -> None:
+@pytest.mark.parametrize("dtype", drawn)
+def test_most_of_what_is_drawn_is_well_conditioned(dtype: str) -> None:
     """A filter that drops most of it would make the test above one of easy models."""
-    kept = drawn.kept("float64") + drawn.kept("float32")
+    kept = drawn[dtype].kept(dtype)
     if not kept:
         pytest.skip("nothing was drawn: the test above did not run")
-    assert drawn.dropped <= kept / 2
+    assert drawn[dtype].dropped <= kept / 2

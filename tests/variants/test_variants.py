@@ -5,8 +5,6 @@ The same checks as `rnnbench check`, at the size that a test session has time fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import asked
 import numpy as np
 import pytest
@@ -24,11 +22,6 @@ OPTIMIZERS = {
     "float64": (OptimizerSpec("adam", learning_rate=2.0**-7), SGD),
     "float32": (ADAM, SGD),
 }
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    yield from asked.opened()
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])

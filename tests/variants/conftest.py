@@ -1,0 +1,15 @@
+"""One set of workers for all that is asked of the variants: starting them takes a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import asked
+import pytest
+
+from bench.lab import Lab
+
+
+@pytest.fixture(scope="package")
+def lab() -> Iterator[Lab]:
+    yield from asked.opened()
