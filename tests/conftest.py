@@ -38,7 +38,9 @@ _agreed_seconds = 0.0
 
 def _own_cores() -> None:
     """Of a part, every n-th core, for this process and all that it starts."""
-    part, parts = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    # Taken away: the suites that tests run are no parts, and pytest-benchmark would think them so.
+    names = ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT")
+    part, parts = (os.environ.pop(name, None) for name in names)
     if part is None or parts is None or not machine.pinning():
         return
     own = machine.available_cores()[int(part.removeprefix("gw")) :: int(parts)]

@@ -40,7 +40,7 @@ def command(*arguments: str) -> list[str]:
 
 def environment(more: Mapping[str, str] = {}, *paths: Path) -> dict[str, str]:
     """This process' own, less what pytest leaves in it, with `paths` importable first."""
-    base = {k: v for k, v in os.environ.items() if k != "COLUMNS" and not k.startswith("PYTEST_")}
+    base = {k: v for k, v in os.environ.items() if k not in ("PYTEST_ADDOPTS", "COLUMNS")}
     python_path = [*map(str, paths), base.get("PYTHONPATH", "")]
     base["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
     # No test depends on what a selftest has found on this machine, unless it says where that is.
