@@ -114,6 +114,8 @@ def running(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subproce
         stdout=log,
         stderr=log,
         start_new_session=True,
+        # As at a terminal, also where the tests themselves run in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         # pytest, the guardian, a worker
