@@ -293,6 +293,7 @@ class CellRun:
                 throughput_seconds=tuple(side.throughput_seconds),
                 device_seconds=tuple(side.device_seconds),
                 peak_host_bytes=about["peak_host_bytes"],
+                held_host_bytes=about["held_host_bytes"],
                 peak_device_bytes=about["peak_device_bytes"],
             )
         )

@@ -5,7 +5,9 @@ or a Race, one a cell: what happened around its rounds. Everything a report says
 these lines alone.
 
 Format history: 1, the first. 2, throughput, memory of the host and device time a round; controls
-and floors (`role`), races, the offset between processes, the result of a selftest, serial runs.
+and floors (`role`), races, the offset between processes, the result of a selftest, serial runs. 3,
+memory held over from cells before (`held_host_bytes`); before it, the peaks of every cell but the
+first of an interpreter held those of the cells before, and are read as unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-FORMAT = 2
+FORMAT = 3
 
 Role = Literal["variant", "control", "floor"]
 Stopped = Literal["narrow enough", "time used up"]
@@ -133,6 +135,9 @@ class Rounds(msgspec.Struct, frozen=True, kw_only=True):
     throughput_seconds: tuple[float, ...] = ()  # a step back to back, of some rounds
     device_seconds: tuple[float, ...] = ()  # a round's median by the device's own events
     peak_host_bytes: int | None = None  # most held resident since the build, above the imports
+    held_host_bytes: int | None = (
+        None  # of these, left by builds before it in the same interpreter: 0 in a fresh one
+    )
     peak_device_bytes: int | None = None  # None where the framework does not count, as on a CPU
     cores_busy: float | None = None  # CPU time of this process in its timed steps, by wall time
 
@@ -276,11 +281,34 @@ def read_all(file: Path) -> tuple[Run, list[Measurement], list[Race]]:
             raise ValueError(f"{file.name}, line {number}: {error}") from error
     if not records or not isinstance(records[0], Run):
         raise ValueError(f"{file.name} holds no run; expected one in its first line")
+    measurements = [record for record in records if isinstance(record, Measurement)]
     return (
         records[0],
-        [record for record in records if isinstance(record, Measurement)],
+        _without_leftovers(measurements) if records[0].format < 3 else measurements,
         [record for record in records if isinstance(record, Race)],
     )
+
+
+def _without_leftovers(measurements: list[Measurement]) -> list[Measurement]:
+    """Before format 3: memory of each interpreter's first cell alone, in the order of the file.
+
+    Which processes had one interpreter, its start and its import tell: to the nanosecond the same.
+    """
+    seen: set[tuple[object, ...]] = set()
+    found = []
+    for m in measurements:
+        processes = []
+        for p in m.processes:
+            cold = p.cold
+            interpreter = (m.variant, m.role, cold.start_seconds, cold.import_seconds)
+            if interpreter in seen:
+                p = msgspec.structs.replace(p, peak_host_bytes=None, peak_device_bytes=None)
+            elif p.peak_host_bytes is not None:
+                p = msgspec.structs.replace(p, held_host_bytes=0)
+            seen.add(interpreter)
+            processes.append(p)
+        found.append(msgspec.structs.replace(m, processes=tuple(processes)))
+    return found
 
 
 def _check_format(file: Path, first: list[bytes]) -> None:

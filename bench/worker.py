@@ -22,6 +22,7 @@ import numpy as np
 
 from backends import registry
 from backends.interface import Backend, Model
+from bench.memory import MemoryCount
 from bench.wire import Packed, pack, unpack, unpack_batch
 from tasks.spec import ModelSpec, OptimizerSpec
 
@@ -40,7 +41,7 @@ class Worker:
         self._device = "cpu"
         self._stopwatch: Any = None  # the device's own, where the backend has one
         self._wall_seconds = self._cpu_seconds = 0.0
-        self._imported_bytes: int | None = None
+        self._memory = MemoryCount(self._counted_on_device)
 
     def start(
         self, *, parent: int, backend: str, cores: list[int] | None, log: str
@@ -59,7 +60,7 @@ class Worker:
         versions = {str(name): str(number) for name, number in self._backend.versions().items()}
         seconds = time.perf_counter() - begin
         devices = [str(device) for device in self._backend.devices()]
-        self._imported_bytes = _resident_bytes("VmRSS")
+        self._memory.imported()
         return {
             "versions": versions,
             "devices": devices,
@@ -79,7 +80,7 @@ class Worker:
     ) -> float:
         """Build the model and place the batch; gives the seconds that building took."""
         self._params, self._device = unpack(params), device
-        _forget_peak()
+        self._memory.begin()
         begin = time.perf_counter()
         self._model = self._backend.build(
             ModelSpec(**spec),
@@ -99,11 +100,9 @@ class Worker:
         """The cell's bare products in place of a model, for B = `batch` and T = `steps`."""
         from bench.floor import FloorModel
 
-        _forget_peak()
-        floor: Any = FloorModel(
-            ModelSpec(**spec), batch, steps, dtype
-        )  # as much as is timed of one
-        self._model = floor
+        self._memory.begin()
+        floor: Any = FloorModel(ModelSpec(**spec), batch, steps, dtype)
+        self._model = floor  # as much as is timed of one
         self._placed = self._stopwatch = None
         self._settle()
 
@@ -230,11 +229,8 @@ class Worker:
     def about(self) -> dict[str, Any]:
         """What ran, on how many threads, and what it took; after the last round."""
         busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
-        peak_bytes = getattr(self._backend, "peak_bytes", lambda _: None)
         # First the memory: asking for the path may run one more step, under a profiler.
-        return {
-            "peak_device_bytes": peak_bytes(self._device),
-            "peak_host_bytes": self._peak_host_bytes(),
+        return self._memory.read() | {
             "path": str(self._built.path()),
             "threads": self._threads(),
             "busy": busy,
@@ -313,12 +309,11 @@ class Worker:
         self._result = result
         return seconds, stopwatch.stop() / steps if stopwatch is not None else None
 
-    def _peak_host_bytes(self) -> int | None:
-        """Most held resident since the build, above what the imports had taken."""
-        peak = _resident_bytes("VmHWM")
-        if peak is None or self._imported_bytes is None:
-            return None
-        return max(0, peak - self._imported_bytes)
+    def _counted_on_device(self) -> int | None:
+        counter: Callable[[str], int | None] = getattr(
+            self._backend, "peak_bytes", lambda device: None
+        )
+        return counter(self._device)
 
     def _threads(self) -> str:
         """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
@@ -336,22 +331,6 @@ class Worker:
             count = len(os.sched_getaffinity(0))
             parts.append(f"pinned to {count} core{'s' if count > 1 else ''}")
         return ", ".join(parts)
-
-
-def _resident_bytes(field: str) -> int | None:
-    """VmRSS (now) or VmHWM (the peak) of this process; None where there is no /proc."""
-    if sys.platform != "linux":
-        return None
-    with open("/proc/self/status") as status:
-        found = next((line for line in status if line.startswith(f"{field}:")), None)
-    return int(found.split()[1]) * 1024 if found is not None else None
-
-
-def _forget_peak() -> None:
-    """Let the kernel count the peak of resident memory from here on."""
-    if sys.platform == "linux":
-        with open("/proc/self/clear_refs", "w") as control:
-            control.write("5")
 
 
 def _detach(parent: int, log: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,26 @@ def test_latency_throughput_memory_and_cold_start_are_recorded(ran: Ran) -> None
             assert len(process.throughput_seconds) == len(process.seconds[::3])
             assert all(seconds > 0 for seconds in process.throughput_seconds)
             assert process.device_seconds == ()
-            assert process.peak_host_bytes is None or process.peak_host_bytes > 0
             assert process.cold.start_seconds > 0
         assert m.processes[0].cold != m.processes[1].cold, "fresh processes"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_memory_of_a_fresh_process_is_told_from_that_of_a_used_one(ran: Ran) -> None:
+    _, measurements, _ = _all(ran)
+    first, *others = dict.fromkeys(m.cell for m in measurements)
+    for m in measurements:
+        used, fresh = m.processes
+        assert fresh.held_host_bytes == 0
+        assert fresh.peak_host_bytes is not None
+        assert fresh.peak_host_bytes > 0
+        assert used.peak_host_bytes is not None
+        assert used.held_host_bytes is not None
+        if m.cell == first:
+            assert used.held_host_bytes == 0
+        else:
+            assert m.cell in others
+            assert 0 < used.held_host_bytes <= used.peak_host_bytes
 
 
 def test_the_race_says_where_its_time_went_and_why_it_ended(ran: Ran) -> None:

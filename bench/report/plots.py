@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.record import Measurement, Run
-from bench.report import crossings, models, sweeps, text
+from bench.report import crossings, memory, models, sweeps, text
 from bench.report.cells import NOT_RUN, Cell, verdict
 from bench.report.figures import (
     FLOOR,
@@ -161,7 +161,7 @@ def _total_panel(cell: Cell) -> Panel:
 
 def _memory(cells: Sequence[Cell]) -> list[Figure]:
     """One figure: peak memory above the imports, of the cells that have it counted."""
-    counted = [cell for cell in cells if any(_peaks(cell))]
+    counted = [cell for cell in cells if any(_mebibytes(cell.entries[n]) for n in cell.ranked)]
     grid = [row for row in grid_of(counted) if any(row)][: MOST_ROWS // 2]
     if not grid:
         return []
@@ -177,23 +177,23 @@ def _memory(cells: Sequence[Cell]) -> list[Figure]:
     ]
 
 
-def _peaks(cell: Cell) -> list[float]:
-    return [peak for label in cell.ranked if (peak := _peak(cell.entries[label])) > 0]
-
-
-def _peak(m: Measurement) -> float:
-    """MiB, of the device where it is one of its own."""
-    name = "peak_host_bytes" if m.device == "cpu" else "peak_device_bytes"
-    return max((getattr(p, name) or 0 for p in m.processes), default=0) / 2**20
+def _mebibytes(m: Measurement) -> tuple[float, float] | None:
+    """Least and most MiB, of the device where it is one of its own."""
+    device = memory.on_device(m)
+    found = memory.on_host(m) if m.device == "cpu" else (device, device) if device else None
+    return (found[0] / 2**20, found[1] / 2**20) if found is not None and found[1] > 0 else None
 
 
 def _memory_panel(cell: Cell) -> Panel:
-    peaks = {name: _peak(cell.entries[label]) for label, name in names(cell).items()}
-    ranked = {names(cell)[label] for label in cell.ranked}
-    series = [
-        Series(name, (peak,), ()) if peak > 0 and name in ranked else Series(name, (), (), note="-")
-        for name, peak in peaks.items()
-    ]
+    series = []
+    for label, name in names(cell).items():
+        found = _mebibytes(cell.entries[label]) if label in cell.ranked else None
+        if found is None:
+            series.append(Series(name, (), (), note="-"))
+            continue
+        low, high = found
+        ends = ((), ()) if low == high else ((max(low, min(1.0, high)),), (high,))
+        series.append(Series(name, (high,), (), *ends))
     task = text.plain(cell.any.task, 24)
     return Panel(
         f"{text.plain(cell.any.phase, 16)}, {task} {title_of(cell)}", "dots", tuple(series), "MiB"

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench import statistics
 from bench.record import Measurement, Race, Run
-from bench.report import outliers, tables, text
+from bench.report import memory, outliers, tables, text
 from bench.report.cells import Cell, alone, cells, verdict
 
 COLUMNS = (
@@ -21,8 +21,8 @@ COLUMNS = (
     *("ratio_high", "throughput_seconds", "device_seconds", "spread", "rounds", "processes"),
     *("steps_timed", "outliers", "start_seconds", "import_seconds", "build_seconds"),
     *("first_call_seconds", "flops", "flops_per_second", "share_of_floor", "peak_host_bytes"),
-    *("peak_device_bytes", "loss", "tensors", "worst_tensor", "worst_error", "worst_bound"),
-    *("others_cores", "disturbed", "versions", "path", "reason"),
+    *("held_host_bytes", "peak_device_bytes", "loss", "tensors", "worst_tensor", "worst_error"),
+    *("worst_bound", "others_cores", "disturbed", "versions", "path", "reason"),
 )
 COPIED = (  # from a measurement as they are
     *("cell", "phase", "task", "size", "device", "dtype", "threads", "batch", "steps"),
@@ -88,9 +88,10 @@ def _times(m: Measurement) -> dict[str, Any]:
         "outliers": sum(outliers.count(p)[0] for p in m.processes),
         "throughput_seconds": _median([v for p in m.processes for v in p.throughput_seconds]),
         "device_seconds": _median([v for p in m.processes for v in p.device_seconds]),
-        "peak_host_bytes": max((p.peak_host_bytes or 0 for p in m.processes), default=0) or None,
-        "peak_device_bytes": max(p.peak_device_bytes or 0 for p in m.processes) or None,
+        "peak_device_bytes": memory.on_device(m),
     }
+    if (found := memory.on_host(m)) is not None:
+        fields |= {"peak_host_bytes": found[1], "held_host_bytes": found[1] - found[0]}
     if len(m.round_seconds) > 1:
         fields["spread"] = statistics.spread(m)
     names = ("start_seconds", "import_seconds", "build_seconds", "first_call_seconds")

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench import statistics
 from bench.record import Agreement, Measurement, TensorError
-from bench.report import outliers, text
+from bench.report import memory, outliers, text
 from bench.report.cells import FINE, Cell, kind, verdict
 
 FAILURES_SHOWN = 5
@@ -112,8 +112,8 @@ def beside(cell: Cell) -> str:
     columns = {
         "rate": [_rate(cell, label) for label in labels],
         "of the floor": [_floor(cell, label) for label in labels],
-        "memory above import": [_memory(cell.entries[n], "peak_host_bytes") for n in labels],
-        "peak on device": [_memory(cell.entries[n], "peak_device_bytes") for n in labels],
+        "memory above import": [memory.words(memory.on_host(cell.entries[n])) for n in labels],
+        "peak on device": [_device_memory(cell.entries[n]) for n in labels],
         "device time": [_device_time(cell.entries[n]) for n in labels],
         "outliers": [outliers.counted(cell.entries[n]) for n in labels],
     }
@@ -140,9 +140,9 @@ def _floor(cell: Cell, label: str) -> str:
     return f"{text.share(found.ratio)} ({text.share(low)[:-2]} to {text.share(high)[:-2]})"
 
 
-def _memory(m: Measurement, name: str) -> str:
-    counted = [v for process in m.processes if (v := getattr(process, name)) is not None]
-    return text.mebibytes(max(counted)) if counted else ""
+def _device_memory(m: Measurement) -> str:
+    found = memory.on_device(m)
+    return "" if found is None else text.mebibytes(found)
 
 
 def _device_time(m: Measurement) -> str:

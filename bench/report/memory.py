@@ -1,0 +1,35 @@
+"""What a measurement says of memory: one number, or the two that it lies between."""
+
+from __future__ import annotations
+
+from bench.record import Measurement
+from bench.report import text
+
+
+def on_host(m: Measurement) -> tuple[int, int] | None:
+    """Least and most bytes that the cell may have needed above the imports; None: not counted.
+
+    In an interpreter that had built nothing before, both are its peak. In a used one, what was
+    left there counts in the second number and not in the first. With several processes a variant
+    the fresh ones decide.
+    """
+    counted = [
+        (peak - (p.held_host_bytes or 0), peak)
+        for p in m.processes
+        if (peak := p.peak_host_bytes) is not None
+    ]
+    fresh = [found for found in counted if found[0] == found[1]]
+    return max(fresh or counted, default=None, key=lambda found: found[1])
+
+
+def on_device(m: Measurement) -> int | None:
+    """Most bytes on a device, by the framework's own count."""
+    return max((v for p in m.processes if (v := p.peak_device_bytes) is not None), default=None)
+
+
+def words(found: tuple[int, int] | None) -> str:
+    """ "74.0 MiB", "48.7 to 80.6 MiB", "" where nothing was counted."""
+    if found is None:
+        return ""
+    low, high = map(text.mebibytes, found)
+    return high if low == high else f"{low.removesuffix(' MiB')} to {high}"
