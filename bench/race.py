@@ -131,7 +131,7 @@ class CellRun:
             if process:
                 for entrant in self.entrants:
                     self.lab.end(entrant.key)
-            self._attempt("checking", self._prepare)
+            self._attempt("checking", self._prepare, self._starting(process))
             if self.settings.timed and self._contenders:
                 self._race(process, perf_counter() - begin)
             self._attempt("releasing", self._finish)
@@ -163,8 +163,16 @@ class CellRun:
     def _contenders(self) -> list[_Entrant]:
         return [entrant for entrant in self._running if entrant.role == "variant"]
 
-    def _attempt(self, what: str, action: Callable[[_Entrant], None]) -> None:
-        for entrant in self._running:
+    def _starting(self, process: int) -> list[_Entrant]:
+        """Who starts first is drawn, since it may matter; the control repeats one who has."""
+        drawn = np.random.default_rng((self.settings.seed, process, 1))
+        running = [self._running[index] for index in drawn.permutation(len(self._running))]
+        return sorted(running, key=lambda entrant: entrant.role == "control")
+
+    def _attempt(
+        self, what: str, action: Callable[[_Entrant], None], order: Sequence[_Entrant] | None = None
+    ) -> None:
+        for entrant in order or self._running:
             self.say(f"{what} {entrant.label}")
             self._guarded(entrant, action)
 

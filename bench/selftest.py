@@ -129,8 +129,10 @@ def _pair(
     cell = plan.cell
     keys = [Key(variant, cell.dtype, cell.device, cell.threads, copy) for copy in (0, 1)]
     lab.keep_only(())
-    sides = [_side(plan, lab, gate, key, say) for key in keys]
     rng = np.random.default_rng((plan.seed, number))
+    # Who starts first is drawn, as in a cell.
+    started = {copy: _side(plan, lab, gate, keys[copy], say) for copy in rng.permutation(2)}
+    sides = [started[copy] for copy in range(len(keys))]
     shares = [0.0] * plan.repeats + [*SLOWDOWNS] * plan.injected
     todo: list[Callable[[], Trial | StockTrial]] = [
         partial(_trial, plan, lab, sides, variant, number, share, rng) for share in shares

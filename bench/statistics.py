@@ -103,8 +103,13 @@ def _pair_means(values: np.ndarray) -> np.ndarray:
     """(N (N + 1) / 2,) of (N,); of more than MOST_PAIRED values, an even choice of them."""
     if len(values) > MOST_PAIRED:
         values = values[np.linspace(0, len(values) - 1, MOST_PAIRED).round().astype(int)]
-    first, second = np.triu_indices(len(values))
+    first, second = _pairs(len(values))
     return (values[first] + values[second]) / 2
+
+
+@lru_cache(maxsize=16)  # the cells of a run have about as many rounds each
+def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.triu_indices(count)
 
 
 def ranked(measurement: Measurement) -> bool:
@@ -116,7 +121,7 @@ def ranked(measurement: Measurement) -> bool:
         and agreement is not None
         and agreement.tensors > 0
         and not agreement.failures
-        and bool(measurement.round_seconds)
+        and any(process.seconds for process in measurement.processes)
     )
 
 

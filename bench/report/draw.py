@@ -17,7 +17,7 @@ from bench.report.figures import Figure, Panel
 from bench.report.style import INK, SETTINGS, Looks, shown
 
 # All in inches. Narrow: on a phone a figure is made smaller by a third, not by a half.
-WIDTH, RIGHT = 5.2, 0.12
+WIDTH, RIGHT = 5.2, 0.2
 ROW = 0.19  # of a panel of dots, a series
 CURVES = 2.0  # height of a panel of curves
 HEAD = 0.24  # of the figure
