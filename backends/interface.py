@@ -61,8 +61,8 @@ class Backend(Protocol):
 
     # Optional, in the worker only; None where it cannot say:
     # threads() -> int | None              how many the framework itself uses
-    # peak_bytes(device) -> int | None     most memory held on a device since its last build, or,
-    #                                      where that cannot be had, since the process began
+    # peak_bytes(device) -> int | None     most memory held on a device since the last build, None
+    #                                      where that is not known
     # stopwatch(device) -> Any | None      start(), and stop() -> seconds by the device's own events
 
 

@@ -10,7 +10,7 @@ import importlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -215,13 +215,30 @@ def xla_threads() -> int | None:
     return sum(name.read_text().startswith("tf_XLA") for name in names) or None
 
 
-def xla_peak_bytes(device: str) -> int | None:
-    """Most memory in use on a GPU since the process began; None where XLA does not count."""
-    import jax
+class XlaPeak:
+    """Most memory in use on a device since `begin`.
 
-    platform, _, index = device.partition(":")
-    stats = jax.devices(platform)[int(index or 0)].memory_stats()
-    return None if stats is None else stats.get("peak_bytes_in_use")
+    XLA counts from the start of the process and cannot begin again: what needed no more than
+    something before it leaves the count where it was, and nothing is known of it.
+    """
+
+    def __init__(self) -> None:
+        self._before: int | None = None
+
+    def begin(self, device: str) -> None:
+        self._before = self._counted(device)
+
+    def read(self, device: str) -> int | None:
+        """Bytes; None where XLA does not count, as on a CPU, or the count did not rise."""
+        peak = self._counted(device)
+        return peak if peak != self._before else None
+
+    def _counted(self, device: str) -> int | None:
+        import jax
+
+        platform, _, index = device.partition(":")
+        stats = jax.devices(platform)[int(index or 0)].memory_stats()
+        return None if stats is None else stats.get("peak_bytes_in_use")
 
 
 def optax_update(spec: OptimizerSpec) -> Any:
@@ -262,6 +279,7 @@ class JaxBackend:
     name: str
     net: Callable[..., Net]  # (spec, device=, dtype=)
     packages: Sequence[str]
+    _peak: XlaPeak = field(default_factory=XlaPeak, repr=False, compare=False)
 
     def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
         variables = {
@@ -305,7 +323,7 @@ class JaxBackend:
         return xla_threads()
 
     def peak_bytes(self, device: str) -> int | None:
-        return xla_peak_bytes(device)
+        return self._peak.read(device)
 
     def build(
         self,
@@ -331,4 +349,5 @@ class JaxBackend:
             raise ValueError(f"device is {device!r}; expected one of {', '.join(self.devices())}")
         net = self.net(spec, device=platform, dtype=STORAGE[dtype])
         target = found[int(index or 0)]
+        self._peak.begin(device)
         return JaxModel(spec, net, params, device=target, dtype=dtype, optimizer=optimizer)

@@ -103,6 +103,7 @@ class KerasBackend:
         check_params(spec, params)
         self._prepare()
         self.engine.allow_tf32(dtype == "tf32")
+        self.engine.forget_peak(device)
         stored = "float64" if dtype == "float64" else "float32"
         return KerasModel(spec, self.engine, params, device, stored, optimizer)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.jax_model import xla_peak_bytes, xla_threads
+from backends.jax_model import XlaPeak, xla_threads
 from backends.keras_net import Cudnn, Placed
 from backends.keras_steps import Forward, FreshOptimizer, Gradients, Loss, Steps
 
@@ -23,6 +23,9 @@ class Jax:
     )
     index_dtype: str = "int32"
     use_cudnn: Cudnn = "auto"
+
+    def __init__(self) -> None:
+        self._peak = XlaPeak()
 
     def environment(self, *, threads: int, device: str) -> Mapping[str, str]:
         return {
@@ -48,8 +51,11 @@ class Jax:
     def threads(self) -> int | None:
         return xla_threads()
 
+    def forget_peak(self, device: str) -> None:
+        self._peak.begin(device)
+
     def peak_bytes(self, device: str) -> int | None:
-        return xla_peak_bytes(device)
+        return self._peak.read(device)
 
     def numpy(self, tensor: Any) -> np.ndarray:
         return np.asarray(tensor)

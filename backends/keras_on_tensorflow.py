@@ -58,19 +58,29 @@ class TensorFlow:
 
         return tf.config.threading.get_intra_op_parallelism_threads()
 
+    def forget_peak(self, device: str) -> None:
+        import tensorflow as tf
+
+        if device != "cpu":
+            tf.config.experimental.reset_memory_stats(_gpu(device))
+
     def peak_bytes(self, device: str) -> int | None:
         import tensorflow as tf
 
         if device == "cpu":
             return None
-        index = device.partition(":")[2] or 0
-        return int(tf.config.experimental.get_memory_info(f"GPU:{index}")["peak"])
+        return int(tf.config.experimental.get_memory_info(_gpu(device))["peak"])
 
     def numpy(self, tensor: Any) -> np.ndarray:
         return tensor.numpy()
 
     def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
         return TensorFlowSteps(net, loss, optimizer, device, jit=self._jit)
+
+
+def _gpu(device: str) -> str:
+    """TensorFlow's name of "cuda" or "cuda:N"."""
+    return f"GPU:{device.partition(':')[2] or 0}"
 
 
 class TensorFlowSteps:

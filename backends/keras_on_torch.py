@@ -42,6 +42,12 @@ class Torch:
 
         return torch.get_num_threads()
 
+    def forget_peak(self, device: str) -> None:
+        import torch
+
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
+
     def peak_bytes(self, device: str) -> int | None:
         import torch
 

@@ -67,6 +67,10 @@ class Engine(Protocol):
         """How many it says it uses; None where it cannot say."""
         ...
 
+    def forget_peak(self, device: str) -> None:
+        """Count the peak of a device anew."""
+        ...
+
     def peak_bytes(self, device: str) -> int | None:
         """Most memory in use on "cpu" or "cuda:N"; None where it does not count."""
         ...

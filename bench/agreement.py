@@ -39,6 +39,10 @@ COARSER = {"float32": 10.0, "tf32": 2.0**13}
 SHAKES, SHAKE = 2, 2.0**-21
 ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6, "tf32": 2.0**-10}
 
+# Beside a model without its dropout, for a call that draws masks: a loss as large again, gradients
+# of the same order or two more. They catch what is missing, not finite, or of another thing.
+PLAUSIBLE = {"loss": 1.0, "gradients": 100.0}
+
 Tensors = dict[str, np.ndarray]
 
 
@@ -211,8 +215,10 @@ def _compare_one(
     if name not in actual:
         return record.TensorError(name=name, error=None, bound=bound), f"{name} is missing"
     came = actual[name]
-    if came.shape != expected.shape:
+    if came.shape != expected.shape or came.dtype.kind != "f":
         message = f"{name} has shape {came.shape}; expected {expected.shape}"
+        if came.shape == expected.shape:
+            message = f"{name} is {came.dtype}; expected floating point"
         return record.TensorError(name=name, error=None, bound=bound), message
     error = relative_error(came, expected)
     if not norm(expected):
@@ -259,6 +265,17 @@ def compare(
         kinds=kinds,
         failures=tuple(failures),
     )
+
+
+def plausible(ref: Reference, phase: str, actual: Tensors, when: str) -> record.Agreement:
+    """What can be said of a call that draws masks, beside the same model without them.
+
+    All tensors are there, finite and in shape; the loss is off by no more than itself, a gradient
+    by no more than a hundred times.
+    """
+    bounds = {name: PLAUSIBLE.get(kind(name), bound) for name, bound in ref.bounds.items()}
+    only = ("loss",) if phase == "train_step" else ("loss", "gradients")
+    return compare(dataclasses.replace(ref, bounds=bounds), "bptt", actual, when, only)
 
 
 def joined(parts: list[record.Agreement]) -> record.Agreement:

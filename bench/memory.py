@@ -1,4 +1,4 @@
-"""Peak memory of a build and its steps, in an interpreter that may have built others before.
+"""Peak memory of a model's steps, in an interpreter that may have built others before.
 
 Runs inside a backend's interpreter; needs the standard library alone. Resident memory is the
 kernel's own count, from /proc: where there is none, nothing is told.
@@ -9,55 +9,70 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class MemoryCount:
-    """Counts from each `begin` on; `counted_on_device` is the framework's own peak, in bytes."""
+    """Of one cell after another: `begin` before its model is built, `settle` before it runs."""
 
-    def __init__(self, counted_on_device: Callable[[], int | None]) -> None:
-        self._counted_on_device = counted_on_device
+    def __init__(self) -> None:
         self._imported: int | None = None
-        self._builds = 0
+        self._cells = 0
         self._held: int | None = None
-        self._device_peak_before: int | None = None
+        self._settled = self._counted = False
 
     def imported(self) -> None:
         """The framework is imported and nothing built: all counts are above this."""
         self._imported = _resident_bytes("VmRSS")
 
     def begin(self) -> None:
-        """Before a build."""
-        if self._builds:  # a device is not touched before the first build, which may be timed
-            self._device_peak_before = self._counted_on_device()
-        self._builds += 1
+        """Before the first build of a cell."""
+        self._cells += 1
+        self._settled = self._counted = False
         _give_back()
         self._held = _resident_bytes("VmRSS")
-        _forget_peak()
+
+    def settle(self) -> None:
+        """Before the warm steps; once a cell.
+
+        What building, compiling and checking needed, the messages of the harness among it, goes
+        back to the system, and the peak is counted anew.
+        """
+        if self._settled:
+            return
+        self._settled = True
+        _give_back()
+        self._counted = _forget_peak()
 
     def read(self) -> dict[str, int | None]:
-        """Bytes since `begin`; None where they are not known.
+        """Bytes; None where they are not known.
 
-        `peak_host_bytes` is the most that was resident, above the imports. `held_host_bytes` is
-        what builds before this one had left resident when it began, also above the imports: it is
-        part of the peak, and this build may or may not have used it again.
+        `peak_host_bytes` is the most that was resident since `settle`, above the imports.
+        `held_host_bytes` is what cells before this one had left resident at `begin`, also above
+        the imports: it is part of the peak, and this cell may or may not have used it again.
         """
+        peak = _resident_bytes("VmHWM") if self._counted else None
         return {
-            "peak_host_bytes": self._above_imports(_resident_bytes("VmHWM")),
-            "held_host_bytes": 0 if self._builds == 1 else self._above_imports(self._held),
-            "peak_device_bytes": self._peak_device_bytes(),
+            "peak_host_bytes": self._above_imports(peak),
+            "held_host_bytes": 0 if self._cells == 1 else self._above_imports(self._held),
         }
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """What stays resident of this is counted as if the imports had taken it."""
+        before = _resident_bytes("VmRSS")
+        try:
+            yield
+        finally:
+            after = _resident_bytes("VmRSS")
+            if self._imported is not None and before is not None and after is not None:
+                self._imported += max(0, after - before)
 
     def _above_imports(self, resident: int | None) -> int | None:
         if resident is None or self._imported is None:
             return None
         return max(0, resident - self._imported)
-
-    def _peak_device_bytes(self) -> int | None:
-        # A framework that counts from its start on and cannot begin again tells nothing of a build
-        # that needed no more than one before it: its count stays where it was.
-        peak = self._counted_on_device()
-        return peak if self._builds == 1 or peak != self._device_peak_before else None
 
 
 def _resident_bytes(field: str) -> int | None:
@@ -69,11 +84,14 @@ def _resident_bytes(field: str) -> int | None:
     return int(found.split()[1]) * 1024 if found is not None else None
 
 
-def _forget_peak() -> None:
-    """Let the kernel count the peak of resident memory from here on."""
-    if sys.platform == "linux":
+def _forget_peak() -> bool:
+    """Let the kernel count the peak of resident memory from here on; False where it will not."""
+    try:
         with open("/proc/self/clear_refs", "w") as control:
             control.write("5")
+    except OSError:  # no Linux, or one without it, or without the right to it
+        return False
+    return True
 
 
 def _give_back() -> None:

@@ -65,6 +65,7 @@ class _Entrant:
     loss: float | None = None
     cold: record.ColdStart | None = None
     side: Side | None = None
+    updates: int = 0  # that the last block made since it loaded its parameters
 
     @property
     def label(self) -> str:
@@ -131,7 +132,7 @@ class CellRun:
             if process:
                 for entrant in self.entrants:
                     self.lab.end(entrant.key)
-            self._attempt("checking", self._prepare, self._starting(process))
+            self._attempt("checking", self._prepare, self._starting())
             if self.settings.timed and self._contenders:
                 self._race(process, perf_counter() - begin)
             self._attempt("releasing", self._finish)
@@ -163,9 +164,12 @@ class CellRun:
     def _contenders(self) -> list[_Entrant]:
         return [entrant for entrant in self._running if entrant.role == "variant"]
 
-    def _starting(self, process: int) -> list[_Entrant]:
-        """Who starts first is drawn, since it may matter; the control repeats one who has."""
-        drawn = np.random.default_rng((self.settings.seed, process, 1))
+    def _starting(self) -> list[_Entrant]:
+        """Who starts first is drawn anew in each run, since it may matter.
+
+        Not from the seed, which is the same in all runs. The control repeats one who has started.
+        """
+        drawn = np.random.default_rng()
         running = [self._running[index] for index in drawn.permutation(len(self._running))]
         return sorted(running, key=lambda entrant: entrant.role == "control")
 
@@ -236,7 +240,11 @@ class CellRun:
         if not self._contenders:
             control.fail("skipped", "no variant is left that it could repeat")
             return False
-        control.key = dataclasses.replace(self._contenders[0].key, copy=CONTROL)
+        first = self._contenders[0].key
+        if control.processes and control.key.variant != first.variant:
+            control.fail("skipped", f"{control.key.variant}, which it repeated, is out of the race")
+            return False
+        control.key = dataclasses.replace(first, copy=CONTROL)
         return True
 
     def _warm(self, ask: Callable[..., Any]) -> None:
@@ -282,6 +290,7 @@ class CellRun:
         ask, side = self._ask(entrant), entrant.side
         assert side is not None
         assert entrant.cold is not None
+        entrant.updates = ask("updates")
         # Before anything else is asked of it: a model may use its buffers again.
         found = self.gate.last(ask) if entrant.role == "variant" else None
         if found is not None:
@@ -312,8 +321,7 @@ class CellRun:
             return
         assert entrant.side is not None
         ask, seconds = self._ask(entrant), float(np.median(entrant.side.seconds))
-        steps = entrant.side.block.hot_steps + entrant.side.last_steps
-        if entrant.judge(self.gate.after(ask, entrant.key.variant, steps)):
+        if entrant.judge(self.gate.after(ask, entrant.key.variant, entrant.updates)):
             cheat = self.gate.cheats(ask, seconds)
             if cheat is not None:
                 entrant.fail("disagrees", cheat)

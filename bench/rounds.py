@@ -68,7 +68,6 @@ class Side:
     device_seconds: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
-    last_steps: int = 0  # of the last block, hot ones apart
 
     def run(self, unbroken: bool) -> tuple[np.ndarray, float | None, float | None, float, float]:
         """One block; see `Worker.block`."""
@@ -93,7 +92,6 @@ class Side:
         self.device_seconds += [on_device] if on_device is not None else []
         self.positions.append(position)
         self.raw.append(taken)
-        self.last_steps = len(taken) * (1 if back_to_back is None else 2)
 
 
 @dataclass

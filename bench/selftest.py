@@ -131,7 +131,8 @@ def _pair(
     lab.keep_only(())
     rng = np.random.default_rng((plan.seed, number))
     # Who starts first is drawn, as in a cell.
-    started = {copy: _side(plan, lab, gate, keys[copy], say) for copy in rng.permutation(2)}
+    drawn = np.random.default_rng().permutation(2)
+    started = {copy: _side(plan, lab, gate, keys[copy], say) for copy in drawn}
     sides = [started[copy] for copy in range(len(keys))]
     shares = [0.0] * plan.repeats + [*SLOWDOWNS] * plan.injected
     todo: list[Callable[[], Trial | StockTrial]] = [

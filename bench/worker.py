@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -27,6 +29,7 @@ from bench.wire import Packed, pack, unpack, unpack_batch
 from tasks.spec import ModelSpec, OptimizerSpec
 
 PR_SET_PDEATHSIG = 1
+LOADING_SECONDS = 0.25
 
 
 class Worker:
@@ -41,7 +44,10 @@ class Worker:
         self._device = "cpu"
         self._stopwatch: Any = None  # the device's own, where the backend has one
         self._wall_seconds = self._cpu_seconds = 0.0
-        self._memory = MemoryCount(self._counted_on_device)
+        self._memory = MemoryCount()
+        self._trains = False
+        self._steps = 0  # since parameters were loaded
+        self._loading_alone = math.inf  # least seconds of loading and one step
 
     def start(
         self, *, parent: int, backend: str, cores: list[int] | None, log: str
@@ -77,14 +83,23 @@ class Worker:
         device: str,
         dtype: str,
         optimizer: dict[str, Any] | None,
+        again: bool = False,
     ) -> float:
-        """Build the model and place the batch; gives the seconds that building took."""
-        self._params, self._device = unpack(params), device
-        self._memory.begin()
+        """Build the model and place the batch; gives the seconds that building took.
+
+        `again`: within one cell, whose memory is counted from its first build on.
+        """
+        given, self._device = unpack(params), device
+        # What training comes back to; nothing of the harness's lies beside a model without it.
+        self._trains = optimizer is not None
+        self._params = given if self._trains else {}
+        self._steps, self._loading_alone = 0, math.inf
+        if not again:
+            self._memory.begin()
         begin = time.perf_counter()
         self._model = self._backend.build(
             ModelSpec(**spec),
-            self._params,
+            given,
             device=device,
             dtype=dtype,
             optimizer=OptimizerSpec(**optimizer) if optimizer else None,
@@ -132,12 +147,15 @@ class Worker:
 
     def renew(self, *, params: Packed, batch: Packed) -> None:
         """Parameters and a batch that the model has not seen, into the same built model."""
-        self._params = unpack(params)
-        self._built.load(self._params)
+        self._load(unpack(params))
         self._placed = self._built.place(unpack_batch(batch))
 
     def warm(self, *, phase: str, seconds: float, steps: int) -> float:
-        """Run until both are used up; gives the median seconds of the later half."""
+        """Run until both are used up; gives the median seconds of the later half.
+
+        Peak memory is counted from the first warm step of a cell on.
+        """
+        self._memory.settle()
         taken = self._timed(phase, seconds, steps)
         return float(np.median(taken[len(taken) // 2 :]))
 
@@ -161,10 +179,8 @@ class Worker:
         """
         whole = time.process_time()
         if phase == "train_step":
-            self._built.load(self._params)
-        gc.collect()
-        gc.disable()
-        try:
+            self._load(self._params)
+        with _without_collections():
             self._timed(phase, hot_seconds, hot_steps, slowdown)
             cpu, wall = time.process_time(), time.perf_counter()
             taken = self._timed(phase, timed_seconds, timed_steps, slowdown)
@@ -172,8 +188,6 @@ class Worker:
                 self._back_to_back(phase, len(taken), slowdown) if unbroken else (None, None)
             )
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        finally:
-            gc.enable()
         self._cpu_seconds += cpu
         self._wall_seconds += wall
         whole = time.process_time() - whole
@@ -216,25 +230,83 @@ class Worker:
             taken.append(time.perf_counter() - begin)
         return min(taken), len(host), sum(value.nbytes for value in host.values())
 
-    def first_calls(self, *, phase: str, sets: list[Packed], tries: int) -> tuple[float, float]:
-        """Least seconds of a synced call on parameters just loaded, and of those after it."""
-        loaded = [unpack(packed) for packed in sets]
-        first, again = [], []
-        for number in range(tries):
-            self._built.load(loaded[number % len(loaded)])
-            first += self._timed(phase, 0.0, 1)
-            again += self._timed(phase, 0.0, 2)
-        return min(first), min(again)
+    def read_late(self, *, phase: str, params: Packed) -> Packed:
+        """The result of a call, read when other parameters have been loaded."""
+        result = self._step(phase)
+        self._built.load(unpack(params))
+        return pack(self._built.to_host(result))
+
+    def loaded(self, *, phase: str, params: Packed, others: list[Packed]) -> Packed:
+        """The result for the present batch.
+
+        Before it `others` are placed, parameters loaded, and the others stepped through.
+        """
+        placed = [self._built.place(unpack_batch(other)) for other in others]
+        self._built.load(unpack(params))
+        for other in placed:
+            self._built.sync(getattr(self._built, phase)(other))
+        self._result = self._step(phase)
+        return pack(self._built.to_host(self._result))
+
+    def first_calls(
+        self, *, phase: str, sets: list[Packed], batches: list[Packed], again: int, tries: int
+    ) -> tuple[float, float]:
+        """Seconds of a synced call that must do its work, and of one that comes again.
+
+        Parameters are loaded, and each of `batches`, placed before, is stepped through once. From
+        the seconds of all this those of loading and one step are taken off: what a model computes
+        while parameters are loaded, or at its first call after that, is in the first number
+        as well. The second is the median of the later half of `again` calls on the present batch.
+        Each is the least of `tries`.
+        """
+        parameters = [unpack(sets[number % len(sets)]) for number in range(tries)]
+        many, repeated = [], []
+        with _without_collections():
+            # First, and kept from call to call: a model may work for all that it was ever given.
+            for params in parameters:
+                alone, _ = self._loading(phase, params, [self._placed])
+                self._loading_alone = min(alone, self._loading_alone)
+            placed = [self._built.place(unpack_batch(batch)) for batch in batches]
+            for params in parameters:
+                seconds, steps = self._loading(phase, params, [*placed, self._placed])
+                many.append((seconds, steps))
+                taken = self._timed(phase, 0.0, again)
+                repeated.append(float(np.median(taken[len(taken) // 2 :])))
+        working = [(seconds - self._loading_alone) / (steps - 1) for seconds, steps in many]
+        return min(working), min(repeated)
+
+    def _loading(
+        self, phase: str, params: dict[str, np.ndarray], batches: list[Any]
+    ) -> tuple[float, int]:
+        """Seconds of loading and of a synced step on each placed batch, and how many there were.
+
+        After LOADING_SECONDS no more than two.
+        """
+        step, sync = self._stepper(phase, 0.0)
+        self._result, clock, steps = None, time.perf_counter, 0
+        begin = clock()
+        self._built.load(params)
+        for placed in batches:
+            sync(step(placed))
+            steps += 1
+            if steps > 1 and clock() - begin > LOADING_SECONDS:
+                break
+        return clock() - begin, steps
+
+    def updates(self) -> int:
+        """Steps since the parameters were loaded last."""
+        return self._steps
 
     def about(self) -> dict[str, Any]:
         """What ran, on how many threads, and what it took; after the last round."""
         busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
-        # First the memory: asking for the path may run one more step, under a profiler.
-        return self._memory.read() | {
-            "path": str(self._built.path()),
-            "threads": self._threads(),
-            "busy": busy,
-        }
+        peak_bytes = getattr(self._backend, "peak_bytes", lambda device: None)
+        # First the memory: asking for the path may run one more step, under a profiler, and what
+        # that leaves behind is no cell's.
+        counted = self._memory.read() | {"peak_device_bytes": peak_bytes(self._device)}
+        with self._memory.apart():
+            path = str(self._built.path())
+        return counted | {"path": path, "threads": self._threads(), "busy": busy}
 
     def release(self) -> None:
         """Free the model."""
@@ -249,8 +321,15 @@ class Worker:
             raise RuntimeError("no model is built; expected `build` before this operation")
         return self._model
 
+    def _load(self, params: dict[str, np.ndarray]) -> None:
+        """New parameters, to which training blocks come back."""
+        self._built.load(params)
+        self._params = params if self._trains else {}
+        self._steps = 0
+
     def _step(self, phase: str) -> Any:
         model = self._built
+        self._steps += 1
         result = getattr(model, phase)(self._placed)
         model.sync(result)
         return result
@@ -291,6 +370,7 @@ class Worker:
             sync(result)
             taken.append(clock() - start)
         self._result = result
+        self._steps += len(taken)
         return taken
 
     def _back_to_back(self, phase: str, steps: int, slowdown: float) -> tuple[float, float | None]:
@@ -307,13 +387,8 @@ class Worker:
         sync(result)
         seconds = (time.perf_counter() - begin) / steps
         self._result = result
+        self._steps += steps
         return seconds, stopwatch.stop() / steps if stopwatch is not None else None
-
-    def _counted_on_device(self) -> int | None:
-        counter: Callable[[str], int | None] = getattr(
-            self._backend, "peak_bytes", lambda device: None
-        )
-        return counter(self._device)
 
     def _threads(self) -> str:
         """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
@@ -331,6 +406,17 @@ class Worker:
             count = len(os.sched_getaffinity(0))
             parts.append(f"pinned to {count} core{'s' if count > 1 else ''}")
         return ", ".join(parts)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Garbage is collected now, and not in what is timed."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _detach(parent: int, log: str) -> None:

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from backends.numpy_backend import NumpyBackend
 
 
@@ -40,17 +42,17 @@ class Remembering(Model):
 
 
 class NotWaiting(Model):
-    """Work goes to a thread; `sync` does not wait for it."""
+    """The device is busy for longer than the call; `sync` does not wait for it."""
 
     def bptt(self, placed: Any) -> Any:
         before = getattr(self, "last", None)
-        box: list[Any] = []
+        host = self._honest.to_host(self._honest.bptt(placed))
+        box = [{name: np.array(value) for name, value in host.items()}]
 
         def work() -> None:
             if before is not None:
                 before.join()
             time.sleep(0.008)
-            box.append(self._honest.to_host(self._honest.bptt(placed)))
 
         time.sleep(0.001)  # few are started in a block, so that the last ends soon after it
         self.last = threading.Thread(target=work)
@@ -198,37 +200,139 @@ class LazyOnce(Lazy):
 class Memo(Model):
     """Computes once for parameters and batch, and answers from memory until either is new."""
 
-    kept: Any = None
+    def __init__(self, honest: Any) -> None:
+        super().__init__(honest)
+        self.kept: dict[Any, Any] = {}
+
+    def key(self, placed: Any) -> Any:
+        return id(placed)
 
     def load(self, params: Any) -> None:
-        self.kept = None
+        self.kept.clear()
         self._honest.load(params)
 
-    def place(self, batch: Any) -> Any:
-        self.kept = None
-        return self._honest.place(batch)
-
     def bptt(self, placed: Any) -> Any:
-        if self.kept is None:
-            self.kept = self._honest.to_host(self._honest.bptt(placed))
-        return self.kept
+        key = self.key(placed)
+        if key not in self.kept:
+            host = self._honest.to_host(self._honest.bptt(placed))
+            self.kept[key] = {name: np.array(value) for name, value in host.items()}
+        return self.kept[key]
 
     def to_host(self, result: Any) -> Any:
         return result if isinstance(result, dict) else self._honest.to_host(result)
+
+
+class MemoOfParameters(Memo):
+    """Answers from memory until parameters are loaded, whatever batch it is called with."""
+
+    def key(self, placed: Any) -> Any:
+        return "whatever"
 
 
 class SkippingGradients(Memo):
     """Goes forward at every call, and back only where parameters or batch are new."""
 
     def bptt(self, placed: Any) -> Any:
-        if self.kept is not None:
+        if self.key(placed) in self.kept:
             self._honest.forward(placed)
         return super().bptt(placed)
+
+
+class LateMemo(Memo):
+    """Answers from memory from the fourth call on."""
+
+    calls = 0
+
+    def load(self, params: Any) -> None:
+        self.calls = 0
+        super().load(params)
+
+    def bptt(self, placed: Any) -> Any:
+        self.calls += 1
+        if self.calls < 4:
+            return self._honest.bptt(placed)
+        return super().bptt(placed)
+
+
+class LazyCopy(Lazy):
+    """Nothing is computed before the result is read, then with the parameters of the call."""
+
+    def bptt(self, placed: Any) -> Any:
+        params = self._honest.params()
+
+        def read() -> Any:
+            now = self._honest.params()
+            self._honest.load(params)
+            host = self._honest.to_host(self._honest.bptt(placed))
+            host = {name: value.copy() for name, value in host.items()}
+            self._honest.load(now)
+            return host
+
+        return read
+
+
+class InLoad(Kept):
+    """The work is done while parameters are loaded, for every batch that is placed."""
+
+    def __init__(self, honest: Any) -> None:
+        super().__init__(honest)
+        self.batches: list[Any] = []
+        self.answers: dict[int, Any] = {}
+
+    def work(self, placed: Any) -> None:
+        self.answers[id(placed)] = {phase: self.now(phase, placed) for phase in ("forward", "bptt")}
+
+    def load(self, params: Any) -> None:
+        self._honest.load(params)
+        for placed in self.batches:
+            self.work(placed)
+
+    def place(self, batch: Any) -> Any:
+        placed = self._honest.place(batch)
+        self.batches.append(placed)
+        self.work(placed)
+        return placed
+
+    def forward(self, placed: Any) -> Any:
+        return self.answers[id(placed)]["forward"]
+
+    def bptt(self, placed: Any) -> Any:
+        return self.answers[id(placed)]["bptt"]
+
+
+class InLoadForOne(InLoad):
+    """The same for the batch that was placed last; what comes with another is computed then."""
+
+    def place(self, batch: Any) -> Any:
+        self.batches.clear()
+        self.answers.clear()
+        return super().place(batch)
+
+    def bptt(self, placed: Any) -> Any:
+        known = self.answers.get(id(placed))
+        return known["bptt"] if known else self._honest.bptt(placed)
+
+
+class Unmasked(Model):
+    """Trains without its dropout."""
+
+    def __init__(self, honest: Any) -> None:
+        super().__init__(honest)
+        self.first: Any = None
+
+    def bptt(self, placed: Any) -> Any:
+        if self.first is None:
+            self.first = self._honest.to_host(self._honest.bptt(placed))
+        return self.first
+
+    def to_host(self, result: Any) -> Any:
+        return result if isinstance(result, dict) else self._honest.to_host(result)
 
 
 class FrozenTraining(Model):
     """Stops updating after some steps, and gives the last loss again."""
 
+    most = 12
     count = 0
     last: Any = None
 
@@ -238,12 +342,18 @@ class FrozenTraining(Model):
 
     def train_step(self, placed: Any) -> Any:
         self.count += 1
-        if self.count <= 12:
+        if self.count <= self.most:
             self.last = self._honest.to_host(self._honest.train_step(placed))
         return self.last
 
     def to_host(self, result: Any) -> Any:
         return result if isinstance(result, dict) else self._honest.to_host(result)
+
+
+class FrozenLate(FrozenTraining):
+    """Updates as often as the gate compares updates."""
+
+    most = 100
 
 
 class RaisingMember(NumpyBackend):
@@ -362,6 +472,34 @@ def frozen_training() -> Backend:
     return Backend("frozen-training", FrozenTraining)
 
 
+def memo_of_parameters() -> Backend:
+    return Backend("memo-of-parameters", MemoOfParameters)
+
+
+def late_memo() -> Backend:
+    return Backend("late-memo", LateMemo)
+
+
+def lazy_copy() -> Backend:
+    return Backend("lazy-copy", LazyCopy)
+
+
+def in_load() -> Backend:
+    return Backend("in-load", InLoad)
+
+
+def in_load_for_one() -> Backend:
+    return Backend("in-load-for-one", InLoadForOne)
+
+
+def frozen_late() -> Backend:
+    return Backend("frozen-late", FrozenLate)
+
+
+def unmasked() -> Backend:
+    return Backend("unmasked", Unmasked)
+
+
 def raising_refusal() -> RaisingMember:
     return RaisingMember("raising-refusal", "refusal")
 
@@ -394,6 +532,20 @@ MUTANTS = (
     "raising-environment",
     "dies-at-import",
 )
-# Seen where a step is longer than it takes to read its result.
-CHEATS = ("lazy", "lazy-once", "memo", "skipping-gradients", "frozen-training")
-ENTRY_POINTS = {name: f"mutants:{name.replace('-', '_')}" for name in (*MUTANTS, *CHEATS)}
+CHEATS = (
+    "lazy",
+    "lazy-once",
+    "lazy-copy",
+    "memo",
+    "memo-of-parameters",
+    "late-memo",
+    "in-load",
+    "in-load-for-one",
+    "skipping-gradients",
+    "frozen-training",
+    "frozen-late",
+)
+WITH_DROPOUT = ("unmasked",)
+ENTRY_POINTS = {
+    name: f"mutants:{name.replace('-', '_')}" for name in (*MUTANTS, *CHEATS, *WITH_DROPOUT)
+}

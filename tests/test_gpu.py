@@ -56,7 +56,9 @@ def test_every_cell_agrees_in_true_float32(ran: Ran, variant: str) -> None:
     assert not wrong, "\n".join(wrong)
     for m in found:
         assert m.device == "cuda:0"
-        assert m.processes[0].peak_device_bytes, f"{m.cell}: no memory was counted on the GPU"
+    # XLA cannot count anew: nothing is known of a cell that needed no more than one before it.
+    counted = [m.cell for m in found if m.processes[0].peak_device_bytes]
+    assert counted if "jax" in variant or "flax" in variant else len(counted) == len(found)
 
 
 def test_numpy_is_refused(ran: Ran) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from record_samples import RUN, measurement, rounds
 
+from backends.jax_model import XlaPeak
 from bench import record
 from bench.memory import MemoryCount
 from bench.record import Measurement, Rounds
@@ -19,28 +19,29 @@ from bench.report import memory
 MIB = 2**20
 
 
-def counting(values: list[int | None]) -> Callable[[], int | None]:
-    """A framework's own counter: these values, one after the other."""
-    left = iter(values)
-    return lambda: next(left)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
-def test_what_a_build_before_left_is_told_apart() -> None:
-    count = MemoryCount(lambda: None)
+def test_what_a_cell_before_left_is_told_apart() -> None:
+    count = MemoryCount()
     count.imported()
     count.begin()
     kept = np.ones(200 * MIB, np.uint8)
-    first = host(count)
-    assert first == (pytest.approx(200 * MIB, rel=0.1), 0)
+    count.settle()
+    assert host(count) == (pytest.approx(200 * MIB, rel=0.1), 0)
     count.begin()
+    np.ones(400 * MIB, np.uint8)
+    count.settle()
     np.ones(100 * MIB, np.uint8)
+    count.settle()  # once a cell
     peak, held = host(count)
     assert held == pytest.approx(200 * MIB, rel=0.1)
-    assert peak - held == pytest.approx(100 * MIB, rel=0.1)
+    assert peak - held == pytest.approx(100 * MIB, rel=0.1), "not what was needed before it ran"
     del kept
+    with count.apart():
+        profiler = np.ones(300 * MIB, np.uint8)
     count.begin()
-    assert host(count)[0] < 20 * MIB, "the peak of the builds before is forgotten"
+    count.settle()
+    assert host(count)[0] < 20 * MIB
+    del profiler
 
 
 def host(count: MemoryCount) -> tuple[int, int]:
@@ -54,22 +55,30 @@ def host(count: MemoryCount) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     ("counted", "expected"),
-    [
-        ([700, 700, 700], [700, None]),  # since the start, and this build needed no more
-        ([700, 700, 900], [700, 900]),  # since the start, and it needed more
-        ([700, 700, 300], [700, 300]),  # begun again at the build
-        ([None, None, None], [None, None]),
-    ],
+    [([0, 700, 700, 700], [700, None]), ([0, 700, 700, 900], [700, 900]), ([None] * 4, [None] * 2)],
 )
-def test_a_device_count_that_did_not_begin_again_is_not_believed(
-    counted: list[int | None], expected: list[int | None]
+def test_a_device_count_that_cannot_begin_again_is_believed_where_it_rose(
+    counted: list[int | None], expected: list[int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = MemoryCount(counting(counted))
-    found = []
+    left = iter(counted)
+    monkeypatch.setattr(XlaPeak, "_counted", lambda self, device: next(left))
+    peak, found = XlaPeak(), []
     for _ in expected:
-        count.begin()
-        found.append(count.read()["peak_device_bytes"])
+        peak.begin("cuda:0")
+        found.append(peak.read("cuda:0"))
     assert found == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_nothing_is_told_where_the_kernel_does_not_count_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bench.memory._forget_peak", lambda: False)
+    count = MemoryCount()
+    count.imported()
+    count.begin()
+    count.settle()
+    assert count.read()["peak_host_bytes"] is None
 
 
 def process(start: float, peak: int, held: int | None = None) -> Rounds:

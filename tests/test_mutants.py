@@ -47,7 +47,9 @@ def short(seed: int, cells: tuple[str, ...] = CELLS) -> Plan:
 @pytest.mark.parametrize("name", ALL)
 def test_the_kit_rejects_and_names_it(name: str) -> None:
     mutant, cell, words = subject(name)
-    report = Kit(mutant, short(0, (cell,))).run()
+    # What shows in training must show in the cells that everybody is asked about.
+    cells = CELLS if words == "trained " else (cell,)
+    report = Kit(mutant, short(0, cells)).run()
     assert not report.ok, f"{report.tensors} tensors compared, and nothing was found"
     assert words in report.failures[0].message, report.failures[0]
 
@@ -154,8 +156,10 @@ def test_the_gate_lets_the_honest_one_pass(
 # Right in every number, and not done when it says so, or not done again.
 CHEATS = {
     "sync does not wait": (mutants.NotWaiting, "sync does not wait"),
-    "computed when it is read": (mutants.Lazy, "sync"),
-    "computed when it is read first": (mutants.LazyOnce, "sync"),
+    "computed when it is read": (mutants.LazyCopy, "sync"),
+    "computed for whatever is placed": (mutants.InLoad, "timed steps do not do all"),
+    "computed for what is placed": (mutants.InLoadForOne, "timed steps do not do all"),
+    "kept from the fourth call on": (mutants.LateMemo, "timed steps do not do all"),
     "kept until parameters or batch are new": (mutants.Memo, "timed steps do not do all"),
     "gradients kept until then": (mutants.SkippingGradients, "timed steps do not do all"),
 }
@@ -171,7 +175,7 @@ def test_the_kit_rejects_a_cheat_by_the_clock(
     (cell,) = (
         each for each in timed.cells(cheat, "rnn_tanh", "float32", 1) if each.phase == "bptt"
     )
-    if model is mutants.NotWaiting:  # what it starts piles up: a small model for it
+    if model in (mutants.NotWaiting, mutants.InLoad, mutants.InLoadForOne):  # what piles up
         cell = dataclasses.replace(cell, task="hihello", label="source", **small())
     found, said = timed.run(cheat, cell, seed=0)
     assert sum(each.tensors for each in found) > 0

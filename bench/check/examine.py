@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from backends.interface import PHASES
 from bench import agreement, record
 from bench.agreement import Reference, Tensors
@@ -43,6 +45,7 @@ def examine(
     optimizer = ADAM if "train_step" in phases else None
     build(subject, example.spec, first.params, first.batch, dtype, optimizer)
     asked = tuple(phase for phase in ("forward", "bptt") if phase in phases)
+    rolled = dataclasses.replace(first.batch, x=np.roll(first.batch.x, 1, axis=1))
     found: list[record.Agreement] = []
     for when in ("", "asked again"):
         found += [_answer(ask, example, first, phase, when) for phase in asked]
@@ -50,9 +53,12 @@ def examine(
     _renew(ask, other, other)
     found += [_answer(ask, example, other, phase, "on new parameters") for phase in asked]
     for phase in asked:
+        actual = unpack(ask("read_late", phase=phase, params=pack(first.params)))
+        when = "read after other parameters were loaded"
+        found.append(_compared(example, other, phase, actual, when))
         _renew(ask, first, other)
-        ask("first_calls", phase=phase, sets=[pack(other.params)], tries=1)
-        actual = unpack(ask("last_answer"))
+        others, params = [pack_batch(rolled)], pack(other.params)
+        actual = unpack(ask("loaded", phase=phase, params=params, others=others))
         when = "with parameters loaded after the batch was placed"
         found.append(_compared(example, other, phase, actual, when))
     ask("release")

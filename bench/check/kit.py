@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import cycle
 from time import monotonic
 
 import numpy as np
@@ -217,9 +217,9 @@ class Kit:
         return examine(self.subject, example, dtype, self._phases(example, dtype))
 
     def _trained(self, dtype: str) -> None:
-        """Adam, with the eps placement that it declares, and SGD, in two cells."""
-        models = self._trainable(dtype)
-        for optimizer, example in zip((ADAM, SGD), models, strict=False):
+        """Adam, with the eps placement that it declares, and SGD: in turn, over all cells."""
+        optimizers = cycle((ADAM, SGD))
+        for optimizer, example in zip(optimizers, self._trainable(dtype), strict=False):
             if self._over():
                 self.report.line(TRAINING, dtype).unasked += 1
                 continue
@@ -228,12 +228,14 @@ class Kit:
             self._examined(TRAINING, dtype, example, train)
 
     def _trainable(self, dtype: str) -> Iterator[Example]:
-        """What it can train, a model a cell, and once more."""
-        cells = self.plan.cells
-        for example in chain(trainable(self.plan.seed, cells), trainable(self.plan.seed, cells)):
+        """What it can train, a model a cell; two at least, of one cell if need be."""
+        found = []
+        for example in trainable(self.plan.seed, self.plan.cells):
             fitted = self._fitted(example, dtype, "train_step")
             if fitted is not None and not isinstance(known(fitted, dtype), str):
+                found.append(fitted)
                 yield fitted
+        yield from found if len(found) == 1 else ()
 
     def _timed(self, dtype: str) -> None:
         """In each phase, on one cell: the gate of a timed run, and its look for cheats."""

@@ -14,7 +14,7 @@ def on_host(m: Measurement) -> tuple[int, int] | None:
     the fresh ones decide.
     """
     counted = [
-        (peak - (p.held_host_bytes or 0), peak)
+        (max(0, peak - (p.held_host_bytes or 0)), peak)
         for p in m.processes
         if (peak := p.peak_host_bytes) is not None
     ]

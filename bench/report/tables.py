@@ -194,7 +194,7 @@ def _worst(found: Agreement) -> str:
 
 
 def cold_start(cell: Cell) -> str:
-    """What passes before the first warm step; the median over the processes of a variant."""
+    """What passes before the first warm step; with several processes, of the fresh ones."""
     head = ["cold start", "interpreter", "import", "build", "first call", "together"]
     rows = []
     for label in cell.order:
@@ -205,8 +205,11 @@ def cold_start(cell: Cell) -> str:
 
 
 def cold_parts(m: Measurement) -> tuple[float, ...]:
-    """Seconds: interpreter, import, build, first call; the median over processes of each."""
-    colds = [process.cold for process in m.processes]
+    """Seconds: interpreter, import, build, first call; the median over fresh processes of each.
+
+    The first may have run other cells before; every further one is fresh.
+    """
+    colds = [process.cold for process in m.processes[1:] or m.processes]
     parts = (
         (c.start_seconds, c.import_seconds, c.build_seconds, c.first_call_seconds) for c in colds
     )

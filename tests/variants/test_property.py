@@ -110,9 +110,9 @@ def check(lab: Lab, example: Example, dtype: str) -> None:
         if failure:
             _fail(variant, example, dtype, outcome)
         if answered:
-            compared += 1
+            compared += variant != "numpy"  # which is the oracle
             TALLY.add(variant, known(example, dtype).expected)  # type: ignore[union-attr]
-    assert compared >= 1, "no variant took it"
+    assert compared >= 1, "no variant but the oracle's own took it"
 
 
 def _fail(
