@@ -70,11 +70,14 @@ class Model(Protocol):
     """A built model. The harness calls `sync` inside the timing, after each timed call."""
 
     def load(self, params: Params) -> None:
-        """New parameters into the same compiled model; untimed; resets the optimizer."""
+        """New parameters into the same compiled model; untimed; resets the optimizer.
+
+        A result that was given before stays what it was until the next call of a phase.
+        """
         ...
 
     def place(self, batch: Batch) -> Any:
-        """Host to device, nothing else; untimed."""
+        """Host to device, nothing else; untimed. Several placed batches are used in turn."""
         ...
 
     def forward(self, placed: Any) -> Any:

@@ -4,6 +4,9 @@ What most users of Keras run; `keras-tensorflow` is the custom step that Keras' 
 speed matters. Only `train_step` is a row of its own: Keras has no such way to the gradients, and
 `predict_on_batch` would be the graph of `keras-tensorflow` again. What checks this variant asks for
 those two, from the same net.
+
+The metric is reset before each step, so that the loss is that of its batch and can be compared;
+`fit` resets it once an epoch. That costs some assignments of a scalar a step, and its path says so.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ class TrainOnBatchSteps(TensorFlowSteps):
             return super().path()
         assert self._trained is not None
         how = "XLA" if self._trained.jit_compile else "graph"
-        return f"Model.train_on_batch, {how}, {len(self._trained.metrics)} metric"
+        return f"Model.train_on_batch, {how}, {len(self._trained.metrics)} metric, reset at each step"
 
 
 def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:
