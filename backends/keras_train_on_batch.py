@@ -49,7 +49,9 @@ class TrainOnBatchSteps(TensorFlowSteps):
             return super().path()
         assert self._trained is not None
         how = "XLA" if self._trained.jit_compile else "graph"
-        return f"Model.train_on_batch, {how}, {len(self._trained.metrics)} metric, reset at each step"
+        return (
+            f"Model.train_on_batch, {how}, {len(self._trained.metrics)} metric, reset at each step"
+        )
 
 
 def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:

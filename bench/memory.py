@@ -61,10 +61,12 @@ class MemoryCount:
     @contextmanager
     def apart(self) -> Iterator[None]:
         """What stays resident of this is counted as if the imports had taken it."""
+        _give_back()
         before = _resident_bytes("VmRSS")
         try:
             yield
         finally:
+            _give_back()
             after = _resident_bytes("VmRSS")
             if self._imported is not None and before is not None and after is not None:
                 self._imported += max(0, after - before)

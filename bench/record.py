@@ -6,8 +6,8 @@ these lines alone.
 
 Format history: 1, the first. 2, throughput, memory of the host and device time a round; controls
 and floors (`role`), races, the offset between processes, the result of a selftest, serial runs. 3,
-memory held over from cells before (`held_host_bytes`); before it, the peaks of every cell but the
-first of an interpreter held those of the cells before, and are read as unknown.
+memory held over from cells before (`held_host_bytes`). 4, without what the harness itself left;
+before it, memory is read as unknown but for the first cell of an interpreter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import BinaryIO, Literal
 
 import msgspec
 
-FORMAT = 3
+FORMAT = 4
 
 Role = Literal["variant", "control", "floor"]
 Stopped = Literal["narrow enough", "time used up"]
@@ -284,13 +284,13 @@ def read_all(file: Path) -> tuple[Run, list[Measurement], list[Race]]:
     measurements = [record for record in records if isinstance(record, Measurement)]
     return (
         records[0],
-        _without_leftovers(measurements) if records[0].format < 3 else measurements,
+        _without_leftovers(measurements) if records[0].format < 4 else measurements,
         [record for record in records if isinstance(record, Race)],
     )
 
 
 def _without_leftovers(measurements: list[Measurement]) -> list[Measurement]:
-    """Before format 3: memory of each interpreter's first cell alone, in the order of the file.
+    """Before format 4: memory of each interpreter's first cell alone, in the order of the file.
 
     Which processes had one interpreter, its start and its import tell: to the nanosecond the same.
     """
@@ -302,7 +302,8 @@ def _without_leftovers(measurements: list[Measurement]) -> list[Measurement]:
             cold = p.cold
             interpreter = (m.variant, m.role, cold.start_seconds, cold.import_seconds)
             if interpreter in seen:
-                p = msgspec.structs.replace(p, peak_host_bytes=None, peak_device_bytes=None)
+                unknown = {"peak_host_bytes": None, "held_host_bytes": None}
+                p = msgspec.structs.replace(p, **unknown, peak_device_bytes=None)
             elif p.peak_host_bytes is not None:
                 p = msgspec.structs.replace(p, held_host_bytes=0)
             seen.add(interpreter)

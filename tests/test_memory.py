@@ -101,7 +101,7 @@ def test_older_records_tell_memory_of_the_first_cell_of_an_interpreter_alone(
         measurement("numpy", process(0.1, 10 * MIB)),
     ]
     file = tmp_path / "measurements.jsonl"
-    record.append(file, [msgspec.structs.replace(RUN, format=2), *of])
+    record.append(file, [msgspec.structs.replace(RUN, format=3), *of])
     found = [m.processes for m in record.read(file)[1]]
     assert [[p.peak_host_bytes for p in each] for each in found] == [
         [50 * MIB],
