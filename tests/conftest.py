@@ -25,7 +25,7 @@ _COMMON = {
     "phases": [hypothesis.Phase.explicit, hypothesis.Phase.generate],
     "suppress_health_check": list(hypothesis.HealthCheck),
 }
-hypothesis.settings.register_profile("ci", derandomize=True, max_examples=8, **_COMMON)
+hypothesis.settings.register_profile("ci", derandomize=True, max_examples=5, **_COMMON)
 hypothesis.settings.register_profile("long", max_examples=300, print_blob=True, **_COMMON)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
