@@ -37,7 +37,7 @@ class InProcess:
             self._workers[dtype]._backend = self._backend  # what `start` would have loaded
         try:
             # Collecting the garbage of a whole test session takes longer than what is tested.
-            with mock.patch("bench.worker.gc"):
+            with mock.patch("bench.worker.gc"), mock.patch("bench.memory.gc"):
                 return getattr(self._workers[dtype], operation)(**arguments)
         except Exception as error:
             raise WorkerRaisedError(f"{type(error).__name__}: {error}") from error
