@@ -7,10 +7,12 @@ known share of each of its steps. Beside that, the same by pytest-benchmark's ow
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -46,7 +48,8 @@ class Plan:
     stock: int = 1  # A/A trials of the stock loop a pair
     stock_injected: bool = True  # and one of it a pair and slow-down
     seconds: float = 1.0  # a side and trial
-    stranger: bool = False  # a process of somebody else's burns one core meanwhile
+    stranger: bool = False  # a process of somebody else's burns one core during the trials
+    minutes: float | None = None  # no trial begins after them; None: no limit
     seed: int = 0
 
     def estimated_seconds(self) -> float:
@@ -58,18 +61,22 @@ class Plan:
 
 
 def run(plan: Plan, lab: Lab, folder: Path, say: Callable[[str], None]) -> record.Selftest:
-    """Measure, and write each trial into `folder` as it ends; gives what they come to."""
+    """Measure, and write each trial into `folder` as it ends; gives what they come to.
+
+    Raises ValueError where the time was used up before a trial without a slow-down ended.
+    """
+    end = math.inf if plan.minutes is None else time.monotonic() + 60 * plan.minutes
     started = datetime.now(UTC).isoformat(timespec="seconds")
     gate = Gate(plan.cell, plan.seed)
     ours: list[Trial] = []
     theirs: list[StockTrial] = []
-    with (folder / RAW).open("ab") as raw, _stranger(plan.stranger):
-        for number, (variant, pair) in enumerate(_pairs(plan)):
-            say(f"{variant}, pair {pair + 1} of {plan.pairs}")
-            for trial in _pair(plan, lab, gate, variant, number, say):
-                (ours if isinstance(trial, Trial) else theirs).append(trial)  # type: ignore[arg-type]
-                raw.write(msgspec.json.encode(trial) + b"\n")
-                raw.flush()
+    with (folder / RAW).open("ab") as raw:
+        for trial in _trials(plan, lab, gate, end, say):
+            (ours if isinstance(trial, Trial) else theirs).append(trial)  # type: ignore[arg-type]
+            raw.write(msgspec.json.encode(trial) + b"\n")
+            raw.flush()
+    if not any(trial.slowdown == 0 for trial in ours):
+        raise ValueError("the time was used up before a trial without a slow-down ended")
     result = summary(plan, ours, theirs, started)
     (folder / RESULT).write_bytes(msgspec.json.encode(result) + b"\n")
     return result
@@ -122,13 +129,28 @@ def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
             yield variant, pair
 
 
+def _trials(
+    plan: Plan, lab: Lab, gate: Gate, end: float, say: Callable[[str], None]
+) -> Iterator[Trial | StockTrial]:
+    """Of all pairs, until the clock shows `end`."""
+    for number, (variant, pair) in enumerate(_pairs(plan)):
+        if time.monotonic() >= end:
+            return
+        say(f"{variant}, pair {pair + 1} of {plan.pairs}")
+        with closing(_pair(plan, lab, gate, variant, number, say)) as pair_trials:
+            for trial in pair_trials:
+                yield trial
+                if time.monotonic() >= end:
+                    break
+        lab.keep_only(())
+
+
 def _pair(
     plan: Plan, lab: Lab, gate: Gate, variant: str, number: int, say: Callable[[str], None]
-) -> Iterator[Trial | StockTrial]:
+) -> Generator[Trial | StockTrial, None, None]:
     """All trials of one pair of fresh processes, in random order."""
     cell = plan.cell
     keys = [Key(variant, cell.dtype, cell.device, cell.threads, copy) for copy in (0, 1)]
-    lab.keep_only(())
     rng = np.random.default_rng((plan.seed, number))
     # Who starts first is drawn, as in a cell.
     drawn = np.random.default_rng().permutation(2)
@@ -140,9 +162,9 @@ def _pair(
     ]
     shares = [0.0] * plan.stock + [*SLOWDOWNS] * plan.stock_injected
     todo += [partial(_stock, plan, lab, keys, variant, number, share) for share in shares]
-    for index in rng.permutation(len(todo)):
-        yield todo[index]()
-    lab.keep_only(())
+    with _stranger(plan.stranger):
+        for index in rng.permutation(len(todo)):
+            yield todo[index]()
 
 
 def _side(plan: Plan, lab: Lab, gate: Gate, key: Key, say: Callable[[str], None]) -> Side:
@@ -211,6 +233,7 @@ def _stock(
 
 @contextmanager
 def _stranger(wanted: bool) -> Iterator[None]:
+    """Comes when the models are built and checked, which it would make last for minutes."""
     if not wanted:
         yield
         return

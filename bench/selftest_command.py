@@ -21,6 +21,7 @@ from bench.report import text
 from bench.selftest import Plan
 
 DEFAULT_VARIANTS = 3  # the first that are installed
+STRANGER_MINUTES = 10.0  # steps of two threads take 3 to 50 times as long beside it
 HEAD = (
     "variant",
     "slowed by",
@@ -46,7 +47,11 @@ def command(
     stock: Annotated[int, typer.Option(min=0, help="A/A trials of the stock loop a pair")] = 1,
     stock_injected: Annotated[bool, typer.Option(help="slow-downs with the stock loop too")] = True,
     seconds: Annotated[float, typer.Option(min=0.05, help="a side and trial")] = 1.0,
-    stranger: Annotated[bool, typer.Option(help="have one core burned meanwhile")] = False,
+    stranger: Annotated[bool, typer.Option(help="have one core burned during the trials")] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="begin no trial after them; default none, 10 with --stranger"),
+    ] = None,
     reports: Annotated[Path, typer.Option(help="where its folder goes")] = Path("reports"),
     name: Annotated[str, typer.Option(help="of its folder; default its time")] = "",
     seed: Annotated[int, typer.Option(help="of parameters, data and order")] = 0,
@@ -73,13 +78,13 @@ def command(
         stock_injected=stock_injected,
         seconds=seconds,
         stranger=stranger,
+        minutes=STRANGER_MINUTES if stranger and minutes is None else minutes,
         seed=seed,
     )
     folder = reports / (name or f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-selftest")
     folder.mkdir(parents=True)
-    minutes = plan.estimated_seconds() / 60
     console.print(
-        f"{cell.id}: {', '.join(variants)}; about {minutes:.0f} minutes",
+        f"{cell.id}: {', '.join(variants)}; {_about_minutes(plan)}",
         soft_wrap=True,
         markup=False,
     )
@@ -96,6 +101,16 @@ def command(
     if kept is not None:
         console.print("Later runs on this machine use these figures.")
     console.print(f"report: {folder / 'report.md'}", soft_wrap=True)
+
+
+def _about_minutes(plan: Plan) -> str:
+    """ "about 12 minutes", or that and the limit."""
+    minutes = plan.estimated_seconds() / 60
+    if plan.minutes is None:
+        return f"about {minutes:.0f} minutes"
+    if plan.stranger or minutes > plan.minutes:
+        return f"at most about {plan.minutes:g} minutes, and the last trial"
+    return f"about {minutes:.0f} minutes, no trial begins after {plan.minutes:g}"
 
 
 def _cell(task: str, size: str, phase: str, threads: int) -> Cell:

@@ -161,13 +161,16 @@ def ranks(
 ) -> dict[str, int]:
     """Rank of each ranked entry, from 1. Who is not told apart from the first of a rank shares it;
 
-    whoever comes next has the number of those before it, plus one.
+    whoever comes next has the number of those before it, plus one. Nobody has a rank where others
+    kept the machine busy in more than MOST_DISTURBED of the blocks.
     """
+    if disturbed > MOST_DISTURBED:
+        return {}
     left = {label: m for label, m in entries.items() if statistics.ranked(m)}
     found: dict[str, int] = {}
     while left:
         best = statistics.fastest(left.values())
-        comparisons = against_fastest(left, offset, disturbed=disturbed)
+        comparisons = against_fastest(left, offset)
         rank = len(found) + 1
         shared = [
             label

@@ -362,6 +362,9 @@ def test_a_disturbed_run_says_so_at_its_top_and_decides_nothing() -> None:
     top, rest = markdown.split("## ", 1)
     assert "**Warning: a disturbed run.**" in top
     assert "undecided: others kept the machine busy" in rest
+    assert " ? |" in rest
+    assert "#1 |" not in rest
+    assert "? has no rank" in rest
     assert rows(markdown, "keras-torch")[1][5] == "unclear"
     assert "** is fastest" not in rest
     quiet = render(FULL_RUN, *parted(records))

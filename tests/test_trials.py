@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import msgspec
 import numpy as np
+import psutil
 import pytest
 
-from bench import machine, record, remembered, trials, verdicts
+from bench import grid, machine, record, remembered, selftest, trials, verdicts
+from bench.grid import Request
 from bench.trials import StockTrial, Trial
 
 WHEN = "2026-01-02T03:04:05+00:00"
+ROUNDS = tuple(1.0 + 0.01 * number for number in range(12))
 
 
 def made(
@@ -123,3 +128,55 @@ def test_a_selftest_is_remembered_for_this_machine_alone(
     assert remembered.load() == result
     remembered.path().write_text("torn")
     assert remembered.load() is None
+
+
+class Pairs:
+    """Takes the place of workers: notes who is alive, and lets a minute pass a trial."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, plan: selftest.Plan) -> None:
+        self.plan, self.minutes = plan, 0
+        self.building: list[int] = []  # processes beside this one, whenever a model is built
+        self.trying: list[int] = []  # and whenever a trial runs
+        monkeypatch.setattr(selftest, "_side", lambda *_: self.building.append(self.others()))
+        monkeypatch.setattr(selftest, "_trial", lambda *_: self.tried())
+        monkeypatch.setattr(selftest.time, "monotonic", lambda: 60.0 * self.minutes)
+
+    @staticmethod
+    def others() -> int:
+        return sum("pass" in "".join(p.cmdline()) for p in psutil.Process().children())
+
+    def tried(self) -> Trial:
+        self.trying.append(self.others())
+        self.minutes += 1
+        return Trial(variant="a", pair=0, slowdown=0.0, first_seconds=ROUNDS, second_seconds=ROUNDS)
+
+    def run(self, folder: Path) -> record.Selftest:
+        return selftest.run(self.plan, mock.Mock(), folder, lambda _: None)
+
+
+def plan_of(**changes: Any) -> selftest.Plan:
+    one = {"phases": ("bptt",), "devices": ("cpu",), "dtypes": ("float32",), "threads": (1,)}
+    request = Request(tasks=("hihello",), **one)  # type: ignore[arg-type]
+    cell = next(iter(grid.cells(request)))
+    few = {"pairs": 3, "repeats": 2, "injected": 0, "stock": 0, "stock_injected": False}
+    return selftest.Plan(cell, ["a", "b"], **few | changes)
+
+
+def test_no_trial_begins_after_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for minutes, expected in ((None, 12), (4.5, 5), (4.0, 4), (100.0, 12)):
+        pairs = Pairs(monkeypatch, plan_of(minutes=minutes))
+        (folder := tmp_path / str(minutes)).mkdir()
+        pairs.run(folder)
+        assert len(pairs.trying) == len(selftest.read_raw(folder / selftest.RAW)[0]) == expected
+    with pytest.raises(ValueError, match="used up before"):
+        Pairs(monkeypatch, plan_of(minutes=0.0)).run(tmp_path)
+
+
+def test_the_stranger_comes_for_the_trials_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = Pairs(monkeypatch, plan_of(stranger=True))
+    pairs.run(tmp_path)
+    assert pairs.building == [0] * 12
+    assert pairs.trying == [1] * 12
+    assert Pairs.others() == 0

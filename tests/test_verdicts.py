@@ -107,7 +107,7 @@ def test_who_is_not_told_apart_shares_a_rank() -> None:
         for name, shift in (("a", 0.0), ("b", 0.01), ("c", 0.5), ("d", 0.505), ("e", 1.0))
     }
     assert verdicts.ranks(entries, KNOWN) == {"a": 1, "b": 1, "c": 3, "d": 3, "e": 5}
-    assert set(verdicts.ranks(entries, KNOWN, disturbed=1.0).values()) == {1}
+    assert verdicts.ranks(entries, KNOWN, disturbed=0.21) == {}
 
 
 def test_who_was_not_timed_in_the_same_rounds_is_not_compared() -> None:

@@ -75,7 +75,10 @@ def _step(cell: Cell) -> str:
 
 
 def entry(cell: Cell, label: str) -> str:
-    """ "1.43 ±4 % #2": ratio to the fastest, its interval, its rank; or why there is none."""
+    """ "1.43 ±4 % #2": ratio to the fastest, its interval, its rank; or why there is none.
+
+    "?" instead of a rank where others kept the machine too busy to tell.
+    """
     if label not in cell.entries:
         return ""
     m = cell.entries[label]
@@ -85,12 +88,16 @@ def entry(cell: Cell, label: str) -> str:
     if cell.serial:
         return text.duration(cell.seconds[label])
     if label == cell.fastest:
-        return "alone" if len(cell.ranked) == 1 else "**1.00** #1"
+        if len(cell.ranked) == 1:
+            return "alone"
+        return "1.00 ?" if cell.unclear else "**1.00** #1"
     found = cell.comparisons.get(label)
     if found is None:
         return "unpaired"
     estimate = found.estimate
     shown = f"{text.ratio(estimate.ratio)} {text.plus_minus(estimate.half_width)}"
+    if cell.unclear:
+        return f"{shown} ?"
     rank = cell.ranks.get(label)
     return shown if rank is None else f"{shown} #{rank}"
 
