@@ -24,7 +24,8 @@ from backends.entries import Entry
 from backends.words import plain
 from bench import __version__, compare_command, machine, presets, selftest_command
 from bench.check.command import check
-from bench.lab import ROOT, Key, Lab, WorkerError
+from bench.interpreter import ROOT, Key, WorkerError
+from bench.lab import Lab
 from bench.scaffold.command import new_backend
 from tasks import TASKS
 

@@ -11,7 +11,7 @@ from bench.race import WARM_SECONDS, Settings, has_floor
 from bench.rounds import LEAST_ROUNDS, THROUGHPUT_EVERY, Block
 
 if TYPE_CHECKING:
-    from bench.session import Case
+    from bench.case import Case
 
 # Of an ordinary core; an estimate is right to a factor of two or so.
 FLOPS_PER_SECOND_AND_THREAD = 10e9

@@ -15,12 +15,12 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from backends import registry
-from bench.lab import Key, Started, WorkerRaisedError
+from bench.interpreter import Key, Started, WorkerRaisedError
 from bench.worker import Worker
 
 
 class LocalInterpreter:
-    """What `bench.lab.Interpreter` is, without a process of its own."""
+    """What `bench.interpreter.Interpreter` is, without a process of its own."""
 
     def __init__(self, key: Key, started: Started, worker: Worker) -> None:
         self.key, self.started, self._worker = key, started, worker

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from bench import options, rounds
+from bench.case import PARAMETERS, Case
+from bench.entrant import Outcome
 from bench.estimate import print_plan
-from bench.race import Outcome, Settings
-from bench.session import PARAMETERS, Case, Session
+from bench.race import Settings
+from bench.session import Session
 
 SUITE = Path(__file__).parent / "suite"
 SESSION = pytest.StashKey[Session]()

@@ -28,8 +28,9 @@ HEAD = """# Questions that people asked
 Each is a preset: a small file in [bench/presets](../bench/presets) with its source, and one command
 that answers it on your machine. What stands here is the answer of one machine; a ratio is
 2.00 where a step takes twice as long as that of the fastest, ±4 % is its 95 % interval, and #1 the
-first rank, which is shared by who cannot be told apart from the first. The words are made from the
-verdicts of the run by `python -m bench.questions reports docs/questions.md`.
+first rank, which is shared by who cannot be told apart from the first; ? has no rank, since others
+kept the machine too busy to tell. The words are made from the verdicts of the run by
+`python -m bench.questions reports docs/questions.md`.
 """
 
 

@@ -8,8 +8,8 @@ the first of them once more, and the cell's floor (`bench.floor`): neither is a 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -18,14 +18,14 @@ import numpy as np
 from msgspec.structs import replace
 
 from backends import registry
-from bench import agreement, flops, provenance, record, state
+from bench import flops, record, state
+from bench.entrant import Entrant, Outcome
 from bench.gate import Gate
 from bench.grid import Cell
-from bench.lab import Interpreter, Key, Lab, WorkerError
-from bench.local import LocalInterpreter, LocalLab
+from bench.interpreter import Key, WorkerError
+from bench.lab import Lab
+from bench.local import LocalLab
 from bench.rounds import LEAST_ROUNDS, NARROW, TIMED_SECONDS, Block, Rounds, Side
-from tasks import TASKS
-from tasks.spec import parameter_count
 
 WARM_STEPS, WARM_SECONDS = 3, 0.2
 # A GPU is warm when its clock stands: so far apart at most, and so long to get there.
@@ -47,46 +47,6 @@ class Settings:
     narrow: float | None = NARROW  # half the width of an interval at which rounds may end
     beside: bool = True  # a control and the floor run along
     serial: bool = False  # in this process, one variant after the other
-
-
-@dataclass
-class _Entrant:
-    """One entry on its way through a cell."""
-
-    key: Key
-    role: record.Role = "variant"
-    interpreter: Interpreter | LocalInterpreter | None = None
-    checks: list[record.Agreement] = field(default_factory=list)
-    processes: list[record.Rounds] = field(default_factory=list)
-    status: record.Status = "ok"
-    reason: str = ""
-    details: str = ""
-    path: str = ""
-    loss: float | None = None
-    cold: record.ColdStart | None = None
-    side: Side | None = None
-    updates: int = 0  # that the last block made since it loaded its parameters
-
-    @property
-    def label(self) -> str:
-        return self.key.variant if self.role == "variant" else f"the {self.role}"
-
-    def fail(self, status: record.Status, reason: str, details: str = "") -> None:
-        self.status, self.reason, self.details = status, reason, details
-
-    def judge(self, found: record.Agreement) -> bool:
-        self.checks.append(found)
-        if found.failures:
-            self.fail("disagrees", found.failures[0], "\n".join(found.failures))
-        return not found.failures
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A measurement and, where something went wrong, all that is known of it."""
-
-    measurement: record.Measurement
-    details: str = ""
 
 
 def keys(cell: Cell, variants: Sequence[str]) -> set[Key]:
@@ -118,11 +78,11 @@ class CellRun:
         self.lab, self.cell, self.settings, self.say = lab, cell, settings, say
         self.gate = Gate(cell, settings.seed)
         own = [Key(name, cell.dtype, cell.device, cell.threads) for name in variants]
-        self.entrants = [_Entrant(key) for key in own]
+        self.entrants = [Entrant(key) for key in own]
         if settings.timed and settings.beside:
-            self.entrants.append(_Entrant(dataclasses.replace(own[0], copy=CONTROL), "control"))
+            self.entrants.append(Entrant(dataclasses.replace(own[0], copy=CONTROL), "control"))
             if has_floor(cell):
-                self.entrants.append(_Entrant(_floor_key(cell), "floor"))
+                self.entrants.append(Entrant(_floor_key(cell), "floor"))
         self.races: list[record.RaceProcess] = []
 
     def run(self) -> dict[str, Outcome]:
@@ -137,14 +97,16 @@ class CellRun:
                 self._race(process, perf_counter() - begin)
             self._attempt("releasing", self._finish)
         return {
-            entrant.key.variant: self._outcome(entrant)
+            entrant.key.variant: entrant.outcome(self.cell, self.settings.serial)
             for entrant in self.entrants
             if entrant.role == "variant"
         }
 
     def beside(self) -> list[record.Measurement | record.Race]:
         """What was measured beside the variants: the control, the floor, and the race itself."""
-        extra = [self._outcome(e).measurement for e in self.entrants if e.role != "variant"]
+        serial = self.settings.serial
+        others = [entrant for entrant in self.entrants if entrant.role != "variant"]
+        extra = [entrant.outcome(self.cell, serial).measurement for entrant in others]
         if not self.races:
             return []
         cell = self.cell
@@ -157,14 +119,14 @@ class CellRun:
         return [*extra, race]
 
     @property
-    def _running(self) -> list[_Entrant]:
+    def _running(self) -> list[Entrant]:
         return [entrant for entrant in self.entrants if entrant.status == "ok"]
 
     @property
-    def _contenders(self) -> list[_Entrant]:
+    def _contenders(self) -> list[Entrant]:
         return [entrant for entrant in self._running if entrant.role == "variant"]
 
-    def _starting(self) -> list[_Entrant]:
+    def _starting(self) -> list[Entrant]:
         """Who starts first is drawn anew in each run, since it may matter.
 
         Not from the seed, which is the same in all runs. The control repeats one who has started.
@@ -174,13 +136,13 @@ class CellRun:
         return sorted(running, key=lambda entrant: entrant.role == "control")
 
     def _attempt(
-        self, what: str, action: Callable[[_Entrant], None], order: Sequence[_Entrant] | None = None
+        self, what: str, action: Callable[[Entrant], None], order: Sequence[Entrant] | None = None
     ) -> None:
         for entrant in order or self._running:
             self.say(f"{what} {entrant.label}")
             self._guarded(entrant, action)
 
-    def _guarded(self, entrant: _Entrant, action: Callable[[_Entrant], None]) -> None:
+    def _guarded(self, entrant: Entrant, action: Callable[[Entrant], None]) -> None:
         try:
             action(entrant)
         except WorkerError as error:
@@ -190,7 +152,7 @@ class CellRun:
         if entrant.status != "ok" and entrant.interpreter is not None:
             self._release(entrant)
 
-    def _release(self, entrant: _Entrant) -> None:
+    def _release(self, entrant: Entrant) -> None:
         assert entrant.interpreter is not None
         if not entrant.interpreter.alive():
             return
@@ -199,14 +161,14 @@ class CellRun:
         except WorkerError:
             self.lab.end(entrant.key)  # it could not even let go: a fresh one for the next cell
 
-    def _call(self, entrant: _Entrant, operation: str, **arguments: Any) -> Any:
+    def _call(self, entrant: Entrant, operation: str, **arguments: Any) -> Any:
         assert entrant.interpreter is not None
         return entrant.interpreter.call(operation, self.lab.timeout, **arguments)
 
-    def _ask(self, entrant: _Entrant) -> Callable[..., Any]:
+    def _ask(self, entrant: Entrant) -> Callable[..., Any]:
         return partial(self._call, entrant)
 
-    def _prepare(self, entrant: _Entrant) -> None:
+    def _prepare(self, entrant: Entrant) -> None:
         """Build, check against the oracle, warm up."""
         if entrant.role == "control" and not self._controlled(entrant):
             return
@@ -235,7 +197,7 @@ class CellRun:
             counts = entrant.role != "floor"
             entrant.side = Side(entrant.label, ask, self.cell.phase, block, counts=counts)
 
-    def _controlled(self, control: _Entrant) -> bool:
+    def _controlled(self, control: Entrant) -> bool:
         """The control is the first variant still in the race; without any, there is none."""
         if not self._contenders:
             control.fail("skipped", "no variant is left that it could repeat")
@@ -285,37 +247,18 @@ class CellRun:
         after_seconds = perf_counter() - begin
         self.races.append(replace(race, before_seconds=before_seconds, after_seconds=after_seconds))
 
-    def _record(self, entrant: _Entrant) -> None:
+    def _record(self, entrant: Entrant) -> None:
         """Check what the last timed step gave, ask what ran, and keep the rounds."""
-        ask, side = self._ask(entrant), entrant.side
-        assert side is not None
-        assert entrant.cold is not None
+        ask = self._ask(entrant)
         entrant.updates = ask("updates")
         # Before anything else is asked of it: a model may use its buffers again.
         found = self.gate.last(ask) if entrant.role == "variant" else None
         if found is not None:
             entrant.judge(found)
-        about = ask("about")
-        entrant.path = about["path"]
         room = RAW_STEPS // self.settings.processes
-        entrant.processes.append(
-            record.Rounds(
-                seconds=tuple(side.seconds),
-                position=tuple(side.positions),
-                step_seconds=_kept(side.raw, room, self.settings.seed),
-                steps=sum(map(len, side.raw)),
-                cold=entrant.cold,
-                effective_threads=about["threads"],
-                cores_busy=about["busy"],
-                throughput_seconds=tuple(side.throughput_seconds),
-                device_seconds=tuple(side.device_seconds),
-                peak_host_bytes=about["peak_host_bytes"],
-                held_host_bytes=about["held_host_bytes"],
-                peak_device_bytes=about["peak_device_bytes"],
-            )
-        )
+        entrant.keep(ask("about"), room, self.settings.seed)
 
-    def _check_again(self, entrant: _Entrant) -> None:
+    def _check_again(self, entrant: Entrant) -> None:
         """Something not seen before, and whether sync waits."""
         if entrant.role != "variant":
             return
@@ -326,67 +269,9 @@ class CellRun:
             if cheat is not None:
                 entrant.fail("disagrees", cheat)
 
-    def _finish(self, entrant: _Entrant) -> None:
+    def _finish(self, entrant: Entrant) -> None:
         """Where nothing was timed, something not seen before; then let go."""
         if not self.settings.timed and entrant.role == "variant":
             entrant.judge(self.gate.after(self._ask(entrant), entrant.key.variant, 0))
         if entrant.status == "ok":
             self._release(entrant)
-
-    def _outcome(self, entrant: _Entrant) -> Outcome:
-        cell, ok = self.cell, entrant.status == "ok"
-        versions: Mapping[str, str] = {}
-        if entrant.interpreter is not None:
-            versions = entrant.interpreter.started.versions
-        measurement = record.Measurement(
-            **described(cell),
-            variant=entrant.key.variant,
-            role=entrant.role,
-            serial=self.settings.serial,
-            status=entrant.status,
-            reason=provenance.without_paths(entrant.reason),
-            versions=dict(versions),
-            path=entrant.path,
-            loss=entrant.loss,
-            agreement=agreement.joined(entrant.checks) if entrant.checks else None,
-            # What a variant took to compute something else is no number.
-            processes=tuple(entrant.processes) if ok else (),
-        )
-        return Outcome(measurement, entrant.details)
-
-
-def described(cell: Cell) -> dict[str, Any]:
-    """The fields of a Measurement that say which cell it is of."""
-    return {
-        "phase": cell.phase,
-        "task": cell.task,
-        "shape": TASKS[cell.task].shape,
-        "size": cell.label,
-        "device": cell.device,
-        "dtype": cell.dtype,
-        "threads": cell.threads,
-        "batch": cell.size.batch,
-        "steps": cell.size.steps,
-        "spec": dataclasses.asdict(cell.spec),
-        "parameters": parameter_count(cell.spec),
-    }
-
-
-def _kept(raw: list[np.ndarray], room: int, seed: int) -> tuple[tuple[float, ...], ...]:
-    """All step times round by round or, beyond `room`, a seeded sample in their order."""
-    total = sum(map(len, raw))
-    if total <= room:
-        return tuple(tuple(map(_short, seconds)) for seconds in raw)
-    rng = np.random.default_rng(seed)
-    return tuple(tuple(map(_short, chosen)) for chosen in _sample(raw, room / total, rng))
-
-
-def _sample(raw: list[np.ndarray], share: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    for seconds in raw:
-        count = max(1, int(len(seconds) * share))
-        yield seconds[np.sort(rng.choice(len(seconds), count, replace=False))]
-
-
-def _short(seconds: float) -> float:
-    """Nanoseconds: finer than the clock is good for."""
-    return round(float(seconds), 9)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.race import Outcome
+from bench.entrant import Outcome
 
 
 class Clock:

@@ -25,7 +25,8 @@ import numpy as np
 from bench import machine, record, remembered, trials
 from bench.gate import Gate
 from bench.grid import Cell
-from bench.lab import Key, Lab
+from bench.interpreter import Key
+from bench.lab import Lab
 from bench.race import WARM_SECONDS, WARM_STEPS
 from bench.rounds import LEAST_ROUNDS, Block, Rounds, Side
 from bench.trials import StockTrial, Trial
@@ -52,12 +53,19 @@ class Plan:
     minutes: float | None = None  # no trial begins after them; None: no limit
     seed: int = 0
 
+    @property
+    def trials(self) -> int:
+        """Of a pair."""
+        ours = self.repeats + self.injected * len(SLOWDOWNS)
+        return ours + self.stock + self.stock_injected * len(SLOWDOWNS)
+
+    @property
+    def all_pairs(self) -> int:
+        return len(self.variants) * self.pairs
+
     def estimated_seconds(self) -> float:
         """About how long; starting and building a process pair is taken as 12 s."""
-        ours = self.repeats + self.injected * len(SLOWDOWNS)
-        theirs = self.stock + self.stock_injected * len(SLOWDOWNS)
-        pairs = len(self.variants) * self.pairs
-        return pairs * (12.0 + (ours + theirs) * 3.0 * self.seconds)
+        return self.all_pairs * (12.0 + self.trials * 3.0 * self.seconds)
 
 
 def run(plan: Plan, lab: Lab, folder: Path, say: Callable[[str], None]) -> record.Selftest:
@@ -114,12 +122,13 @@ def summary(
         recommended_processes=recommended,
         others_cores=float(np.median(others)) if others else None,
         disturbed=float(np.mean([t.disturbed for t in ours])),
+        left_out=plan.all_pairs * plan.trials - len(ours) - len(theirs),
     )
 
 
 def keep(result: record.Selftest, plan: Plan) -> Path | None:
-    """For later runs on this machine, unless a stranger was let in."""
-    return None if plan.stranger else remembered.save(result)
+    """For later runs on this machine; not if a stranger was let in or trials were left out."""
+    return None if plan.stranger or result.left_out else remembered.save(result)
 
 
 def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -132,23 +141,26 @@ def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
 def _trials(
     plan: Plan, lab: Lab, gate: Gate, end: float, say: Callable[[str], None]
 ) -> Iterator[Trial | StockTrial]:
-    """Of all pairs, until the clock shows `end`."""
+    """Of all pairs; none begins when the clock has reached `end`."""
     for number, (variant, pair) in enumerate(_pairs(plan)):
         if time.monotonic() >= end:
             return
         say(f"{variant}, pair {pair + 1} of {plan.pairs}")
         with closing(_pair(plan, lab, gate, variant, number, say)) as pair_trials:
             for trial in pair_trials:
-                yield trial
                 if time.monotonic() >= end:
                     break
+                yield trial()
         lab.keep_only(())
 
 
 def _pair(
     plan: Plan, lab: Lab, gate: Gate, variant: str, number: int, say: Callable[[str], None]
-) -> Generator[Trial | StockTrial, None, None]:
-    """All trials of one pair of fresh processes, in random order."""
+) -> Generator[Callable[[], Trial | StockTrial], None, None]:
+    """All trials of one pair of fresh processes, in random order.
+
+    Where the time is limited, one without a slow-down comes first: without it, others say nothing.
+    """
     cell = plan.cell
     keys = [Key(variant, cell.dtype, cell.device, cell.threads, copy) for copy in (0, 1)]
     rng = np.random.default_rng((plan.seed, number))
@@ -163,8 +175,10 @@ def _pair(
     shares = [0.0] * plan.stock + [*SLOWDOWNS] * plan.stock_injected
     todo += [partial(_stock, plan, lab, keys, variant, number, share) for share in shares]
     with _stranger(plan.stranger):
+        if plan.minutes is not None:
+            yield todo.pop(0)
         for index in rng.permutation(len(todo)):
-            yield todo[index]()
+            yield todo[index]
 
 
 def _side(plan: Plan, lab: Lab, gate: Gate, key: Key, say: Callable[[str], None]) -> Side:
@@ -233,7 +247,7 @@ def _stock(
 
 @contextmanager
 def _stranger(wanted: bool) -> Iterator[None]:
-    """Comes when the models are built and checked, which it would make last for minutes."""
+    """Comes once the models are built and checked, which would take minutes beside it."""
     if not wanted:
         yield
         return

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from backends import registry
-from bench import grid, machine, selftest
+from bench import grid, machine, selftest, verdicts
 from bench.grid import Cell, Request
-from bench.lab import Lab, WorkerError
+from bench.interpreter import WorkerError
+from bench.lab import Lab
 from bench.record import Selftest, Trials
 from bench.report import text
 from bench.selftest import Plan
@@ -173,10 +174,15 @@ def findings(result: Selftest) -> list[str]:
         "of the cases.",
         f"Called different though they are the same: {alarms} of {trials}.",
     ]
-    if result.disturbed:
+    if result.left_out:
         lines.append(
-            f"Others kept the machine busy in {100 * result.disturbed:.0f} % of the blocks."
+            f"The time was used up: {text.plural(result.left_out, 'trial')} of those asked for "
+            "were not made, and later runs do not use these figures."
         )
+    if result.disturbed:
+        share = f"Others kept the machine busy in {100 * result.disturbed:.0f} % of the blocks"
+        useless = ": on a quiet one all of this is different."
+        lines.append(share + (useless if result.disturbed > verdicts.MOST_DISTURBED else "."))
     return lines
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from backends import registry
 from bench import (
     __version__,
-    agreement,
     grid,
     machine,
     provenance,
@@ -21,54 +19,16 @@ from bench import (
     record,
     remembered,
 )
+from bench.case import Case
+from bench.entrant import Outcome, described
 from bench.grid import Cell
-from bench.lab import ROOT, Key, Lab, WorkerError
+from bench.interpreter import ROOT, Key, WorkerError
+from bench.lab import Lab
 from bench.local import LocalLab
 from bench.options import Options
 from bench.progress import Progress
-from bench.race import CellRun, Outcome, Settings, described
+from bench.race import CellRun, Settings
 from bench.report.write import write_index, write_report
-
-PARAMETERS = ("task", "cell", "size", "device", "dtype", "variant")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One test: a variant in a cell."""
-
-    cell: Cell
-    variant: str
-
-    @property
-    def id(self) -> str:
-        return f"{self.cell.name}-{self.variant}"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """As PARAMETERS: strings, so that `--benchmark-group-by=param:variant` works."""
-        cell = self.cell
-        return cell.task, cell.spec.cell, cell.label, cell.device, cell.dtype, self.variant
-
-    @property
-    def key(self) -> Key:
-        return Key(self.variant, self.cell.dtype, self.cell.device, self.cell.threads)
-
-    def refusal(self) -> tuple[record.Status, str] | None:
-        """Why it cannot run, without starting anything; None if it may."""
-        if self.cell.dtype not in agreement.STORAGE:
-            return "refused", f"{self.cell.dtype} has no rule of agreement yet, and so no numbers"
-        missing = registry.find(self.variant).missing()
-        if missing:
-            return "skipped", missing
-        cell = self.cell
-        options = {"device": cell.device, "dtype": cell.dtype, "phase": cell.phase}
-        try:
-            reason = registry.ask(self.variant, "refusal", cell.spec, **options)
-            if reason is None and cell.optimizer is not None:
-                registry.ask(self.variant, "optimizer", cell.optimizer)  # can it say which?
-        except registry.BrokenBackendError as error:
-            return "skipped", str(error)
-        return ("refused", str(reason)) if reason is not None else None
 
 
 class Session:

@@ -30,7 +30,7 @@ from bench.check.examine import ADAM, examine, examine_training
 from bench.check.example import Example
 from bench.check.strategy import listed
 from bench.check.subject import Subject
-from bench.lab import WorkerError
+from bench.interpreter import WorkerError
 
 ULP = 2.0**-23
 FUNCTION_ULPS = 4

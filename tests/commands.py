@@ -9,7 +9,7 @@ from pathlib import Path
 
 from running import Ran, command, environment
 
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 
 
 def rnnbench(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 from backends import registry
 from backends.interface import Backend
-from bench.lab import WorkerRaisedError
+from bench.interpreter import WorkerRaisedError
 from bench.worker import Worker
 
 
@@ -37,7 +38,9 @@ class InProcess:
             self._workers[dtype]._backend = self._backend  # what `start` would have loaded
         try:
             # Collecting the garbage of a whole test session takes longer than what is tested.
-            with mock.patch("bench.worker.gc"), mock.patch("bench.memory.gc"):
+            with contextlib.ExitStack() as patched:
+                for module in ("worker", "steps", "memory"):
+                    patched.enter_context(mock.patch(f"bench.{module}.gc"))
                 return getattr(self._workers[dtype], operation)(**arguments)
         except Exception as error:
             raise WorkerRaisedError(f"{type(error).__name__}: {error}") from error

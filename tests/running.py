@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import record, remembered
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 
 
 @dataclass(frozen=True)

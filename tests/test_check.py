@@ -17,7 +17,7 @@ from bench.check.corners import corners
 from bench.check.example import Example
 from bench.check.shrink import nearest, shrunk
 from bench.check.strategy import listed
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 from tasks.spec import CELLS, ModelSpec, check_batch, check_params
 
 HERE = Path(__file__).parent

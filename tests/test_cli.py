@@ -13,7 +13,7 @@ from running import environment, install_plugins
 
 from backends import registry
 from bench import record, remembered, selftest
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 from tasks import TASKS
 
 

@@ -11,7 +11,7 @@ import venvs
 from commands import measured, rnnbench
 
 from backends import environments
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 
 HEADER = '[tool.rnnbench.backends."numpy@old"]\n'
 

@@ -17,7 +17,7 @@ import pytest
 import venvs
 
 from bench import record
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 
 PAGE = ROOT / "docs" / "adding-a-backend.md"
 NOT_COPIED = (".*", "*.egg-info", "__pycache__", "reports", "build", "dist")

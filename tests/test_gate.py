@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mutants
+import mutants_by_the_clock
 import pytest
 from running import Ran, install_plugins, suite
 
@@ -58,7 +59,8 @@ CHEATS = {
 
 
 def _run(folder: pytest.TempPathFactory, names: tuple[str, ...], *arguments: str) -> Ran:
-    plugins = install_plugins(folder.mktemp("plugins"), mutants.ENTRY_POINTS)
+    entry_points = mutants.ENTRY_POINTS | mutants_by_the_clock.ENTRY_POINTS
+    plugins = install_plugins(folder.mktemp("plugins"), entry_points)
     chosen = " or ".join(f"float32-{name}]" for name in ("numpy", *names))
     return suite(
         folder.mktemp("reports"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "jaxlib", "flax", "optax", "cupy")
 

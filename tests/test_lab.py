@@ -16,7 +16,8 @@ import pytest
 from running import command, environment
 
 from bench import machine
-from bench.lab import ROOT, Interpreter, Key, Lab, WorkerRaisedError
+from bench.interpreter import ROOT, Interpreter, Key, WorkerRaisedError
+from bench.lab import Lab
 
 KEY = Key("numpy", "float32", "cpu", 1)
 MARK = "RNNBENCH_TEST_MARK"

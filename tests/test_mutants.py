@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import mutants
+import mutants_by_the_clock
 import mutants_of_the_cell
 import mutants_of_the_step
 import numpy as np
@@ -156,12 +157,18 @@ def test_the_gate_lets_the_honest_one_pass(
 # Right in every number, and not done when it says so, or not done again.
 CHEATS = {
     "sync does not wait": (mutants.NotWaiting, "sync does not wait"),
-    "computed when it is read": (mutants.LazyCopy, "sync"),
-    "computed for whatever is placed": (mutants.InLoad, "timed steps do not do all"),
-    "computed for what is placed": (mutants.InLoadForOne, "timed steps do not do all"),
-    "kept from the fourth call on": (mutants.LateMemo, "timed steps do not do all"),
-    "kept until parameters or batch are new": (mutants.Memo, "timed steps do not do all"),
-    "gradients kept until then": (mutants.SkippingGradients, "timed steps do not do all"),
+    "computed when it is read": (mutants_by_the_clock.LazyCopy, "sync"),
+    "computed for whatever is placed": (mutants_by_the_clock.InLoad, "timed steps do not do all"),
+    "computed for what is placed": (mutants_by_the_clock.InLoadForOne, "timed steps do not do all"),
+    "kept from the fourth call on": (mutants_by_the_clock.LateMemo, "timed steps do not do all"),
+    "kept until parameters or batch are new": (
+        mutants_by_the_clock.Memo,
+        "timed steps do not do all",
+    ),
+    "gradients kept until then": (
+        mutants_by_the_clock.SkippingGradients,
+        "timed steps do not do all",
+    ),
 }
 
 
@@ -175,7 +182,11 @@ def test_the_kit_rejects_a_cheat_by_the_clock(
     (cell,) = (
         each for each in timed.cells(cheat, "rnn_tanh", "float32", 1) if each.phase == "bptt"
     )
-    if model in (mutants.NotWaiting, mutants.InLoad, mutants.InLoadForOne):  # what piles up
+    if model in (
+        mutants.NotWaiting,
+        mutants_by_the_clock.InLoad,
+        mutants_by_the_clock.InLoadForOne,
+    ):  # what piles up
         cell = dataclasses.replace(cell, task="hihello", label="source", **small())
     found, said = timed.run(cheat, cell, seed=0)
     assert sum(each.tensors for each in found) > 0

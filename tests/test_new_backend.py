@@ -10,7 +10,7 @@ import pytest
 from commands import install, measured, rnnbench
 
 from backends import contract, registry
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 from bench.scaffold.command import ORIGINS, write
 
 LINT = ("--line-length=100", "--select=E,F,W,I,UP,B,SIM,RUF,PT,C4,PERF")

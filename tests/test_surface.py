@@ -15,7 +15,7 @@ from running import Ran, command, environment, install_plugins, suite
 
 from backends import registry
 from bench import provenance
-from bench.lab import ROOT
+from bench.interpreter import ROOT
 
 WRONG = [
     (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),

@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from bench import grid, machine, record, remembered, selftest, trials, verdicts
+from bench import grid, machine, record, remembered, selftest, selftest_command, trials, verdicts
 from bench.grid import Request
 from bench.trials import StockTrial, Trial
 
@@ -133,22 +133,30 @@ def test_a_selftest_is_remembered_for_this_machine_alone(
 class Pairs:
     """Takes the place of workers: notes who is alive, and lets a minute pass a trial."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, plan: selftest.Plan) -> None:
-        self.plan, self.minutes = plan, 0
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, plan: selftest.Plan, build_minutes: float = 0.0
+    ) -> None:
+        self.plan, self.minutes, self.build_minutes = plan, 0.0, build_minutes
         self.building: list[int] = []  # processes beside this one, whenever a model is built
         self.trying: list[int] = []  # and whenever a trial runs
-        monkeypatch.setattr(selftest, "_side", lambda *_: self.building.append(self.others()))
-        monkeypatch.setattr(selftest, "_trial", lambda *_: self.tried())
+        monkeypatch.setattr(selftest, "_side", lambda *_: self.built())
+        monkeypatch.setattr(selftest, "_trial", lambda *of: self.tried(of[5]))
         monkeypatch.setattr(selftest.time, "monotonic", lambda: 60.0 * self.minutes)
 
     @staticmethod
     def others() -> int:
-        return sum("pass" in "".join(p.cmdline()) for p in psutil.Process().children())
+        return sum(selftest._BURN in p.cmdline() for p in psutil.Process().children())
 
-    def tried(self) -> Trial:
+    def built(self) -> None:
+        self.building.append(self.others())
+        self.minutes += self.build_minutes
+
+    def tried(self, share: float) -> Trial:
         self.trying.append(self.others())
         self.minutes += 1
-        return Trial(variant="a", pair=0, slowdown=0.0, first_seconds=ROUNDS, second_seconds=ROUNDS)
+        return Trial(
+            variant="a", pair=0, slowdown=share, first_seconds=ROUNDS, second_seconds=ROUNDS
+        )
 
     def run(self, folder: Path) -> record.Selftest:
         return selftest.run(self.plan, mock.Mock(), folder, lambda _: None)
@@ -162,14 +170,41 @@ def plan_of(**changes: Any) -> selftest.Plan:
     return selftest.Plan(cell, ["a", "b"], **few | changes)
 
 
-def test_no_trial_begins_after_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for minutes, expected in ((None, 12), (4.5, 5), (4.0, 4), (100.0, 12)):
-        pairs = Pairs(monkeypatch, plan_of(minutes=minutes))
-        (folder := tmp_path / str(minutes)).mkdir()
-        pairs.run(folder)
-        assert len(pairs.trying) == len(selftest.read_raw(folder / selftest.RAW)[0]) == expected
+@pytest.mark.parametrize(
+    ("minutes", "build_minutes", "made"),
+    [(None, 0, 12), (4.5, 0, 5), (4.0, 0, 4), (100.0, 0, 12), (4.5, 1, 2), (6.5, 1, 3)],
+)
+def test_no_trial_begins_after_the_limit(
+    minutes: float | None,
+    build_minutes: float,
+    made: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = Pairs(monkeypatch, plan_of(minutes=minutes), build_minutes)
+    result = pairs.run(tmp_path)
+    assert len(pairs.trying) == len(selftest.read_raw(tmp_path / selftest.RAW)[0]) == made
+    assert result.left_out == 12 - made
+    said = " ".join(selftest_command.findings(result))
+    assert ("The time was used up" in said) == (made < 12)
+    monkeypatch.setenv(remembered.FOLDER, str(tmp_path))
+    assert (selftest.keep(result, pairs.plan) is None) == (made < 12)
+
+
+def test_a_selftest_that_has_no_time_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ValueError, match="used up before"):
-        Pairs(monkeypatch, plan_of(minutes=0.0)).run(tmp_path)
+        Pairs(monkeypatch, plan_of(minutes=2.0), build_minutes=1.0).run(tmp_path)
+
+
+def test_a_limited_pair_begins_with_what_all_others_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(10):
+        plan = plan_of(minutes=0.5, injected=3, seed=seed)
+        (folder := tmp_path / str(seed)).mkdir()
+        assert Pairs(monkeypatch, plan).run(folder).left_out == plan.all_pairs * plan.trials - 1
 
 
 def test_the_stranger_comes_for_the_trials_alone(

@@ -21,7 +21,7 @@ from bench.check.report import Failure, Report
 from bench.check.shrink import nearest, shrunk
 from bench.check.strategy import listed
 from bench.check.subject import Subject
-from bench.lab import WorkerError
+from bench.interpreter import WorkerError
 from bench.wire import unpack
 from tasks.spec import CELLS
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from backends import registry
-from bench.lab import Key, Lab
+from bench.interpreter import Key
+from bench.lab import Lab
 
 
 class Subject(Protocol):

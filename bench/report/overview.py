@@ -102,6 +102,11 @@ def entry(cell: Cell, label: str) -> str:
     return shown if rank is None else f"{shown} #{rank}"
 
 
+def undecided(cells: Sequence[Cell]) -> bool:
+    """Does an entry of their table show "?"."""
+    return any(cell.unclear and len(cell.ranked) > 1 for cell in cells)
+
+
 def facts(run: Run, measurements: Sequence[Measurement], cells: Sequence[Cell]) -> str:
     """Two lines: the machine and its noise; do they agree."""
     return f"{conditions.machine_line(run, cells)}\n\n{sentences.agreement(measurements)}"

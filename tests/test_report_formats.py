@@ -1,0 +1,121 @@
+"""HTML and CSV hold what the records do, and nothing in a record becomes markup or a formula."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from markdown_it import MarkdownIt
+from record_samples import (
+    FULL_RUN,
+    RUN,
+    cell_records,
+    curves,
+    sample,
+    stopped,
+)
+
+from bench import record
+from bench.record import Measurement, Run
+from bench.report.render import render, render_index
+from bench.report.write import write_report
+
+HOSTILE = (
+    "</td><script>x</script> | ` `` *a* _b_ [c](http://d) ![e](f) &lt; $g$ \\\\| \n\n# h\x1b[31m"
+)
+
+
+def spoil(value: object) -> object:
+    """Every free string of a record, replaced by markup."""
+    if isinstance(value, dict):
+        return {k: spoil(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [spoil(v) for v in value]
+    return HOSTILE if isinstance(value, str) else value
+
+
+def spoilt(measurement: Measurement) -> Measurement:
+    fields = msgspec.to_builtins(measurement)
+    del fields["record"]
+    changed = {k: v if k in ("status", "spec", "role") else spoil(v) for k, v in fields.items()}
+    changed["spec"] = {k: spoil(v) for k, v in fields["spec"].items()}
+    changed["versions"] = {HOSTILE: HOSTILE}
+    return msgspec.convert(changed, Measurement)
+
+
+def _sources(html: str) -> list[str]:
+    return re.findall(r'<img src="(.*?)"', html)
+
+
+def test_no_value_of_a_record_becomes_markup() -> None:
+    fields = msgspec.to_builtins(RUN)
+    del fields["record"]
+    run = msgspec.convert(spoil(fields), Run)
+    hostile = [spoilt(m) for m in sample()]
+    browser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for markdown, clean in (
+        (render(run, hostile), render(RUN, sample())),
+        (render_index([(run, hostile)], [(HOSTILE, HOSTILE)]), render_index([(RUN, sample())])),
+    ):
+        html = browser.render(markdown)
+        assert HOSTILE[:9] not in html
+        assert all(re.fullmatch(r"figures/[\w-]+\.svg", src) for src in _sources(html))
+        for tag in ("<script", "<em>", "<h1>h", 'href="http'):
+            assert tag not in html, tag
+        assert "\x1b" not in markdown
+        # Their specs are none, so that there is no table of parameters.
+        headings = browser.render(clean.replace("## Models", "")).count("<h2>")
+        assert html.count("<h2>") == headings
+        cells = [c for c in html.split("<td>")[1:] if c.startswith("&lt;/td&gt;&lt;script&gt;")]
+        assert cells
+        assert all("| ` `` *a* _b_ [c](http://d) ![e](f) &amp;lt; $g$ \\\\|" in c for c in cells)
+
+
+def test_the_html_is_one_file_with_its_figures_and_nothing_from_elsewhere(tmp_path: Path) -> None:
+    record.append(tmp_path / "measurements.jsonl", [FULL_RUN, *curves()])
+    page = write_report(tmp_path, "html").read_text(encoding="utf-8")
+    assert {f.name for f in tmp_path.iterdir()} == {"measurements.jsonl", "report.html"}
+    sources = _sources(page)
+    assert len(sources) >= 4
+    for source in sources:
+        kind, _, content = source.partition(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert b"</svg>" in base64.b64decode(content)
+    assert 'href="http' not in page
+    assert page.count("<table>") == page.count('<div class="wide"><table>')
+    assert "<h2>Who is fastest on cpu</h2>" in page
+
+
+def test_the_html_of_hostile_records_holds_no_markup_of_theirs(tmp_path: Path) -> None:
+    fields = msgspec.to_builtins(RUN)
+    del fields["record"]
+    run = msgspec.convert(spoil(fields), Run)
+    record.append(tmp_path / "measurements.jsonl", [run, *map(spoilt, sample())])
+    page = write_report(tmp_path, "html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "\x1b" not in page
+    for source in _sources(page):
+        drawing = base64.b64decode(source.partition(",")[2]).decode()
+        assert "<script" not in drawing
+
+
+def test_the_csv_has_a_row_a_measurement_and_no_formula(tmp_path: Path) -> None:
+    odd = stopped("=cmd()", "crashed", '@ended, with "quotes"\nand lines', task="감정")
+    records = [*cell_records(5), odd]
+    record.append(tmp_path / "measurements.jsonl", [FULL_RUN, *records])
+    written = write_report(tmp_path, "csv").read_text(encoding="utf-8")
+    found = list(csv.DictReader(written.splitlines()))
+    assert len(found) == 10  # seven variants, a control, a floor, the odd one
+    assert [row["role"] for row in found].count("control") == 1
+    by_name = {row["variant"]: row for row in found if row["role"] == "variant"}
+    assert float(by_name["jax"]["seconds"]) == pytest.approx(0.01, rel=0.2)
+    assert by_name["keras-torch"]["verdict"] == "slower"
+    assert float(by_name["keras-torch"]["ratio_low"]) > 7
+    assert by_name["'=cmd()"]["status"] == "crashed"
+    assert by_name["'=cmd()"]["reason"] == '\'@ended, with "quotes" and lines'
+    assert by_name["'=cmd()"]["seconds"] == ""
+    assert by_name["'=cmd()"]["task"] == "감정"
