@@ -253,6 +253,20 @@ def test_memory_is_drawn_where_it_was_counted() -> None:
     assert "memory.svg" not in figures_of([measurement("torch", rounds(0.04, 0.05))], RUN)
 
 
+def test_memory_is_drawn_of_the_largest_model_of_each_task() -> None:
+    cases = [("hihello", "rnn_tanh", 100), ("hihello", "lstm", 400), ("hihello", "gru", 300)]
+    cases += [("sentiment", "rnn_relu", 900)]
+    records: list[Measurement | Race] = []
+    for seed, (task, cell, parameters) in enumerate(cases):
+        spec = {**SPEC, "cell": cell}
+        records += cell_records(seed, task=task, spec=spec, parameters=parameters)
+    rows = figures_of(records)["memory.svg"].rows
+    assert [panel and panel.title for row in rows for panel in row] == [
+        "bptt, hihello LSTM",
+        "bptt, sentiment RNN (relu)",
+    ]
+
+
 def test_a_variant_has_one_look_in_all_figures_and_no_two_have_the_same() -> None:
     names = [*PACES, "torch-cell", "torch-compile", "jax@0.9", "jax@0.10", "stranger", "other"]
     looks = style.looks(names)

@@ -160,9 +160,16 @@ def _total_panel(cell: Cell) -> Panel:
 
 
 def _memory(cells: Sequence[Cell]) -> list[Figure]:
-    """One figure: peak memory above the imports, of the cells that have it counted."""
+    """One figure: peak memory above the imports, of the largest model of each task and device."""
     counted = [cell for cell in cells if any(_mebibytes(cell.entries[n]) for n in cell.ranked)]
-    grid = [row for row in grid_of(counted) if any(row)][: MOST_ROWS // 2]
+    largest: dict[tuple[str, str], list[Cell | None]] = {}
+    for row in grid_of(counted):
+        if (m := next((cell.any for cell in row if cell), None)) is None:
+            continue
+        before = largest.get((m.task, m.device), [None])
+        if all(cell is None or cell.any.parameters < m.parameters for cell in before):
+            largest[m.task, m.device] = row
+    grid = list(largest.values())[: MOST_ROWS // 2]
     if not grid:
         return []
     rows = tuple(tuple(_memory_panel(cell) if cell else None for cell in row) for row in grid)
@@ -170,7 +177,8 @@ def _memory(cells: Sequence[Cell]) -> list[Figure]:
         Figure(
             "memory.svg",
             "peak memory above the imports",
-            "Peak memory of each variant above what it held after its imports, in MiB",
+            "Peak memory of each variant above what it held after its imports, in MiB; "
+            "of each task the model with the most parameters",
             "more",
             rows,
         )
