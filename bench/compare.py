@@ -11,9 +11,18 @@ base run and in the other, and y one of n yardsticks,
 where each log ratio is paired round by round within its run. Its variance, with K processes in
 either run and `offset` of one program between two processes, is
 
-    offset^2 / K  (a against b)  +  min(1, pi / 2 / n) offset^2 / K  (the yardsticks')  +  rounds'
+    offset^2 / K  (a against b)  +  min(1, pi / 2 / n) y^2  (the yardsticks')  +  rounds'
 
-(the yardsticks' is larger where they differ more than that from each other.)
+where y^2 is offset^2 / K, or what the yardsticks' changes scatter if that is more. Their scatter
+holds that of their own rounds; so the rounds' part is that of the yardstick that scatters least
+beside the variant.
+
+A variant over all cells of a run: offsets last as long as its processes, which serve many cells,
+and stay whole; what is above them is each cell's own, and is averaged. Cells that others disturbed
+are left out.
+
+Who changed is no yardstick. So the most sure change is found first; its variant then stands for the
+machine no longer, and all are compared again, until no further one is found.
 
 Where there is no yardstick to rely on, seconds are compared as they are, and BETWEEN_RUNS, how far
 a machine differs from itself between two runs, is added to the variance. So only large differences
@@ -23,7 +32,7 @@ are told then.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -52,6 +61,10 @@ class Change:
     judged: Comparison
 
 
+# A cell, and its entries in either run.
+_Pair = tuple[Key, Mapping[str, Sample], Mapping[str, Sample]]
+
+
 @dataclass(frozen=True)
 class Result:
     """A run beside the base run."""
@@ -67,32 +80,67 @@ def compare(base: Side, other: Side, *, same_machine: bool = True) -> Result:
     Verdicts are Holm-corrected over all cells and variants, and once more over the variants alone.
     Across machines nothing stands for "the machine": seconds are compared as they are.
     """
-    estimates: dict[tuple[Key, str], tuple[Estimate, int]] = {}
-    machine: dict[Key, float] = {}
+    pairs = [(key, base.cells[key], other.cells[key]) for key in base.cells if key in other.cells]
+    machine = {
+        key: moved
+        for key, here, there in pairs
+        if same_machine and (moved := _moved(here, there)) is not None
+    }
+    changed: set[str] = set()
+    while True:
+        result = _compared(base, other, pairs, machine, _Ground(same_machine, frozenset(changed)))
+        surest = _surest(result, changed)
+        if surest is None:
+            return result
+        changed.add(surest)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What stands for the machine."""
+
+    same_machine: bool
+    changed: frozenset[str]  # programs that do not, since they are known to have changed
+
+
+def _compared(
+    base: Side, other: Side, pairs: Sequence[_Pair], machine: dict[Key, float], ground: _Ground
+) -> Result:
     offset = _wider(base.offset, other.offset)
-    for key in base.cells:
-        if key not in other.cells:
-            continue
-        here, there = base.cells[key], other.cells[key]
-        if same_machine and (moved := _moved(here, there)) is not None:
-            machine[key] = moved
-        for name in here:
-            if name in there and here[name].variant and here[name].ranked and there[name].ranked:
-                estimates[key, name] = _change(here, there, name, offset, same_machine)
-    if not estimates:
+    spreads = {
+        (key, name): _change(here, there, name, offset, ground)
+        for key, here, there in pairs
+        for name in here
+        if name in there and here[name].variant and here[name].ranked and there[name].ranked
+    }
+    if not spreads:
         raise ValueError("the runs have no variant with a time in both")
-    judged = _judged(base, other, {k: e for k, (e, _) in estimates.items()})
+    judged = _judged(base, other, {k: spread.estimate() for k, spread in spreads.items()})
     changes = tuple(
         Change(
             base=base.cells[key][name],
             other=other.cells[key][name],
-            yardsticks=estimates[key, name][1],
+            yardsticks=spreads[key, name].yardsticks,
             seconds_ratio=other.cells[key][name].seconds / base.cells[key][name].seconds,
             judged=judged[key, name],
         )
-        for key, name in estimates
+        for key, name in spreads
     )
-    return Result(changes, _by_variant(changes), machine)
+    quiet = {k: spread for k, spread in spreads.items() if not _disturbed(base, other, k[0])}
+    return Result(changes, _by_variant(quiet), machine)
+
+
+def _surest(result: Result, known: Collection[str]) -> str | None:
+    """The program that changed most surely, of those not `known` to have; None if none did."""
+    programs = {change.base.name: change.base.program for change in result.changes}
+    told = [(change.base.name, change.judged) for change in result.changes]
+    told += list(result.variants.items())
+    found = [
+        (judged.estimate.p_value, programs[name])
+        for name, judged in told
+        if judged.verdict in ("slower", "faster") and programs[name] not in known
+    ]
+    return min(found)[1] if found else None
 
 
 def _wider(a: Offset, b: Offset) -> Offset:
@@ -107,19 +155,26 @@ def _judged(
     found = verdicts.judge({label: estimates[place] for label, place in labels.items()})
     judged = {labels[label]: comparison for label, comparison in found.items()}
     for (key, name), comparison in judged.items():
-        worst = max(side.disturbed.get(key, 0.0) for side in (base, other))
-        if worst > verdicts.MOST_DISTURBED:
+        if _disturbed(base, other, key):
             judged[key, name] = Comparison(comparison.estimate, "unclear")
     return judged
 
 
-def _yardsticks(here: Mapping[str, Sample], there: Mapping[str, Sample], name: str) -> list[str]:
+def _disturbed(base: Side, other: Side, key: Key) -> bool:
+    """Were others too busy in either run."""
+    shares = (side.disturbed.get(key, 0.0) for side in (base, other))
+    return max(shares) > verdicts.MOST_DISTURBED
+
+
+def _yardsticks(
+    here: Mapping[str, Sample], there: Mapping[str, Sample], name: str, changed: Collection[str]
+) -> list[str]:
     """Entries of both that stand for the machine beside `name`; none where they are too few."""
     found = [
         other
         for other in here
         if other in there
-        and here[other].program != here[name].program
+        and here[other].program not in (here[name].program, *changed)
         and here[other].versions == there[other].versions
         and all(side[other].usable and _paired(side[other], side[name]) for side in (here, there))
     ]
@@ -131,47 +186,74 @@ def _paired(a: Sample, b: Sample) -> bool:
     return [len(rounds) for rounds in a.processes] == [len(rounds) for rounds in b.processes]
 
 
+@dataclass(frozen=True)
+class _Spread:
+    """A change, and the parts of its variance."""
+
+    centre: float
+    lasting: float  # variance of what stays for as long as the processes live
+    passing: float  # variance of what is this cell's own, beside its rounds
+    rounds: float  # variance that the rounds let expect
+    known: float  # degrees of freedom of the first two
+    degrees: float  # and of the third
+    yardsticks: int
+
+    def estimate(self) -> Estimate:
+        margin = math.log1p(verdicts.LEAST_MARGIN)  # the offset is in the interval already
+        other = self.lasting + self.passing
+        total = other + self.rounds
+        if not math.isfinite(total):
+            return Estimate(self.centre, math.inf, 1.0, margin)
+        # Satterthwaite: the degrees of a sum of two variances that have their own.
+        parts = other**2 / self.known + self.rounds**2 / max(self.degrees, 1)
+        degrees = total**2 / parts if parts else self.known + self.degrees
+        return Estimate(self.centre, math.sqrt(total), degrees, margin)
+
+
 def _change(
     here: Mapping[str, Sample],
     there: Mapping[str, Sample],
     name: str,
     offset: Offset,
-    same_machine: bool,
-) -> tuple[Estimate, int]:
+    ground: _Ground,
+) -> _Spread:
     """log(seconds there / seconds here), the machine's own change taken out where it is known."""
-    spread = offset.variants.get(name, offset.spread)
+    own = offset.variants.get(name, offset.spread)
     processes = min(len(here[name].processes), len(there[name].processes))
-    yardsticks = _yardsticks(here, there, name) if same_machine else []
+    yardsticks = _yardsticks(here, there, name, ground.changed) if ground.same_machine else []
     if not yardsticks:
-        centre, within, rounds = _unpaired(here[name], there[name])
-        variance = spread**2 / processes + BETWEEN_RUNS.spread**2
-        known = min(offset.degrees, BETWEEN_RUNS.degrees)
-    else:
-        found = [_paired_change(here, there, name, other) for other in yardsticks]
-        centre = median(change for change, _ in found)
-        within = median(squared for _, squared in found)
-        rounds = sum(len(r) - 1 for side in (here, there) for r in side[name].processes)
-        variance = spread**2 / processes + _of_yardsticks(found, offset.spread**2 / processes)
-        known = offset.degrees
-    margin = math.log1p(verdicts.LEAST_MARGIN)  # the offset is in the interval already
-    total = variance + within
-    if not math.isfinite(total):
-        return Estimate(centre, math.inf, 1.0, margin), len(yardsticks)
-    # Satterthwaite: the degrees of a sum of two variances that have their own.
-    parts = variance**2 / known + within**2 / max(rounds, 1)
-    degrees = total**2 / parts if parts else known + rounds
-    return Estimate(centre, math.sqrt(total), degrees, margin), len(yardsticks)
+        centre, within, degrees = _unpaired(here[name], there[name])
+        return _Spread(
+            centre,
+            lasting=own**2 / processes + BETWEEN_RUNS.spread**2,
+            passing=0.0,
+            rounds=within,
+            known=min(offset.degrees, BETWEEN_RUNS.degrees),
+            degrees=degrees,
+            yardsticks=0,
+        )
+    found = [_paired_change(here, there, name, other) for other in yardsticks]
+    of_offset = offset.spread**2 / processes
+    share, scatter = _of_yardsticks([change for change, _ in found])
+    return _Spread(
+        median(change for change, _ in found),
+        lasting=own**2 / processes + share * of_offset,
+        passing=share * max(0.0, scatter - of_offset),
+        rounds=min(squared for _, squared in found),
+        known=offset.degrees,
+        degrees=sum(len(r) - 1 for side in (here, there) for r in side[name].processes),
+        yardsticks=len(yardsticks),
+    )
 
 
-def _of_yardsticks(found: Sequence[tuple[float, float]], offset_squared: float) -> float:
-    """Variance of the median of their changes: by their offsets, or as they differ if that is more.
+def _of_yardsticks(changes: Sequence[float]) -> tuple[float, float]:
+    """Of their changes: the share of one's variance that their median has, and that variance.
 
-    A median deviation: one yardstick that did change does not count.
+    From the median deviation, so that one yardstick that did change does not count; 0 of one alone.
     """
-    changes = np.array([change for change, _ in found])
-    deviation = 1.4826 * float(np.median(np.abs(changes - np.median(changes))))
-    share = min(1.0, math.pi / 2 / len(found))
-    return share * max(offset_squared, deviation**2)
+    values = np.array(changes)
+    deviation = 1.4826 * float(np.median(np.abs(values - np.median(values))))
+    return min(1.0, math.pi / 2 / len(values)), deviation**2
 
 
 def _paired_change(
@@ -220,20 +302,23 @@ def _moved(here: Mapping[str, Sample], there: Mapping[str, Sample]) -> float | N
     return median(ratios.values()) if len(ratios) >= ENOUGH_YARDSTICKS else None
 
 
-def _by_variant(changes: Sequence[Change]) -> dict[str, Comparison]:
-    """A variant over all its cells: one process serves many, so their offset is one and stays."""
-    groups: dict[str, list[Estimate]] = {}
-    for change in changes:
-        groups.setdefault(change.base.name, []).append(change.judged.estimate)
+def _by_variant(spreads: Mapping[tuple[Key, str], _Spread]) -> dict[str, Comparison]:
+    """Each variant over all its cells, where it has several."""
+    groups: dict[str, list[_Spread]] = {}
+    for (_, name), spread in spreads.items():
+        groups.setdefault(name, []).append(spread)
     joined = {name: _joined(found) for name, found in groups.items() if len(found) > 1}
-    return verdicts.judge(joined)
+    return verdicts.judge({name: spread.estimate() for name, spread in joined.items()})
 
 
-def _joined(found: Sequence[Estimate]) -> Estimate:
-    """The mean of changes that share their offset, so that it is no surer than one of them."""
-    return Estimate(
-        log_ratio=float(np.mean([estimate.log_ratio for estimate in found])),
-        standard_error=float(np.median([estimate.standard_error for estimate in found])),
-        degrees=float(np.median([estimate.degrees for estimate in found])),
-        margin=found[0].margin,
+def _joined(found: Sequence[_Spread]) -> _Spread:
+    """The mean of changes that share their offsets, and nothing else."""
+    return _Spread(
+        float(np.mean([spread.centre for spread in found])),
+        lasting=float(np.mean([spread.lasting for spread in found])),
+        passing=float(np.mean([spread.passing for spread in found])) / len(found),
+        rounds=float(np.mean([spread.rounds for spread in found])) / len(found),
+        known=float(np.median([spread.known for spread in found])),
+        degrees=float(sum(spread.degrees for spread in found)),
+        yardsticks=min(spread.yardsticks for spread in found),
     )

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -106,6 +107,38 @@ def test_a_control_is_no_yardstick_of_its_own_variant(tmp_path: Path) -> None:
     result = compare.compare(base, other)
     assert [change.yardsticks for change in result.changes] == [1]  # the floor
     assert called(result, "slower") == {"numpy"}
+
+
+def test_who_changed_is_no_yardstick_of_the_others(tmp_path: Path) -> None:
+    base = side(tmp_path, "a", cell_records(1, FEW, processes=3))
+    other = side(tmp_path, "b", cell_records(2, FEW, processes=3, slower={"torch": 2.0}))
+    result = compare.compare(base, other)
+    assert {change.base.name: change.yardsticks for change in result.changes} == {
+        "numpy": 2,  # jax and the floor
+        "torch": 4,  # numpy, its control, jax and the floor
+        "jax": 3,
+    }
+    assert called(result, "slower") == {"torch"}
+    assert not called(result, "faster")
+
+
+def two_cells(seed: int, **changes: Any) -> list[Measurement | Race]:
+    base = cell_records(seed, FEW, processes=3)
+    return base + cell_records(seed + 1, FEW, processes=3, task="sin_sequence", **changes)
+
+
+def test_cells_together_are_surer_than_one_and_no_surer_than_their_offset(tmp_path: Path) -> None:
+    result = compare.compare(side(tmp_path, "a", two_cells(10)), side(tmp_path, "b", two_cells(20)))
+    for name, judged in result.variants.items():
+        alone = [c.judged.estimate.half_width for c in result.changes if c.base.name == name]
+        offset = FULL_RUN.offset.variants.get(name, FULL_RUN.offset.spread) / 3**0.5
+        assert 1.96 * offset < judged.estimate.half_width < max(alone)
+
+
+def test_a_disturbed_cell_has_no_part_in_what_holds_over_all(tmp_path: Path) -> None:
+    base = side(tmp_path, "a", two_cells(10))
+    loud = two_cells(20, disturbed=60, slower={"torch": 3.0})
+    assert not compare.compare(base, side(tmp_path, "b", loud)).variants
 
 
 def test_an_entry_of_another_version_is_no_yardstick(tmp_path: Path) -> None:
