@@ -22,6 +22,7 @@ def norms(spec: ModelSpec, steps: int, seed: int = 0) -> np.ndarray:
     """(T,) 2-norms for T = `steps`, the step of the loss first; random parameters and inputs.
 
     Of `spec` its cell, sizes and layers are used, forward in time; parameters are `init_params`.
+    One with a single output is given a second: the loss of one class has no gradient.
     """
     tokens = SEQUENCES * steps
     asked = replace(
@@ -34,6 +35,8 @@ def norms(spec: ModelSpec, steps: int, seed: int = 0) -> np.ndarray:
         loss="cross_entropy",
         time_reduction="mean",
     )
+    if asked.logit_size < 2:
+        asked = replace(asked, output_size=2)
     x = np.arange(tokens).reshape(SEQUENCES, steps)
     batch = Batch(x=x, y=np.arange(SEQUENCES) % asked.logit_size)
     model = registry.load("numpy").build(

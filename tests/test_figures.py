@@ -248,6 +248,13 @@ def test_gpu_and_cpu_are_compared_where_both_ran() -> None:
     assert "devices.svg" not in figures_of(full())
 
 
+def test_a_model_of_one_output_has_gradients_too() -> None:
+    one = ModelSpec(cell="lstm", input_size=1, hidden_size=5, output_size=1, loss="mse")
+    assert np.all(norms(one, 6) > 0)
+    bare = ModelSpec(cell="rnn_tanh", input_size=2, hidden_size=1)
+    assert np.all(norms(bare, 6) > 0)
+
+
 def test_memory_is_drawn_where_it_was_counted() -> None:
     assert "memory.svg" in figures_of(cell_records(1))
     assert "memory.svg" not in figures_of([measurement("torch", rounds(0.04, 0.05))], RUN)

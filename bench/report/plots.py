@@ -261,7 +261,7 @@ def _gradients(cells: Sequence[Cell]) -> list[Figure]:
         for task, found in curves.items()
         if any(len(series.x) > 1 for series in found.values())
     ]
-    rows = tuple((panel,) for panel in panels[:2])
+    rows = tuple((panel,) for panel in panels[: MOST_ROWS // 2])
     title = "Norm of the loss's gradient by the input of a step, against the distance of that step"
     head = "how far back the loss is felt: norm of its gradient"
     return [Figure("gradients.svg", head, title, "more", rows)] if rows else []
