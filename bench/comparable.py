@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +12,12 @@ from bench.sides import Key, Sample, Side
 
 _PARTS = ("task", "kind", "size", "device", "dtype")
 _CELL = re.compile(r"(?P<phase>\w+)\[" + "-".join(f"(?P<{p}>[^-]+)" for p in _PARTS) + r"\]")
-# What two runs may differ in throughout, tried in this order.
-_DROPPED = (("threads",), ("dtype",), ("device",), ("size",), ("kind",), ("dtype", "threads"))
+# What two runs may differ in throughout: as little as possible, tried in this order.
+_DIFFERING = ("threads", "dtype", "device", "size", "kind")
+_DROPPED = tuple(
+    chosen for count in (1, 2, 3) for chosen in itertools.combinations(_DIFFERING, count)
+)
+_THREADS = re.compile(r"\+threads\d+")  # in a size, where --threads was given
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Match:
     other: Side
     differences: tuple[str, ...]  # each is a reason not to compare, unless told so
     same_machine: bool
+    alone: tuple[int, int]  # cells that only the first has, and only the second
 
 
 class IncomparableError(ValueError):
@@ -37,8 +43,8 @@ def match(base: Side, other: Side, *, force: bool = False) -> Match:
     for side in (base, other):
         if side.serial:
             raise IncomparableError(
-                f"{side.name} is a serial run: its times were taken one after the other in one "
-                "process, and are never compared"
+                f"{side.name} holds times of --serial: taken one after the other in one process, "
+                "they are never compared"
             )
     same_machine = base.machine == other.machine
     if not same_machine:
@@ -54,7 +60,8 @@ def match(base: Side, other: Side, *, force: bool = False) -> Match:
             f"{base.name} and {other.name} are not comparable: {'; '.join(differences)}. "
             "With --force they are compared all the same, and this is said"
         )
-    return Match(base, other, tuple(differences), same_machine)
+    alone = (len(base.cells.keys() - other.cells), len(other.cells.keys() - base.cells))
+    return Match(base, other, tuple(differences), same_machine, alone)
 
 
 def _specs(base: Side, other: Side, common: list[Key]) -> list[str]:
@@ -119,6 +126,8 @@ def _short(key: Key, dropped: tuple[str, ...]) -> Key:
     cell = key.cell
     if (found := _CELL.fullmatch(cell)) is not None:
         parts = [found[part] for part in _PARTS if part not in dropped]
+        if "threads" in dropped:
+            parts = [_THREADS.sub("", part) for part in parts]
         cell = f"{found['phase']}[{'-'.join(parts)}]"
     return Key(cell, None if "threads" in dropped else key.threads)
 

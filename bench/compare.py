@@ -32,6 +32,7 @@ are told then.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -71,7 +72,7 @@ class Result:
 
     changes: tuple[Change, ...]
     variants: dict[str, Comparison]  # over all its cells together
-    machine: dict[Key, float]  # ratio of the yardsticks' seconds, a cell
+    floors: dict[Key, float]  # ratio of the seconds of the bare products, a cell
 
 
 def compare(base: Side, other: Side, *, same_machine: bool = True) -> Result:
@@ -81,14 +82,9 @@ def compare(base: Side, other: Side, *, same_machine: bool = True) -> Result:
     Across machines nothing stands for "the machine": seconds are compared as they are.
     """
     pairs = [(key, base.cells[key], other.cells[key]) for key in base.cells if key in other.cells]
-    machine = {
-        key: moved
-        for key, here, there in pairs
-        if same_machine and (moved := _moved(here, there)) is not None
-    }
     changed: set[str] = set()
     while True:
-        result = _compared(base, other, pairs, machine, _Ground(same_machine, frozenset(changed)))
+        result = _compared(base, other, pairs, _Ground(same_machine, frozenset(changed)))
         surest = _surest(result, changed)
         if surest is None:
             return result
@@ -103,9 +99,7 @@ class _Ground:
     changed: frozenset[str]  # programs that do not, since they are known to have changed
 
 
-def _compared(
-    base: Side, other: Side, pairs: Sequence[_Pair], machine: dict[Key, float], ground: _Ground
-) -> Result:
+def _compared(base: Side, other: Side, pairs: Sequence[_Pair], ground: _Ground) -> Result:
     offset = _wider(base.offset, other.offset)
     spreads = {
         (key, name): _change(here, there, name, offset, ground)
@@ -127,7 +121,8 @@ def _compared(
         for key, name in spreads
     )
     quiet = {k: spread for k, spread in spreads.items() if not _disturbed(base, other, k[0])}
-    return Result(changes, _by_variant(quiet), machine)
+    floors = {key: moved for key, here, there in pairs if (moved := _floor_moved(here, there))}
+    return Result(changes, _by_variant(quiet), floors)
 
 
 def _surest(result: Result, known: Collection[str]) -> str | None:
@@ -172,7 +167,7 @@ def _yardsticks(
     """Entries of both that stand for the machine beside `name`; none where they are too few."""
     found = [
         other
-        for other in here
+        for other in sorted(here, key=lambda name: not here[name].floor)  # it is never cut off
         if other in there
         and here[other].program not in (here[name].program, *changed)
         and here[other].versions == there[other].versions
@@ -183,7 +178,9 @@ def _yardsticks(
 
 
 def _paired(a: Sample, b: Sample) -> bool:
-    return [len(rounds) for rounds in a.processes] == [len(rounds) for rounds in b.processes]
+    """Were their rounds taken in turn, so that each of one stands beside one of the other."""
+    counts = ([len(rounds) for rounds in sample.processes] for sample in (a, b))
+    return a.interleaved and b.interleaved and operator.eq(*counts)
 
 
 @dataclass(frozen=True)
@@ -233,11 +230,11 @@ def _change(
             yardsticks=0,
         )
     found = [_paired_change(here, there, name, other) for other in yardsticks]
-    of_offset = offset.spread**2 / processes
+    of_offset, of_own = offset.spread**2 / processes, own**2 / processes
     share, scatter = _of_yardsticks([change for change, _ in found])
     return _Spread(
         median(change for change, _ in found),
-        lasting=own**2 / processes + share * of_offset,
+        lasting=of_own + share * of_offset,
         passing=share * max(0.0, scatter - of_offset),
         rounds=min(squared for _, squared in found),
         known=offset.degrees,
@@ -286,20 +283,15 @@ def _centre(logs: Sequence[np.ndarray]) -> tuple[float, float]:
     return float(np.mean(centres)), float(np.mean(squares)) / len(logs)
 
 
-def _moved(here: Mapping[str, Sample], there: Mapping[str, Sample]) -> float | None:
-    """Ratio of the seconds of what did not change: the floor or, without one, the median entry."""
-    ratios = {
-        name: there[name].seconds / here[name].seconds
-        for name in here
-        if name in there
-        and here[name].usable
-        and there[name].usable
-        and here[name].versions == there[name].versions
-    }
-    floors = [ratio for name, ratio in ratios.items() if here[name].floor]
-    if floors:
-        return floors[0]
-    return median(ratios.values()) if len(ratios) >= ENOUGH_YARDSTICKS else None
+def _floor_moved(here: Mapping[str, Sample], there: Mapping[str, Sample]) -> float | None:
+    """Ratio of the seconds of the bare products; None where they are not in both, or not alike."""
+    ratios = (
+        there[name].seconds / floor.seconds
+        for name, floor in here.items()
+        if floor.floor and floor.usable and name in there and there[name].usable
+        if floor.versions == there[name].versions
+    )
+    return next(ratios, None)
 
 
 def _by_variant(spreads: Mapping[tuple[Key, str], _Spread]) -> dict[str, Comparison]:

@@ -15,9 +15,9 @@ def command(
         typer.Argument(help="folders of runs, or JSON files of pytest-benchmark; the base first"),
     ],
     fail_if_slower: Annotated[
-        str,
+        str | None,
         typer.Option(metavar="PERCENT", help="exit 1 where a variant is slower by that, surely"),
-    ] = "",
+    ] = None,
     force: Annotated[
         bool, typer.Option(help="compare other specs, dtypes, threads, machines, and say so")
     ] = False,
@@ -48,9 +48,9 @@ def command(
         raise typer.Exit(1)
 
 
-def _percent(value: str) -> float | None:
-    """0.05 of "5%" or "5"."""
-    if not value:
+def _percent(value: str | None) -> float | None:
+    """0.05 of "5%" or "5"; None where the option was not given."""
+    if value is None:
         return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%?\s*", value)
     if found is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from statistics import median
 
 from bench.comparable import Match
 from bench.compare import Change, Result
@@ -10,18 +12,20 @@ from bench.report import text
 from bench.sides import Side
 from bench.verdicts import Comparison
 
+APART = 0.05  # log ratio of the floor's change to the variants', from which on it is told
 MOST_ROWS = 60  # of cells that did not change; those that did are always shown
 
 
 def failures(pair: Match, result: Result, limit: float) -> list[str]:
     """Each significant slow-down of `limit` or more; each variant that lost its time."""
     found = [
-        f"{change.base.name} takes {_words(change.judged)} times as long in {cell}"
+        f"{text.plain(change.base.name)} takes {_words(change.judged)} times as long in "
+        f"{text.plain(cell)}"
         for cell, change in _placed(pair, result)
         if _slower(change.judged, limit)
     ]
     found += [
-        f"{name} takes {_words(judged)} times as long over all its cells"
+        f"{text.plain(name)} takes {_words(judged)} times as long over all its cells"
         for name, judged in result.variants.items()
         if _slower(judged, limit)
     ]
@@ -67,7 +71,18 @@ def render(pair: Match, result: Result) -> str:
               for difference in pair.differences]  # fmt: skip
     parts += [_machine(result), _variants(result), _cells(pair, result), _versions(result)]
     parts += [f"{text.escape(line)}." for line in _lost(pair)]
+    parts += [_alone(pair)]
     return "\n\n".join([*filter(None, parts), _summary(result)]) + "\n"
+
+
+def _alone(pair: Match) -> str:
+    """The cells that there is nothing beside."""
+    told = [
+        f"{text.plural(count, 'cell')} of {text.escape(side.name)}"
+        for count, side in zip(pair.alone, (pair.base, pair.other), strict=True)
+        if count
+    ]
+    return f"Left out, for they are in one of the runs alone: {text.joined(told)}." if told else ""
 
 
 def _runs(base: Side, other: Side) -> str:
@@ -81,15 +96,21 @@ def _runs(base: Side, other: Side) -> str:
 def _machine(result: Result) -> str:
     """How the machine itself stood in the two runs."""
     alone = [change for change in result.changes if not change.yardsticks]
+    beside = [change for change in result.changes if change.yardsticks]
     told = []
-    if result.machine and len(alone) < len(result.changes):
-        ratios = sorted(result.machine.values())
-        middle, ends = ratios[len(ratios) // 2], (ratios[0], ratios[-1])
-        spread = f" ({text.interval(*ends)} by cell)" if len(ratios) > 1 else ""
+    if len(alone) < len(result.changes):
+        taken_out = [c.seconds_ratio / c.judged.estimate.ratio for c in beside]
         told.append(
-            f"What is the same program in both took {text.ratio(middle)}{spread} times as long in "
-            "the second: that is the machine, and is taken out of every change below."
+            f"What is the same program in both took {_range(taken_out)} times as long in the "
+            "second: that is the machine, and is taken out of every change below."
         )
+        floors = list(result.floors.values())
+        if floors and abs(math.log(median(floors) / median(taken_out))) > APART:
+            told.append(
+                f"The bare matrix products took {_range(floors)} times as long, which is not the "
+                "same. So either the machine changed for most programs and not for these, or most "
+                "variants changed together; a change that all of them share is not seen below."
+            )
     if alone:
         told.append(
             f"{text.plural(len(alone), 'time')} stand alone, with too little beside them that is "
@@ -97,6 +118,12 @@ def _machine(result: Result) -> str:
             "times ask for."
         )
     return " ".join(told)
+
+
+def _range(ratios: Sequence[float]) -> str:
+    """The median and, of several, the ends: "1.02 (0.97 to 1.10)"."""
+    ends = f" ({text.interval(min(ratios), max(ratios))})" if len(ratios) > 1 else ""
+    return f"{text.ratio(median(ratios))}{ends}"
 
 
 def _variants(result: Result) -> str:

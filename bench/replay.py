@@ -47,6 +47,7 @@ def replay(benchmark: Any, outcome: Outcome) -> None:
         device=measurement.device,
         dtype=measurement.dtype,
         threads=measurement.threads,
+        serial=measurement.serial,
         variant=measurement.variant,
         versions=measurement.versions,
         path=measurement.path,

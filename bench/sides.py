@@ -35,6 +35,7 @@ class Sample:
     variant: bool = True
     floor: bool = False
     ranked: bool = True  # it may be compared: it agrees, and was timed
+    interleaved: bool = True  # its rounds were taken in turn with those of its cell's others
     versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)  # spec, batch, steps: the same in both
 
@@ -134,6 +135,7 @@ def _of_benchmark(file: Path) -> Side:
         key, sample = _benchmark(file, benchmark)
         entries = cells.setdefault(key, {})
         entries[_free(entries, sample.name)] = sample
+    serial = any(benchmark.get("extra_info", {}).get("serial") for benchmark in benchmarks)
     cpu = machine.get("cpu", {})
     name = cpu.get("brand_raw") or machine.get("processor") or machine.get("machine") or "unknown"
     return Side(
@@ -142,6 +144,7 @@ def _of_benchmark(file: Path) -> Side:
         machine=f"{name}, {cpu.get('count', 'unknown')} cores",
         commit=str(commit.get("id") or "unknown")[:12],
         started=str(content.get("datetime", "unknown")),
+        serial=serial,
     )
 
 
@@ -167,6 +170,7 @@ def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[Key, Sample]:
         name=str(info["variant"]) if ours else name,
         program=str(info["variant"]) if ours else name,
         processes=(_even_choice(np.array(rounds, float)),),
+        interleaved=ours,
         versions=info.get("versions", {}) if ours else {},
         facts=facts,
     )

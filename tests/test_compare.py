@@ -83,7 +83,7 @@ def test_a_machine_that_is_slower_as_a_whole_slows_nothing(tmp_path: Path) -> No
     other = side(tmp_path, "b", cell_records(2, scale=1.3))
     result = compare.compare(base, other)
     assert not called(result, "slower")
-    assert 1.1 < next(iter(result.machine.values())) < 1.6
+    assert 1.1 < next(iter(result.floors.values())) < 1.6
     assert all(change.seconds_ratio > 1.1 for change in result.changes)
 
 
@@ -213,8 +213,18 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
     base = side(tmp_path, "a", cell_records(1, FEW))
     serial = msgspec.structs.replace(FULL_RUN, serial=True)
     other = side(tmp_path, "b", cell_records(2, FEW), serial)
-    with pytest.raises(IncomparableError, match="serial run"):
+    with pytest.raises(IncomparableError, match="times of --serial"):
         match(base, other, force=True)
+    benchmark = {
+        "group": "bptt[...], torch alone (--serial)",
+        "fullname": "bench/suite/test_bptt.py::test_bptt[...]",
+        "extra_info": {"variant": "torch", "serial": True},
+        "stats": {"data": [1.0, 1.1]},
+    }
+    file = tmp_path / "benchmark.json"
+    file.write_text(json.dumps({"benchmarks": [benchmark], "machine_info": {}}))
+    with pytest.raises(IncomparableError, match="times of --serial"):
+        match(sides.read(file), sides.read(file), force=True)
 
 
 def test_it_fails_where_something_is_surely_slower_by_as_much(tmp_path: Path) -> None:
@@ -249,6 +259,7 @@ def test_it_fails_where_a_variant_has_lost_its_time(tmp_path: Path) -> None:
     [
         (["run"], "two or more"),
         (["run", "run", "--fail-if-slower", "a lot"], "number of percent"),
+        (["run", "run", "--fail-if-slower", ""], "number of percent"),
         (["run", "nowhere"], "does not exist; expected the folder of a run"),
         (["run", "broken.json"], "no JSON of pytest-benchmark"),
         (["run", "no-rounds.json"], "--benchmark-save-data"),
@@ -261,7 +272,7 @@ def test_wrong_use_is_said(tmp_path: Path, arguments: list[str], words: str) -> 
     (tmp_path / "no-rounds.json").write_text(
         json.dumps({"benchmarks": [stats], "machine_info": {}, "commit_info": {}})
     )
-    placed = [str(tmp_path / a) if a[0] in "rnb" else a for a in arguments]
+    placed = [str(tmp_path / a) if a.startswith(("r", "n", "b")) else a for a in arguments]
     code, output = rnnbench(*placed)
     assert code == 2, output
     assert words in output.replace("\n", " ")
@@ -320,3 +331,79 @@ def test_our_own_json_and_our_records_are_the_same_run(tmp_path: Path) -> None:
     (change,) = result.changes
     assert change.seconds_ratio == 1.0
     assert change.judged.verdict in ("same", "unclear")
+
+
+@pytest.mark.parametrize("size", ["base", "base+threads2"])
+def test_runs_with_other_threads_are_compared_if_told_so(tmp_path: Path, size: str) -> None:
+    one = cell_records(2, FEW, threads=1, size="base+threads1")
+    base = write(tmp_path / "two", cell_records(1, FEW, size=size))
+    other = write(tmp_path / "one", [r for r in one if isinstance(r, Measurement)])
+    code, output = rnnbench(base, other)
+    assert code == 2
+    assert "threads: 2 / 1" in output
+    assert "size:" not in output
+    code, output = rnnbench(base, other, "--force")
+    assert code == 0, output
+    assert "| torch " in output
+
+
+def test_runs_that_differ_in_two_things_are_compared_if_told_so(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", cell_records(1, FEW))
+    other = write(tmp_path / "other", cell_records(2, FEW, size="large", dtype="float64"))
+    assert rnnbench(base, other)[0] == 2
+    code, output = rnnbench(base, other, "--force")
+    assert code == 0, output
+    assert "dtype: float32 / float64" in output
+    assert "size: base / large" in output
+
+
+def test_cells_of_one_run_alone_are_counted(tmp_path: Path) -> None:
+    base = write(tmp_path / "both", two_cells(1))
+    other = write(tmp_path / "one", cell_records(5, FEW, processes=3))
+    code, output = rnnbench(base, other)
+    assert code == 0, output
+    assert "Left out, for they are in one of the runs alone: 1 cell of both." in output
+    assert "Left out" not in rnnbench(base, base)[1]
+
+
+def test_the_tests_of_strangers_are_no_yardsticks_of_each_other(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def file(name: str, scale: float) -> Path:
+        benchmarks = [
+            {
+                "group": "x",
+                "fullname": f"test_a.py::test_{number}",
+                "stats": {"data": (scale * rng.normal(1e-4, 1e-6, 2000)).tolist()},
+            }
+            for number in range(5)
+        ]
+        written = tmp_path / name
+        written.write_text(json.dumps({"benchmarks": benchmarks, "machine_info": {}}))
+        return written
+
+    code, output = rnnbench(file("a.json", 1.0), file("b.json", 1.6), "--fail-if-slower=5%")
+    assert code == 1, output
+    assert output.count("FAILED: ") == 5
+    assert "that is the machine" not in output
+
+
+def test_where_the_variants_change_and_the_floor_does_not_it_is_said(tmp_path: Path) -> None:
+    base = write(tmp_path / "a", cell_records(1, FEW, processes=3))
+    all_slower = dict.fromkeys(FEW, 1.3)
+    other = write(tmp_path / "b", cell_records(2, FEW, processes=3, slower=all_slower))
+    warning = "a change that all of them share is not seen below"
+    assert warning in rnnbench(base, other)[1].replace("\n", " ")
+    whole = write(tmp_path / "c", cell_records(2, FEW, processes=3, scale=1.3))
+    assert warning not in rnnbench(base, whole)[1].replace("\n", " ")
+
+
+def test_no_name_of_a_run_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
+    name = "torch\x1b[31m"
+    pace = {name: PACES["torch"]}
+    base = write(tmp_path / "a", cell_records(1, pace, processes=3))
+    other = write(tmp_path / "b", cell_records(2, pace, processes=3, slower={name: 2.0}))
+    code, output = rnnbench(base, other, "--fail-if-slower=5%")
+    assert code == 1
+    assert "FAILED: torch" in output
+    assert "\x1b" not in output
