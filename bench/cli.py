@@ -164,13 +164,14 @@ def report(
     from bench.report.write import write_index, write_report  # which no other command needs
 
     try:
-        written = write_report(run, form)
+        written, index = write_report(run, form), write_index(run.resolve().parent)
     except FileNotFoundError:
         _wrong(f"{run} holds no measurements.jsonl; expected the folder of a run, as in reports/")
     except (OSError, ValueError) as error:
         _wrong(str(error))
-    write_index(run.resolve().parent)
     console.print(f"report: {written}", soft_wrap=True)
+    if index is None:
+        console.print("The README.md beside the run is no index of runs, and stays as it is.")
 
 
 app.command()(check)

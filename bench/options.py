@@ -169,14 +169,16 @@ def _parts_of_preset(config: pytest.Config) -> Iterator[None]:
         yield
 
 
+def given(config: pytest.Config) -> list[str]:
+    """The words of the command line, and before them those of the environment."""
+    ahead = shlex.split(os.environ.get("PYTEST_ADDOPTS", ""))
+    return [*ahead, *map(str, config.invocation_params.args)]
+
+
 def _refuse_stock(config: pytest.Config) -> None:
-    given = [
-        *config.invocation_params.args,
-        *shlex.split(os.environ.get("PYTEST_ADDOPTS", "")),
-        *config.getini("addopts"),
-    ]
+    words = [*given(config), *config.getini("addopts")]
     for option, instead in _REFUSED.items():
-        if any(word == option or str(word).startswith(f"{option}=") for word in given):
+        if any(word == option or str(word).startswith(f"{option}=") for word in words):
             raise pytest.UsageError(f"{option} has no meaning here: {instead}")
 
 

@@ -13,8 +13,9 @@ _PATH = re.compile(
     r"(?<![\w.:/])(?:~|/[^\s/:;,'\"()<>|]+)(?:/[^\s/:;,'\"()<>|]+)*/([^\s/:;,'\"()<>|]+)"
 )
 
-# Where a report went is no part of what makes it again.
-_LEFT_OUT = ("--reports", "--run-name")
+# Where a report went is no part of what makes it again, nor what is so in any checkout.
+_LEFT_OUT = ("--reports", "--run-name", "--rootdir", "-c")
+SUITE = "bench/suite"  # which is what pytest runs there anyhow
 
 
 def without_paths(message: str) -> str:
@@ -22,8 +23,8 @@ def without_paths(message: str) -> str:
     return _PATH.sub(r"\1", message)
 
 
-def command(arguments: Sequence[str]) -> str:
-    """The command line that asks for the same cells again."""
+def command(arguments: Sequence[str], root: Path) -> str:
+    """The command line that asks for the same cells again, in a checkout like that at `root`."""
     kept: list[str] = []
     skip = False
     for argument in arguments:
@@ -31,7 +32,8 @@ def command(arguments: Sequence[str]) -> str:
         if skip or name in _LEFT_OUT:
             skip = not skip and not sign  # its value is the next word
             continue
-        kept.append(without_paths(argument))
+        within = argument.replace(f"{root}/", "", 1) if f"{root}/" in argument else argument
+        kept += [without_paths(within)] if within != SUITE else []
     return shlex.join(["pytest", *kept])
 
 

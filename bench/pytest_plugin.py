@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         serial=asked.serial,
         timed=not disabled,
     )
-    session = Session(asked, settings, config.invocation_params.args)
+    session = Session(asked, settings, options.given(config))
     config.stash[SESSION] = session
     suite_asked = only or any(map(_reaches_suite, config.args))
     measures = not (disabled or asked.dry_run or config.option.collectonly)

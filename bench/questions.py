@@ -78,20 +78,22 @@ def newest(reports: Path, page: Path) -> dict[str, Answer]:
     found: dict[str, Answer] = {}
     for file in sorted(reports.glob("*/measurements.jsonl")):
         run, measurements, races = record.read_all(file)
-        name = _preset_of(run.command)
+        name = _preset_of(run)
         if name and (name not in found or found[name].run.started < run.started):
             link = quote(relpath(file.parent / "report.md", page.parent))
             found[name] = Answer(run, cells(run, measurements, races), link)
     return found
 
 
-def _preset_of(command: str) -> str | None:
-    """The value of --preset on a command line."""
-    words = shlex.split(command)
-    for number, word in enumerate(words):
-        name, sign, value = word.partition("=")
-        if name == "--preset":
-            return value if sign else next(iter(words[number + 1 :]), None)
+def _preset_of(run: Run) -> str | None:
+    """The preset whose command made the run; None where it was any other command.
+
+    With an option beside it (another device, a few variants) it is no answer to what was asked.
+    """
+    given = sorted(shlex.split(run.command.replace("--preset ", "--preset=")))
+    for name in presets.names():
+        if given == sorted(shlex.split(presets.find(name).command)):
+            return name
     return None
 
 

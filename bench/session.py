@@ -271,7 +271,7 @@ class Session:
         return record.Run(
             name=self.folder.name,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=provenance.command(self._arguments),
+            command=provenance.command(self._arguments, ROOT),
             commit=provenance.commit(ROOT),
             project=__version__,
             machine=machine.describe(),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 from record_samples import (
+    COLD,
     FULL_RUN,
     PACES,
     RUN,
@@ -360,3 +361,63 @@ def test_a_large_report_draws_a_limited_number_of_figures() -> None:
 
 def test_nothing_timed_is_nothing_drawn() -> None:
     assert plots.of_run(RUN, cells(RUN, [stopped("a", "crashed", "signal 11")])) == []
+
+
+def test_curves_without_two_points_of_anybody_are_left_out() -> None:
+    records: list[Measurement | Race] = [
+        measurement(name, rounds(*[0.01] * 10), steps=steps, size=f"base+T{steps}")
+        for name, steps in (("numpy", 16), ("torch", 64), ("jax", 256))
+    ]
+    assert "sweep-T-1.svg" not in figures_of(records)
+
+
+def test_a_start_that_took_no_time_is_drawn() -> None:
+    cold = msgspec.structs.replace(COLD, **dict.fromkeys(COLD.__struct_fields__, 0.0))
+    (process,) = measurement("a", rounds(*[0.01] * 10)).processes
+    process = msgspec.structs.replace(process, cold=cold)
+    figure = figures_of([measurement(name, process) for name in "ab"])["total-1.svg"]
+    assert b"<svg" in draw.svg(figure, style.of_report([figure]))
+
+
+def test_optimizers_are_curves_of_their_own_and_their_panels_say_so() -> None:
+    few = {name: PACES[name] for name in ("numpy", "torch")}
+    records: list[Measurement | Race] = []
+    for seed, (steps, name) in enumerate(itertools.product((16, 64, 256), ("adam", "sgd"))):
+        size = f"base+T{steps}+{name}"
+        records += cell_records(seed, few, phase="train_step", steps=steps, size=size)
+    found = sweeps.find(cells_of(records))
+    assert [sweep.words for sweep in found] == [("adam",), ("sgd",)]
+    assert all(len(sweep.cells) == 3 for sweep in found)
+    drawn = figures_of(records)["sweep-T-1.svg"]
+    titles = [panel.title for row in drawn.rows for panel in row if panel]
+    assert titles == ["train_step, LSTM, adam", "train_step, LSTM, sgd"]
+
+
+def test_curves_at_other_sizes_are_told_apart_in_their_titles() -> None:
+    few = {name: PACES[name] for name in ("numpy", "torch")}
+    records: list[Measurement | Race] = []
+    for seed, (steps, batch) in enumerate(itertools.product((16, 64, 256), (8, 64))):
+        size = f"base+B{batch}+T{steps}"
+        records += cell_records(seed, few, batch=batch, steps=steps, size=size)
+    drawn = figures_of(records)["sweep-T-1.svg"]
+    titles = [panel.title for row in drawn.rows for panel in row if panel]
+    assert titles == ["bptt, LSTM, B 8", "bptt, LSTM, B 64"]
+
+
+def test_nobodys_settings_of_matplotlib_change_a_figure() -> None:
+    figure = figures_of(curves())["ratios-1.svg"]
+    looks = style.of_report([figure])
+    with mpl.rc_context({"axes.grid": True, "savefig.bbox": "tight", "font.size": 20}):
+        changed = draw.svg(figure, looks)
+    assert changed == draw.svg(figure, looks)
+
+
+def test_a_lead_that_shares_its_rank_never_pays() -> None:
+    """Told to be faster by its own interval, and not by the verdicts of the cell."""
+    for seed in range(60):
+        close = {"a": (0.0100, 3.0), "b": (0.0104, 1.0), "c": (0.0104, 1.0), "d": (0.0105, 1.0)}
+        (cell,) = cells_of(cell_records(seed, close, rounds=20))
+        for crossing in crossings.crossings(cell):
+            assert cell.ranks[crossing.after.label] < cell.ranks[crossing.before.label]
+        if len(cell.first) > 1:
+            assert "from the first step on" not in crossings.sentence(cell)

@@ -302,3 +302,37 @@ def test_the_parameter_table_adds_up() -> None:
     assert rows(markdown, "together")[0][2] == "230,146"
     unknown = measurement("torch", rounds(0.04, 0.04), spec={**SPEC, "new_field": 1})
     assert "## Models" not in render(RUN, [unknown])
+
+
+def test_who_is_faster_than_the_lowest_median_is_not_called_equal_to_it() -> None:
+    two_speeds = [1.0] * 52 + [2.0] * 48
+    markdown = render(
+        RUN, [measurement("a", rounds(*two_speeds)), measurement("b", rounds(*[1.02] * 100))]
+    )
+    (line,) = [line for line in markdown.splitlines() if line.startswith("- sentiment, ")]
+    assert "**a** has the lowest median" in line
+    assert "**b** (0.7" in line
+    assert "is faster than it round by round" in line
+    assert "not told apart" not in line
+
+
+def test_who_shares_a_later_rank_is_not_said_to_be_like_all_in_it() -> None:
+    paces = {"a": (0.01, 0.3), "b": (0.0200, 3.0), "c": (0.0201, 2.0), "d": (0.0202, 2.0)}
+    markdown = render(FULL_RUN, *parted(cell_records(3, paces)))
+    (line,) = [line for line in markdown.splitlines() if line.startswith("- sentiment, ")]
+    found = re.search(r"next is (\w), [\d.]+ \([\d. to]+\) times as long, and (.*)\.$", line)
+    assert found is not None, line
+    assert sorted([found[1], *re.findall(r"\b([b-d])\b", found[2])]) == ["b", "c", "d"]
+    assert found[2].endswith("share its rank")
+
+
+def test_who_ran_alone_in_many_cells_is_first_in_none() -> None:
+    records = [
+        measurement(
+            "numpy", rounds(0.04, 0.05), spec={**SPEC, "input_size": size}, size=f"base+D{size}"
+        )
+        for size in range(1, 12)
+    ]
+    markdown = render(RUN, records)
+    assert "of 11 cells, **numpy** alone has a time in 11." in markdown
+    assert "first in" not in markdown

@@ -119,3 +119,23 @@ def test_the_csv_has_a_row_a_measurement_and_no_formula(tmp_path: Path) -> None:
     assert by_name["'=cmd()"]["reason"] == '\'@ended, with "quotes" and lines'
     assert by_name["'=cmd()"]["seconds"] == ""
     assert by_name["'=cmd()"]["task"] == "감정"
+
+
+SHORT = ("[y](http://e.io/a.png)", "\\](http://e.io)", "# h", "> q", "- a", "1. a", "--- a", "===")
+
+
+@pytest.mark.parametrize("task", SHORT)
+def test_no_short_name_becomes_markup(task: str, tmp_path: Path) -> None:
+    """Where names are cut, what is short stands whole: in titles, lists and pictures' words."""
+    records = [
+        msgspec.structs.replace(r, task=task) if isinstance(r, Measurement) else r
+        for r in cell_records(1)
+    ]
+    record.append(tmp_path / "measurements.jsonl", [FULL_RUN, *records])
+    clean = tmp_path / "clean"
+    clean.mkdir()
+    record.append(clean / "measurements.jsonl", [FULL_RUN, *cell_records(1)])
+    pages = [write_report(folder, "html").read_text("utf-8") for folder in (tmp_path, clean)]
+    assert "http://e.io" not in " ".join(re.findall(r'(?:src|href)="(.*?)"', pages[0]))
+    for tag in ("<h1>", "<h2>", "<h3>", "<blockquote>", "<ol>", "<ul>", "<li>", "<hr", "<img"):
+        assert pages[0].count(tag) == pages[1].count(tag), tag

@@ -224,7 +224,15 @@ def test_paths_in_what_a_framework_says_do_not_get_into_a_report() -> None:
     harmless = "forward/backward at 1/2 of and/or ratio 3/4"
     assert provenance.without_paths(harmless) == harmless
     arguments = ["--benchmark-only", "--reports", "/tmp/x", "--run-name=y", "--task=hihello"]
-    assert provenance.command(arguments) == "pytest --benchmark-only --task=hihello"
+    root = Path("/home/alice/rnnbench")
+    assert provenance.command(arguments, root) == "pytest --benchmark-only --task=hihello"
+    suite = ["--rootdir", str(root), "-c", f"{root}/pyproject.toml", f"{root}/bench/suite"]
+    assert provenance.command([*suite, *arguments], root) == (
+        "pytest --benchmark-only --task=hihello"
+    )
+    assert provenance.command([f"{root}/bench/suite/test_bptt.py", "-k", "torch"], root) == (
+        "pytest bench/suite/test_bptt.py -k torch"
+    )
 
 
 def test_groups_and_parameters_can_be_told_apart(saved: tuple[Path, list[Ran]]) -> None:

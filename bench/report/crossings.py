@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import statistics, verdicts
 from bench.report.cells import Cell
 from bench.report.tables import cold_parts
+from bench.verdicts import Comparison
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ def lines(cell: Cell) -> list[Line]:
 def crossings(cell: Cell) -> list[Crossing]:
     """The lead's changes from the first step on; none that the rounds are not sure of.
 
-    A variant overtakes only where its step is told to be the shorter one: where the 95 % interval
-    of the ratio lies on one side of 1.
+    A variant overtakes only where it is `faster` than the leader, and of a rank before it.
     """
     left = lines(cell)
     if not left or cell.serial or cell.unclear:
@@ -54,22 +54,37 @@ def crossings(cell: Cell) -> list[Crossing]:
     lead = min(left, key=lambda line: (line.cold_seconds, line.step_seconds))
     found: list[Crossing] = []
     while True:
-        later = [c for line in left if (c := _crossing(cell, lead, line)) is not None]
+        told = _beside(cell, lead)
+        later = [c for line in left if (c := _crossing(lead, line, told)) is not None]
         if not later:
             return found
         found.append(min(later, key=lambda c: (c.steps, c.after.step_seconds)))
         lead = found[-1].after
 
 
-def _crossing(cell: Cell, lead: Line, other: Line) -> Crossing | None:
+def _beside(cell: Cell, lead: Line) -> dict[str, Comparison]:
+    """Those that are told apart from the leader: by the verdict on them, and by their rank."""
+    first = cell.entries[lead.label]
+    judged = verdicts.judge(
+        {
+            label: verdicts.compare(cell.entries[label], first, cell.offset)
+            for label in cell.ranked
+            if label != lead.label and statistics.paired(cell.entries[label], first)
+        },
+        disturbed=cell.disturbed,
+    )
+    rank = cell.ranks.get(lead.label)
+    return {label: found for label, found in judged.items() if cell.ranks.get(label) != rank}
+
+
+def _crossing(lead: Line, other: Line, told: Mapping[str, Comparison]) -> Crossing | None:
     """Where `other` overtakes for good; None if it never does, or if nobody can be sure."""
-    a, b = cell.entries[lead.label], cell.entries[other.label]
     gap = other.cold_seconds - lead.cold_seconds
-    if other.step_seconds >= lead.step_seconds or gap < 0 or not statistics.paired(a, b):
+    if other.step_seconds >= lead.step_seconds or gap < 0:
         return None
-    low, high = verdicts.compare(b, a, cell.offset).interval
-    if high >= 1:
+    if other.label not in told or told[other.label].verdict != "faster":
         return None
+    low, high = told[other.label].estimate.interval
 
     def at(step_seconds: float) -> int:
         return 1 + math.ceil(gap / (lead.step_seconds - step_seconds))
@@ -91,7 +106,9 @@ def sentence(cell: Cell) -> str:
     lead = min(found, key=lambda line: (line.cold_seconds, line.step_seconds))
     changes: Sequence[Crossing] = crossings(cell)
     told = [f"Counting the cold start, {lead.label} is first"]
-    if not changes and lead.label == cell.fastest:
+    others = [line.label for line in found if line.label != lead.label]
+    beside = _beside(cell, lead)
+    if all(label in beside and beside[label].verdict == "slower" for label in others):
         return f"{told[0]} from the first step on."
     if not changes:
         return f"{told[0]}, and no other is sure to overtake it however many steps there are."

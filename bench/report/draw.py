@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
+import numpy as np
+
 from bench.report import panels, style
 from bench.report.figures import Figure, Panel
 from bench.report.style import INK, SETTINGS, Looks, shown
@@ -26,6 +28,7 @@ NUMBERS = 0.24  # below a panel, of its axis
 NAME = 0.14  # of its axis
 LETTER = 0.073  # width, of the title of a panel
 LEGEND, LEGEND_COLUMNS = 0.2, 4
+HANDLE, LEGEND_LETTER = 0.48, 0.064  # of a column of the legend: its line, and a letter
 
 STYLE = """<style>
 svg { color: #1f2328; background: #ffffff; }
@@ -80,7 +83,17 @@ class _Layout:
 
     @property
     def legend(self) -> float:
-        return LEGEND * -(-len(self.figure.labels) // LEGEND_COLUMNS) + 0.12 if self.curves else 0.0
+        return LEGEND * -(-len(self.figure.labels) // self.columns) + 0.12 if self.curves else 0.0
+
+    @property
+    def columns(self) -> int:
+        """Of the legend: as many as there is room for."""
+        lengths = list(map(len, self.figure.labels))
+        for count in range(min(LEGEND_COLUMNS, len(lengths)), 1, -1):
+            longest = [max(column) for column in np.array_split(lengths, count)]
+            if HANDLE * count + LEGEND_LETTER * sum(longest) <= WIDTH:
+                return count
+        return 1
 
     @property
     def between(self) -> float:
@@ -118,7 +131,9 @@ def svg(figure: Figure, looks: Looks) -> bytes:
     import matplotlib as mpl
 
     content = io.BytesIO()
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # whatever a matplotlibrc says here
+        mpl.rcParams.update(SETTINGS)
         drawn = canvas(figure, looks)
         drawn.savefig(content, format="svg", transparent=True, metadata={"Date": None})
     return _themed(content.getvalue().decode(), figure.title).encode()
@@ -142,7 +157,7 @@ def canvas(figure: Figure, looks: Looks) -> Any:
     top = 1 - 0.06 / layout.height
     drawn.text(0.06 / WIDTH, top, shown(figure.head), va="top", fontsize=9)
     if layout.curves:
-        _legend(drawn, figure, looks)
+        _legend(drawn, layout, looks)
     return drawn
 
 
@@ -153,11 +168,11 @@ def _panel(axes: Any, panel: Panel, looks: Looks, *, first: bool, columns: int) 
     axes.set_xlabel(shown(panel.x_name), labelpad=1.5)
 
 
-def _legend(canvas: Any, figure: Figure, looks: Looks) -> None:
+def _legend(canvas: Any, layout: _Layout, looks: Looks) -> None:
     from matplotlib.lines import Line2D
 
     handles = {}
-    for label in figure.labels:
+    for label in layout.figure.labels:
         colour, marker, dashes = looks[label]
         handles[label] = Line2D(
             *([], []), color=colour, linestyle=dashes, marker=marker, label=shown(label)
@@ -165,7 +180,7 @@ def _legend(canvas: Any, figure: Figure, looks: Looks) -> None:
     canvas.legend(
         handles=list(handles.values()),
         loc="lower center",
-        ncols=LEGEND_COLUMNS,
+        ncols=layout.columns,
         frameon=False,
         handlelength=2.6,
         fontsize=7.5,

@@ -71,7 +71,7 @@ class Figure:
     @property
     def alt(self) -> str:
         """The title, for who cannot see the figure; no bracket of it ends the alternative text."""
-        return text.escape(self.title).replace("[", "\\[").replace("]", "\\]")
+        return text.escape_brackets(self.title)
 
     @property
     def labels(self) -> list[str]:

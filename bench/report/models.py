@@ -23,7 +23,7 @@ def spec_of(m: Measurement) -> ModelSpec | None:
         return None
     try:
         return ModelSpec(**fields)
-    except ValueError:
+    except (TypeError, ValueError):
         return None  # written by hand or by another version: the report goes without its table
 
 

@@ -57,14 +57,14 @@ def lines(axes: Any, panel: Panel, looks: Looks, first: bool, most: int) -> None
             alpha=1.0 if series.variant else 0.75,
         )
     _named(axes, panel)
-    low, high = _ends(panel.series, "x")
+    low, high = _ends(panel.series, "x", above=0.0 if panel.x_log else -math.inf)
     if panel.x_log:
         scale(axes, "x", low / 1.15, high * 1.15, most, panel.x_ticks)
     else:
         axes.set_xlim(low - 0.02 * (high - low), high + 0.02 * (high - low) + 1e-9)
         step = next(s for s in _steps() if (high - low) / s < most)
         axes.set_xticks([step * n for n in range(math.ceil(low / step), int(high / step) + 1)])
-    low, high = _ends(panel.series, "y")
+    low, high = _ends(panel.series, "y", above=0.0)
     scale(axes, "y", low / 1.15, high * 1.15, 6)
 
 
@@ -86,8 +86,9 @@ def _named(axes: Any, panel: Panel) -> None:
         )
 
 
-def _ends(series: Sequence[Series], name: str) -> tuple[float, float]:
-    values = [value for s in series for value in getattr(s, name)] or [1.0]
+def _ends(series: Sequence[Series], name: str, *, above: float) -> tuple[float, float]:
+    """The least and the most of what an axis can show."""
+    values = [value for s in series for value in getattr(s, name) if value > above] or [1.0]
     return min(values), max(values)
 
 

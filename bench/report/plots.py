@@ -90,12 +90,13 @@ def _ratio_panel(cell: Cell) -> Panel:
 def _curves(found: Sequence[sweeps.Sweep]) -> list[Figure]:
     """A figure an axis and task: step time on logarithmic axes, the floor drawn in."""
     groups: dict[tuple[str, str, str], list[sweeps.Sweep]] = {}
-    for sweep in found[:MOST_CURVES]:
+    for sweep in [sweep for sweep in found if sweep.labels][:MOST_CURVES]:
         m = sweep.cells[0].any
         groups.setdefault((sweep.axis, m.task, m.device), []).append(sweep)
     figures: list[Figure] = []
     for (axis, task, device), group in groups.items():
         by_cell = {id(sweep.cells[0]): sweep for sweep in group}
+        apart = _fixed_apart(group)
         grid = grid_of(sweep.cells[0] for sweep in group)[:MOST_ROWS]
         figures.append(
             Figure(
@@ -104,7 +105,7 @@ def _curves(found: Sequence[sweeps.Sweep]) -> list[Figure]:
                 f"{place(task, device)}: step time against {axis}, {sweeps.AXES[axis]}",
                 "sweeps",
                 tuple(
-                    tuple(_curve_panel(by_cell[id(cell)]) if cell else None for cell in row)
+                    tuple(_curve_panel(by_cell[id(cell)], apart) if cell else None for cell in row)
                     for row in grid
                 ),
             )
@@ -112,14 +113,25 @@ def _curves(found: Sequence[sweeps.Sweep]) -> list[Figure]:
     return figures
 
 
-def _curve_panel(sweep: sweeps.Sweep) -> Panel:
+def _fixed_apart(group: Sequence[sweeps.Sweep]) -> list[str]:
+    """The letters of the sizes in which these sweeps differ, beside their axis."""
+    return [
+        letter
+        for letter in group[0].fixed
+        if len({str(sweep.fixed[letter]) for sweep in group}) > 1
+    ]
+
+
+def _curve_panel(sweep: sweeps.Sweep, apart: Sequence[str]) -> Panel:
     first = sweep.cells[0]
     called = {label: name for cell in sweep.cells for label, name in names(cell).items()}
     series = [series_of(called[label], sweep.points(label)) for label in sweep.labels]
     if floor := sweep.floor():
         series.append(series_of(FLOOR, floor, variant=False))
     m = first.any
-    title = f"{text.plain(m.phase, 16)}, {short_kind(m)}"
+    sizes = [f"{letter} {text.plain(sweep.fixed[letter], 12)}" for letter in apart]
+    words = [text.plain(word, 12) for word in sweep.words]
+    title = ", ".join([text.plain(m.phase, 16), short_kind(m), *sizes, *words])
     return Panel(title, "lines", tuple(series), sweep.axis, x_ticks=tuple(map(float, sweep.values)))
 
 

@@ -31,6 +31,9 @@ from bench.report import (
 from bench.report.cells import FINE, NOT_RUN, Cell
 
 PHASES = ("forward", "bptt", "train_step")  # those that the template has words for
+INDEX_HEAD = """# Reports
+
+One folder a run, the newest first. This page is made from the `measurements.jsonl` in each."""
 CELLS_NAMED = 3  # a reason for more cells than this says how many there are
 
 _TEMPLATES = jinja2.Environment(
@@ -114,6 +117,7 @@ def render_index(
     head = ("run", "date", "machine", "tasks", "phases", "dtypes", "cells", "not right", "variants")
     bad = [[text.escape(folder), text.escape(why)] for folder, why in unreadable]
     return _TEMPLATES.get_template("index.md.jinja").render(
+        head=INDEX_HEAD,
         runs=text.table(head, [row.entries for row in rows], right=(6,)) if rows else "",
         unreadable=text.table(("folder", "why it cannot be read"), bad) if bad else "",
     )

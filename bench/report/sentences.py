@@ -52,7 +52,8 @@ def _first(cell: Cell, best: str, step: str) -> str:
     if not others:
         return f"**{best}** is fastest, {step} a step"
     same = [label for label in others if cell.comparisons[label].verdict == "same"]
-    unclear = [label for label in others if label not in same]
+    faster = [label for label in others if cell.comparisons[label].verdict == "faster"]
+    unclear = [label for label in others if label not in (*same, *faster)]
     parts = [f"**{best}** has the lowest median, {step} a step"]
     if same:
         most = max(cell.comparisons[label].estimate.margin for label in same)
@@ -63,6 +64,10 @@ def _first(cell: Cell, best: str, step: str) -> str:
         told = [f"**{label}** ({_ratio(cell, label)})" for label in unclear]
         verb = "is" if len(unclear) == 1 else "are"
         parts.append(f"{text.joined(told)} {verb} not told apart from it")
+    if faster:
+        told = [f"**{label}** ({_ratio(cell, label)})" for label in faster]
+        verb = "is" if len(faster) == 1 else "are"
+        parts.append(f"{text.joined(told)} {verb} faster than it round by round")
     return "; ".join(parts)
 
 
@@ -72,11 +77,13 @@ def _next(cell: Cell, best: str) -> str:
     if not later:
         return "."
     second = [label for label in later if cell.ranks[label] == cell.ranks[later[0]]]
+    second.sort(key=lambda label: cell.seconds[label])
     found = cell.comparisons[second[0]].estimate
     ratio = f"{text.ratio(found.ratio)} ({text.interval(*found.interval)}) times as long"
     if len(second) == 1:
         return f"; next is {second[0]}, {ratio}."
-    return f"; next are {text.joined(second)}, not told apart from each other, from {ratio} on."
+    share = "shares its rank" if len(second) == 2 else "share its rank"
+    return f"; next is {second[0]}, {ratio}, and {text.joined(second[1:])} {share}."
 
 
 def _ratio(cell: Cell, label: str) -> str:
@@ -87,6 +94,8 @@ def _ratio(cell: Cell, label: str) -> str:
 
 def _counted(cells: Sequence[Cell]) -> str:
     """In how many cells each is first, alone or shared."""
+    only = Counter(cell.ranked[0] for cell in cells if len(cell.ranked) == 1)
+    total, cells = len(cells), [cell for cell in cells if len(cell.ranked) != 1]
     alone = Counter(cell.first[0] for cell in cells if len(cell.first) == 1)
     shared = Counter(label for cell in cells if len(cell.first) > 1 for label in cell.first)
     told = []
@@ -94,9 +103,10 @@ def _counted(cells: Sequence[Cell]) -> str:
         parts = [f"is first in {alone[label]}"] if alone[label] else []
         parts += [f"shares the first rank in {shared[label]}"] if shared[label] else []
         told.append(f"**{label}** {' and '.join(parts)}")
+    told += [f"**{label}** alone has a time in {count}" for label, count in only.items()]
     without = sum(not cell.first for cell in cells)
     told += [f"{without} have no rank"] if without else []
-    return f"of {text.plural(len(cells), 'cell')}, {'; '.join(told)}."
+    return f"of {text.plural(total, 'cell')}, {'; '.join(told)}."
 
 
 def agreement(measurements: Sequence[Measurement]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import numpy as np
 from scipy.special import stdtrit
 
 from bench import statistics
+from bench.record import Measurement
 from bench.report import text
 from bench.report.cells import Cell, kind
 
 FEWEST = 3  # points of a curve
 FEW = 8  # cells, all of which are shown first
+_NUMBER = re.compile(r"[A-Z]\d+|threads\d+")
 AXES = {"T": "time steps", "B": "sequences in a batch", "H": "hidden size"}
 
 
@@ -60,8 +63,8 @@ class Sweep:
         ]
 
     @property
-    def title(self) -> str:
-        """ "sentiment LSTM, bptt, cpu, float32: T 16 to 1024 at B 64, D 64, H 128"; escaped."""
+    def fixed(self) -> dict[str, Any]:
+        """By its letter, each size but that of the axis."""
         m = self.cells[0].any
         sizes = {
             "B": m.batch,
@@ -70,7 +73,18 @@ class Sweep:
             "H": m.spec["hidden_size"],
             "L": m.spec.get("num_layers", 1),
         }
-        fixed = ", ".join(f"{k} {text.escape(v)}" for k, v in sizes.items() if k != self.axis)
+        return {letter: size for letter, size in sizes.items() if letter != self.axis}
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return _words(self.cells[0].any)
+
+    @property
+    def title(self) -> str:
+        """ "sentiment LSTM, bptt, cpu, float32: T 16 to 1024 at B 64, D 64, H 128"; escaped."""
+        m = self.cells[0].any
+        parts = [f"{letter} {text.escape(size)}" for letter, size in self.fixed.items()]
+        fixed = ", ".join([*parts, *map(text.escape, self.words)])
         where = f"{text.escape(m.task)} {kind(m)}, {text.escape(m.phase)}"
         where += f", {text.escape(m.device)}, {text.escape(m.dtype)}"
         where += f", {text.plural(m.threads, 'thread')}"
@@ -115,8 +129,13 @@ def _split(cell: Cell, axis: str) -> tuple[int, tuple[Any, ...]]:
     sizes = {"T": m.steps, "B": m.batch, "H": hidden if isinstance(hidden, int) else 0}
     value = sizes.pop(axis)
     spec = sorted((k, repr(v)) for k, v in m.spec.items() if k != "hidden_size")
-    rest = (m.phase, m.task, m.device, m.dtype, m.threads, *sizes.items(), *spec)
+    rest = (m.phase, m.task, m.device, m.dtype, m.threads, *sizes.items(), _words(m), *spec)
     return value, rest
+
+
+def _words(m: Measurement) -> tuple[str, ...]:
+    """What the size's label says beside numbers: "sgd", "bi". Not all of it is in the spec."""
+    return tuple(part for part in m.size.split("+")[1:] if not _NUMBER.fullmatch(part))
 
 
 def growth(points: Sequence[tuple[int, float]]) -> Growth | None:

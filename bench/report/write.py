@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bench import record
 from bench.report import draw, figures, html, plots, rows, style
 from bench.report.cells import cells
-from bench.report.render import index_row, render_cells, render_index
+from bench.report.render import INDEX_HEAD, index_row, render_cells, render_index
 
 RECORDS = "measurements.jsonl"
 
@@ -51,8 +51,14 @@ def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
         _write(folder / name, content.decode())
 
 
-def write_index(reports: Path) -> Path:
-    """Write `reports`/README.md, which lists every sub-folder with records; give its path."""
+def write_index(reports: Path) -> Path | None:
+    """Write `reports`/README.md, which lists every sub-folder with records; give its path.
+
+    None where a README.md stands there that is no such index: it is somebody's, and stays.
+    """
+    index = reports / "README.md"
+    if index.exists() and not index.read_bytes().startswith(INDEX_HEAD.encode()):
+        return None
     runs, unreadable = [], []
     for file in sorted(reports.glob(f"*/{RECORDS}")):
         if not file.stat().st_size:
@@ -65,7 +71,7 @@ def write_index(reports: Path) -> Path:
             unreadable.append((file.parent.name, f"{type(error).__name__}: {error}"))
         else:
             runs.append((run, measurements))
-    return _write(reports / "README.md", render_index(runs, unreadable))
+    return _write(index, render_index(runs, unreadable))
 
 
 def _write(file: Path, content: str) -> Path:
