@@ -179,6 +179,7 @@ class NumpyModel:
         shape = placed.x.shape[:2]
         if keep not in self._works or self._works[keep].shape != shape:
             gradients = self._gradients if keep else None
+            self._works.clear()  # one at a time: whoever trains does not hold what forward needs
             self._works[keep] = Workspace(self._spec, self._values, gradients, shape, self._rng)
         return self._works[keep]
 

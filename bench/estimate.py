@@ -32,8 +32,10 @@ def cell_seconds(cell: Cell, variants: int, settings: Settings) -> float:
         timed = max(block.timed_steps * step, block.timed_seconds)
         hot = max(block.hot_steps * step, block.hot_seconds)
         least = max(LEAST_ROUNDS, settings.min_rounds) * (hot + timed * (1 + 1 / THROUGHPUT_EVERY))
-        each += WARM_SECONDS + max(settings.max_seconds if settings.narrow is None else 0.0, least)
+        each += WARM_SECONDS + max(settings.max_seconds, least)
         entries += 1 + has_floor(cell) if settings.beside else 0
+        if settings.processes > 1:
+            each += START_SECONDS  # of processes that are fresh in each cell
     return entries * each * settings.processes
 
 
@@ -50,7 +52,8 @@ def print_plan(plan: Mapping[Cell, Sequence[Case]], settings: Settings) -> None:
             if refusal is not None:
                 status, reason = refusal
                 print(f"    {name} is {status}: {reason}")
-    seconds += START_SECONDS * len(keys) * settings.processes
+    if settings.processes == 1:
+        seconds += START_SECONDS * len(keys)
     tests = sum(map(len, plan.values()))
     print(f"{tests} tests in {len(plan)} cells, about {_duration(seconds)}")
 

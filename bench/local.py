@@ -32,6 +32,10 @@ class LocalInterpreter:
         except Exception as error:
             raise WorkerRaisedError(registry.first_line(error), traceback.format_exc()) from error
 
+    def cpu_seconds(self) -> float:
+        """None beside that of this process, which is counted anyhow."""
+        return 0.0
+
     def survey(self) -> None:
         """There is no family to stop."""
 

@@ -20,6 +20,7 @@ import psutil
 
 from bench import record
 
+_STAT = Path("/proc/stat")
 _IDLE = ("idle", "iowait")
 _COUNTED_TWICE = ("guest", "guest_nice")  # Linux counts these within user and nice too
 
@@ -38,10 +39,41 @@ def describe(cores: Sequence[int] | None = None) -> record.Machine:
 
 
 def available_cores() -> list[int]:
-    """Numbers of the cores that this process may use, in order."""
-    if pinning():
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+    """Numbers of the cores that this process may use, and no more than it has time for.
+
+    First one of each core's hardware threads, then their twins: the first N of them share as
+    little as N can. A container may be given the CPU time of fewer cores than it sees (a quota);
+    threads on more of them are held up in the midst of a step.
+    """
+    allowed = os.sched_getaffinity(0) if pinning() else range(os.cpu_count() or 1)
+    cores = sorted(allowed, key=lambda core: (_twins(core).index(core), core))
+    quota = _quota()
+    return cores if quota is None else cores[: max(1, int(quota))]
+
+
+def _twins(core: int) -> list[int]:
+    """The hardware threads of the physical core that `core` is one of, itself among them."""
+    file = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+    try:
+        text = file.read_text(encoding="ascii")
+    except OSError:
+        return [core]  # a system that does not tell
+    ends = ([int(end) for end in part.split("-")] for part in text.strip().split(","))
+    found = [one for end in ends for one in range(end[0], end[-1] + 1)]
+    return found if core in found else [core]
+
+
+def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Cores' worth of CPU time that this container is given; None without a limit."""
+    try:
+        limit, period = (groups / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        try:  # cgroups of version 1
+            limit = (groups / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii")
+            period = (groups / "cpu/cpu.cfs_period_us").read_text(encoding="ascii")
+        except OSError:
+            return None
+    return int(limit) / int(period) if limit.strip().isdecimal() else None
 
 
 def pinning() -> bool:
@@ -52,12 +84,29 @@ def pinning() -> bool:
 def busy_seconds(cores: Sequence[int] | None = None) -> float:
     """CPU time that `cores`, or all of them, have spent on anything since the machine started.
 
-    Time stolen by other virtual machines counts.
+    Time stolen by other virtual machines counts. Raises OSError where the system does not count,
+    or not for these cores.
     """
     if cores is None:
         return _busy(psutil.cpu_times())
-    every = psutil.cpu_times(percpu=True)
-    return sum(_busy(every[core]) for core in cores)
+    every = _busy_by_core()
+    if unknown := sorted(set(cores) - every.keys()):
+        raise OSError(f"the system counts no CPU time of core {unknown[0]}")
+    return sum(every[core] for core in cores)
+
+
+def _busy_by_core() -> dict[int, float]:
+    """By the number of the core. psutil leaves the numbers out, and a core may be offline."""
+    if not _STAT.exists():
+        return dict(enumerate(map(_busy, psutil.cpu_times(percpu=True))))
+    tick = os.sysconf("SC_CLK_TCK")
+    found = {}
+    for line in _STAT.read_text(encoding="ascii").splitlines():
+        if core := re.match(r"cpu(\d+)\s", line):
+            # user, nice, system, idle, iowait, irq, softirq, steal; guests are in the first two
+            ticks = [int(word) for word in line.split()[1:9]]
+            found[int(core[1])] = (sum(ticks) - sum(ticks[3:5])) / tick
+    return found
 
 
 def _busy(times: Any) -> float:

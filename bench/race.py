@@ -89,7 +89,7 @@ class CellRun:
         """Outcome by variant. A variant's failure is its own; the others go on."""
         for process in range(self.settings.processes if self.settings.timed else 1):
             begin = perf_counter()
-            if process:
+            if self.settings.processes > 1:  # all of them fresh, the first too
                 for entrant in self.entrants:
                     self.lab.end(entrant.key)
             self._attempt("checking", self._prepare, self._starting())
@@ -195,7 +195,14 @@ class CellRun:
             self._warm(ask)
             block = Block(timed_seconds=max(TIMED_SECONDS, self.settings.timed_seconds))
             counts = entrant.role != "floor"
-            entrant.side = Side(entrant.label, ask, self.cell.phase, block, counts=counts)
+            entrant.side = Side(
+                entrant.label,
+                ask,
+                self.cell.phase,
+                block,
+                counts=counts,
+                cpu_seconds=entrant.interpreter.cpu_seconds,
+            )
 
     def _controlled(self, control: Entrant) -> bool:
         """The control is the first variant still in the race; without any, there is none."""

@@ -77,10 +77,11 @@ class Selftest(msgspec.Struct, frozen=True, kw_only=True, tag="selftest", tag_fi
     threads: int
     trials: tuple[Trials, ...]
     offset: Offset
-    recommended_processes: int  # K that finds a slow-down of 5 % in at least half of the cases
+    recommended_processes: int  # K that finds a slow-down of 5 % in half of the cases; 0: none
     others_cores: float | None  # used by others meanwhile, median over the rounds
     disturbed: float  # share of the blocks that were kept although others disturbed them
-    left_out: int = 0  # trials that the time did not allow
+    left_out: int = 0  # trials that the time did not allow, or that failed
+    problems: tuple[str, ...] = ()  # what failed
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="record"):

@@ -16,9 +16,13 @@ FOLDER = "RNNBENCH_STATE"  # environment variable: where it is kept instead
 
 
 def path(parts: Machine | None = None) -> Path:
-    """One file a machine: a home directory may be shared by several."""
+    """One file a machine, and number of its cores that may be used.
+
+    A home directory may be shared by several, and by containers that have a part of one.
+    """
     here = parts or machine.describe()
-    named = msgspec.json.encode((here.cpu, here.memory_bytes, here.gpus, here.system))
+    parted = (here.cpu, here.cores, here.memory_bytes, here.gpus, here.system)
+    named = msgspec.json.encode(parted)
     folder = os.environ.get(FOLDER) or platformdirs.user_state_path("rnnbench")
     return Path(folder) / f"selftest-{hashlib.sha256(named).hexdigest()[:12]}.json"
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import record, state, statistics
+from bench import machine, record, state, statistics
 
 LEAST_ROUNDS = 10
 TIMED_SECONDS = 0.020
@@ -32,9 +32,8 @@ HOT_STEPS, HOT_SECONDS = 1, 0.005
 TIMED_STEPS = 2
 THROUGHPUT_EVERY = 3  # rounds
 
-# A ratio is known well enough when rounds say less of it than the offset between processes does.
+# Half the width of a ratio's interval by its rounds, at which it is known well enough.
 NARROW = 0.005
-NARROW_OF_OFFSET = 0.25
 LOOK_AGAIN = 1.25  # times as many rounds as at the look before
 
 # Blocks that may be taken again: a share of all, so that a busy machine ends nobody's run.
@@ -63,6 +62,8 @@ class Side:
     block: Block
     slowdown: float = 0.0  # injected share of a step, to test the harness
     counts: bool = True  # do the rounds go on for its sake
+    # CPU seconds of its process until now, while that stands; None where nobody can tell.
+    cpu_seconds: Callable[[], float | None] = lambda: None
     seconds: list[float] = field(default_factory=list)  # medians of synced steps
     throughput_seconds: list[float] = field(default_factory=list)  # of some rounds
     device_seconds: list[float] = field(default_factory=list)
@@ -110,6 +111,7 @@ class Rounds:
     narrow: float | None = NARROW  # half the width of a ratio's interval; None: all the time
     latency_alone: bool = False  # no throughput, and the time limit counts timed steps alone
     _watch: state.Watch = field(init=False)
+    _count: int = field(init=False)  # of the cores
     _timed_seconds: float = 0.0
     _blocks: int = 0
     _repeated: int = 0
@@ -118,6 +120,7 @@ class Rounds:
 
     def __post_init__(self) -> None:
         self._watch = state.Watch(self.cores)
+        self._count = len(machine.available_cores() if self.cores is None else self.cores)
 
     def run(self, rng: np.random.Generator, *, least: int, seconds: float) -> record.RaceProcess:
         """At least `least` rounds, and `seconds` in all unless the ratios are narrow before."""
@@ -137,8 +140,9 @@ class Rounds:
             self._others = []
             for position, index in enumerate(rng.permutation(len(sides))):
                 self._take(sides[index], position, unbroken)
-            used, passed = map(sum, zip(*self._others, strict=True)) if self._others else (0, 1)
-            others.append(round(used / passed, 3))
+            if self._others:
+                used, passed = map(sum, zip(*self._others, strict=True))
+                others.append(round(used / passed, 3))
             looks.append(state.clocks(self.device))
             if number >= look:
                 if self.narrow is not None and narrow(self.running(), self.narrow):
@@ -166,12 +170,16 @@ class Rounds:
 
     def _block(self, side: Side, position: int, unbroken: bool) -> None:
         while True:
+            before = side.cpu_seconds()
             self._watch.begin()
             taken, back_to_back, on_device, own_seconds, wall_seconds = side.run(unbroken)
+            after = side.cpu_seconds()
+            if before is not None and after is not None:
+                own_seconds = after - before  # with what its threads spun until they stood
             used, passed = self._watch.others(own_seconds)
             self._blocks += 1
-            self._others.append((used, passed))
-            disturbed = state.disturbing(used, passed)
+            self._others += [(used, passed)] if used is not None else []
+            disturbed = state.disturbing(used, passed, self._count)
             if not disturbed or self._repeated >= LEAST_REPEATS + MOST_REPEATED * self._blocks:
                 break
             self._repeated += 1
@@ -189,8 +197,3 @@ def narrow(sides: Sequence[Side], enough: float) -> bool:
     quantile = statistics.quantile(len(best) - 1)
     errors = (statistics.standard_error(v - best) for v in values if v is not best)
     return all(quantile * error <= enough for error in errors)
-
-
-def narrow_enough(offset_spread: float) -> float:
-    """Beside an offset between processes of `offset_spread`, more rounds say nothing more."""
-    return max(NARROW, NARROW_OF_OFFSET * offset_spread)

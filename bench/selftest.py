@@ -8,12 +8,13 @@ known share of each of its steps. Beside that, the same by pytest-benchmark's ow
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,10 +23,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench import machine, record, remembered, trials
+from backends import registry
+from bench import machine, provenance, record, remembered, trials, verdicts
 from bench.gate import Gate
 from bench.grid import Cell
-from bench.interpreter import Key
+from bench.interpreter import Key, WorkerError, WorkerRaisedError
 from bench.lab import Lab
 from bench.race import WARM_SECONDS, WARM_STEPS
 from bench.rounds import LEAST_ROUNDS, Block, Rounds, Side
@@ -34,7 +36,8 @@ from bench.trials import StockTrial, Trial
 SLOWDOWNS = (0.03, 0.05, 0.10, 0.20)
 RAW, RESULT = "trials.jsonl", "selftest.json"
 
-_BURN = "while True: pass"
+# Until the process that started it, whose number it is given, is gone, however that ended.
+_BURN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,12 @@ class Plan:
     def trials(self) -> int:
         """Of a pair."""
         ours = self.repeats + self.injected * len(SLOWDOWNS)
-        return ours + self.stock + self.stock_injected * len(SLOWDOWNS)
+        return ours + self.stock + len(self.stock_slowdowns)
+
+    @property
+    def stock_slowdowns(self) -> tuple[float, ...]:
+        """Of the stock loop: those that stand beside our own."""
+        return SLOWDOWNS if self.stock_injected and self.stock and self.injected else ()
 
     @property
     def all_pairs(self) -> int:
@@ -71,21 +79,24 @@ class Plan:
 def run(plan: Plan, lab: Lab, folder: Path, say: Callable[[str], None]) -> record.Selftest:
     """Measure, and write each trial into `folder` as it ends; gives what they come to.
 
-    Raises ValueError where the time was used up before a trial without a slow-down ended.
+    A worker's failure costs the trials of its pair, and is told. Raises ValueError where no trial
+    without a slow-down ended.
     """
     end = math.inf if plan.minutes is None else time.monotonic() + 60 * plan.minutes
     started = datetime.now(UTC).isoformat(timespec="seconds")
     gate = Gate(plan.cell, plan.seed)
     ours: list[Trial] = []
     theirs: list[StockTrial] = []
+    problems: list[str] = []
     with (folder / RAW).open("ab") as raw:
-        for trial in _trials(plan, lab, gate, end, say):
+        for trial in _trials(plan, lab, gate, end, say, problems):
             (ours if isinstance(trial, Trial) else theirs).append(trial)  # type: ignore[arg-type]
             raw.write(msgspec.json.encode(trial) + b"\n")
             raw.flush()
     if not any(trial.slowdown == 0 for trial in ours):
-        raise ValueError("the time was used up before a trial without a slow-down ended")
-    result = summary(plan, ours, theirs, started)
+        why = problems[0] if problems else "the time was used up before"
+        raise ValueError(f"no trial without a slow-down ended: {why}")
+    result = summary(plan, ours, theirs, started, problems)
     (folder / RESULT).write_bytes(msgspec.json.encode(result) + b"\n")
     return result
 
@@ -104,12 +115,16 @@ def read_raw(file: Path) -> tuple[list[Trial], list[StockTrial]]:
 
 
 def summary(
-    plan: Plan, ours: Sequence[Trial], theirs: Sequence[StockTrial], started: str
+    plan: Plan,
+    ours: Sequence[Trial],
+    theirs: Sequence[StockTrial],
+    started: str,
+    problems: Sequence[str] = (),
 ) -> record.Selftest:
     """Of the trials, at one process and at as many as it recommends."""
     found = trials.offset(ours, started)
-    recommended = trials.recommended_processes(ours, found)
-    counts = sorted({1, min(recommended, plan.pairs)})
+    recommended = trials.recommended_processes(ours, found, plan.seconds)
+    counts = sorted({1, min(recommended or trials.MOST_RECOMMENDED, plan.pairs)})
     others = [t.others_cores for t in ours if t.others_cores is not None]
     return record.Selftest(
         started=started,
@@ -123,12 +138,14 @@ def summary(
         others_cores=float(np.median(others)) if others else None,
         disturbed=float(np.mean([t.disturbed for t in ours])),
         left_out=plan.all_pairs * plan.trials - len(ours) - len(theirs),
+        problems=tuple(map(provenance.without_paths, dict.fromkeys(problems))),
     )
 
 
 def keep(result: record.Selftest, plan: Plan) -> Path | None:
-    """For later runs on this machine; not if a stranger was let in or trials were left out."""
-    return None if plan.stranger or result.left_out else remembered.save(result)
+    """For later runs on this machine; not if others were busy on it, or trials were left out."""
+    useless = plan.stranger or result.left_out or result.disturbed > verdicts.MOST_DISTURBED
+    return None if useless else remembered.save(result)
 
 
 def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
@@ -139,18 +156,31 @@ def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
 
 
 def _trials(
-    plan: Plan, lab: Lab, gate: Gate, end: float, say: Callable[[str], None]
+    plan: Plan,
+    lab: Lab,
+    gate: Gate,
+    end: float,
+    say: Callable[[str], None],
+    problems: list[str],
 ) -> Iterator[Trial | StockTrial]:
-    """Of all pairs; none begins when the clock has reached `end`."""
+    """Of all pairs; none begins when the clock has reached `end`. `problems` gets what failed."""
     for number, (variant, pair) in enumerate(_pairs(plan)):
         if time.monotonic() >= end:
             return
         say(f"{variant}, pair {pair + 1} of {plan.pairs}")
-        with closing(_pair(plan, lab, gate, variant, number, say)) as pair_trials:
-            for trial in pair_trials:
-                if time.monotonic() >= end:
-                    break
-                yield trial()
+        try:
+            with closing(_pair(plan, lab, gate, variant, number, say)) as pair_trials:
+                for trial in pair_trials:
+                    if time.monotonic() >= end:
+                        break
+                    try:
+                        done = trial()
+                    except WorkerRaisedError as error:  # it lives on, and so do the other trials
+                        problems.append(f"{variant}: {error}")
+                    else:
+                        yield done
+        except (WorkerError, registry.BrokenBackendError) as error:
+            problems.append(f"{variant}: {error}")
         lab.keep_only(())
 
 
@@ -172,7 +202,7 @@ def _pair(
     todo: list[Callable[[], Trial | StockTrial]] = [
         partial(_trial, plan, lab, sides, variant, number, share, rng) for share in shares
     ]
-    shares = [0.0] * plan.stock + [*SLOWDOWNS] * plan.stock_injected
+    shares = [0.0] * plan.stock + [*plan.stock_slowdowns]
     todo += [partial(_stock, plan, lab, keys, variant, number, share) for share in shares]
     with _stranger(plan.stranger):
         if plan.minutes is not None:
@@ -190,7 +220,8 @@ def _side(plan: Plan, lab: Lab, gate: Gate, key: Key, say: Callable[[str], None]
         raise ValueError(f"{key.variant} disagrees, and is no use for a test: {found.failures[0]}")
     ask("warm", phase=plan.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
     lab.get(key).survey()
-    return Side(key.variant, ask, plan.cell.phase, Block())
+    cpu_seconds = lab.get(key).cpu_seconds
+    return Side(key.variant, ask, plan.cell.phase, Block(), cpu_seconds=cpu_seconds)
 
 
 def _trial(
@@ -203,7 +234,7 @@ def _trial(
     rng: np.random.Generator,
 ) -> Trial:
     first, second = (
-        Side(side.name, side.ask, side.phase, side.block, slowdown=share)
+        replace(side, slowdown=share, seconds=[], throughput_seconds=[], positions=[], raw=[])
         for side, share in zip(sides, (0.0, slowdown), strict=True)
     )
     race = Rounds(
@@ -222,7 +253,7 @@ def _trial(
         first_seconds=tuple(first.seconds),
         second_seconds=tuple(second.seconds),
         disturbed=race.disturbed / kept,
-        others_cores=float(np.median(race.others_cores)),
+        others_cores=float(np.median(race.others_cores)) if race.others_cores else None,
         timed_share=race.timed_seconds / race.rounds_seconds,
     )
 
@@ -251,7 +282,7 @@ def _stranger(wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    burning = subprocess.Popen([sys.executable, "-c", _BURN])
+    burning = subprocess.Popen([sys.executable, "-c", _BURN, str(os.getpid())])
     try:
         yield
     finally:

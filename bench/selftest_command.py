@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.table import Table
 
 from backends import registry
-from bench import grid, machine, selftest, verdicts
+from backends.interface import PHASES
+from bench import grid, machine, selftest, trials, verdicts
 from bench.grid import Cell, Request
 from bench.interpreter import WorkerError
 from bench.lab import Lab
 from bench.record import Selftest, Trials
 from bench.report import text
 from bench.selftest import Plan
+from tasks import TASKS
 
 DEFAULT_VARIANTS = 3  # the first that are installed
 STRANGER_MINUTES = 10.0  # steps of two threads take 3 to 50 times as long beside it
@@ -41,12 +43,14 @@ def command(
     task: Annotated[str, typer.Option(help="the cell's task")] = "sentiment",
     size: Annotated[str, typer.Option(help="the cell's size")] = "base",
     phase: Annotated[str, typer.Option(help="forward, bptt or train_step")] = "bptt",
-    threads: Annotated[int, typer.Option(help="0: all cores")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="0: all cores")] = 0,
     pairs: Annotated[int, typer.Option(min=2, help="fresh process pairs a variant")] = 4,
     repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair")] = 3,
     injected: Annotated[int, typer.Option(min=0, help="trials a pair and slow-down")] = 1,
     stock: Annotated[int, typer.Option(min=0, help="A/A trials of the stock loop a pair")] = 1,
-    stock_injected: Annotated[bool, typer.Option(help="slow-downs with the stock loop too")] = True,
+    stock_injected: Annotated[
+        bool, typer.Option(help="slow-downs with the stock loop too, where it has trials")
+    ] = True,
     seconds: Annotated[float, typer.Option(min=0.05, help="a side and trial")] = 1.0,
     stranger: Annotated[bool, typer.Option(help="have one core burned during the trials")] = False,
     minutes: Annotated[
@@ -66,7 +70,7 @@ def command(
     try:
         cell = _cell(task, size, phase, threads or len(machine.available_cores()))
         variants = _variants(backend)
-    except (ValueError, registry.UnknownBackendError) as error:
+    except (ValueError, registry.UnknownBackendError, registry.BrokenBackendError) as error:
         console.print(f"rnnbench: {error}", soft_wrap=True, markup=False)
         raise typer.Exit(2) from None
     plan = Plan(
@@ -83,7 +87,11 @@ def command(
         seed=seed,
     )
     folder = reports / (name or f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-selftest")
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        console.print(f"rnnbench: {folder}: {error.strerror}", soft_wrap=True, markup=False)
+        raise typer.Exit(2) from None
     console.print(
         f"{cell.id}: {', '.join(variants)}; {_about_minutes(plan)}",
         soft_wrap=True,
@@ -91,7 +99,7 @@ def command(
     )
     cores = machine.available_cores() if machine.pinning() else None
     try:
-        with Lab(cores, timeout=600.0) as lab, console.status("") as status:
+        with Lab(cores, 600.0, "the limit of a selftest") as lab, console.status("") as status:
             result = selftest.run(plan, lab, folder, lambda what: status.update(what))
     except (WorkerError, registry.BrokenBackendError, ValueError) as error:
         console.print(f"rnnbench: {error}", soft_wrap=True, markup=False)
@@ -101,6 +109,8 @@ def command(
     (folder / "report.md").write_text(markdown(result), encoding="utf-8")
     if kept is not None:
         console.print("Later runs on this machine use these figures.")
+    else:
+        console.print("They are not kept for later runs.")
     console.print(f"report: {folder / 'report.md'}", soft_wrap=True)
 
 
@@ -115,6 +125,14 @@ def _about_minutes(plan: Plan) -> str:
 
 
 def _cell(task: str, size: str, phase: str, threads: int) -> Cell:
+    cores = len(machine.available_cores())
+    if threads > cores:
+        raise ValueError(
+            f"--threads {threads}: expected at most {cores}, the cores this process may use"
+        )
+    for option, given, known in (("task", task, tuple(TASKS)), ("phase", phase, PHASES)):
+        if given not in known:
+            raise ValueError(f"--{option} {given!r} is unknown; expected {', '.join(known)}")
     request = Request(
         tasks=(task,),
         phases=(phase,),
@@ -169,21 +187,31 @@ def findings(result: Selftest) -> list[str]:
     alarms, trials = sum(t.wrong for t in same), sum(len(t.ratios) for t in same)
     lines = [
         f"Two processes of one program differ by {100 * spread:.1f} % (standard deviation) for as "
-        f"long as they live; {result.recommended_processes} processes a variant "
-        f"(`--processes {result.recommended_processes}`) find a slow-down of 5 % in at least half "
-        "of the cases.",
+        f"long as they live; {_enough(result.recommended_processes)}.",
         f"Called different though they are the same: {alarms} of {trials}.",
     ]
     if result.left_out:
         lines.append(
-            f"The time was used up: {text.plural(result.left_out, 'trial')} of those asked for "
-            "were not made, and later runs do not use these figures."
+            f"{'Some failed' if result.problems else 'The time was used up'}: "
+            f"{text.plural(result.left_out, 'trial')} of those asked for "
+            f"{'is' if result.left_out == 1 else 'are'} missing, and later runs do not use these "
+            "figures."
         )
+    lines += [text.plain(problem, 400) for problem in result.problems]
     if result.disturbed:
         share = f"Others kept the machine busy in {100 * result.disturbed:.0f} % of the blocks"
         useless = ": on a quiet one all of this is different."
         lines.append(share + (useless if result.disturbed > verdicts.MOST_DISTURBED else "."))
     return lines
+
+
+def _enough(processes: int) -> str:
+    found = "a slow-down of 5 % in at least half of the cases"
+    if not processes:
+        return f"up to {trials.MOST_RECOMMENDED} processes a variant do not find {found}"
+    noun = "process" if processes == 1 else "processes"
+    verb = "finds" if processes == 1 else "find"
+    return f"{processes} {noun} a variant (`--processes {processes}`) {verb} {found}"
 
 
 def _print(console: Console, result: Selftest) -> None:

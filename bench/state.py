@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import math
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import psutil
 
@@ -13,8 +17,11 @@ from bench import machine
 
 # CPU time of others beyond this many cores' worth disturbs a block.
 DISTURBING_CORES = 0.25
-# What the system's counters may be off by over a block: two ticks of 10 ms.
+# What the system's counters may be off by over a block on two cores: two ticks of 10 ms. Each core
+# is off by its own chance, so that it grows with the square root of their number.
 TICKS_SECONDS = 0.020
+TICKS_CORES = 2
+STILL_SECONDS = 0.050  # of own CPU time in which counters that run must have moved
 
 
 @dataclass
@@ -25,27 +32,39 @@ class Watch:
     """
 
     cores: Sequence[int] | None = None
-    _busy: float = field(default=0.0, init=False)
+    _busy: float | None = field(default=None, init=False)
     _own: float = field(default=0.0, init=False)
     _begin: float = field(default=0.0, init=False)
 
     def begin(self) -> None:
-        self._busy, self._own = machine.busy_seconds(self.cores), time.process_time()
+        self._busy, self._own = self._count(), time.process_time()
         self._begin = time.perf_counter()
 
-    def others(self, worker_seconds: float) -> tuple[float, float]:
+    def others(self, worker_seconds: float) -> tuple[float | None, float]:
         """CPU seconds that were neither the worker's nor this process', and the seconds passed.
 
-        `worker_seconds` of CPU time were the worker's own.
+        `worker_seconds` of CPU time were the worker's own. None where this system does not count.
         """
         passed = time.perf_counter() - self._begin
         own = time.process_time() - self._own + worker_seconds
-        return max(0.0, machine.busy_seconds(self.cores) - self._busy - own), passed
+        after = self._count()
+        if self._busy is None or after is None:
+            return None, passed
+        if after == self._busy and own > STILL_SECONDS:
+            return None, passed  # the counters stand still, as they do in some sandboxes
+        return max(0.0, after - self._busy - own), passed
+
+    def _count(self) -> float | None:
+        try:
+            return machine.busy_seconds(self.cores)
+        except OSError:
+            return None  # the report says that it is not known
 
 
-def disturbing(others_seconds: float, passed: float) -> bool:
-    """Is that much CPU time of others too much for a block of `passed` seconds."""
-    return others_seconds > DISTURBING_CORES * passed + TICKS_SECONDS
+def disturbing(others_seconds: float | None, passed: float, cores: int = TICKS_CORES) -> bool:
+    """Is that much CPU time of others too much for a block of `passed` seconds on `cores`."""
+    ticks = TICKS_SECONDS * max(1.0, math.sqrt(cores / TICKS_CORES))
+    return others_seconds is not None and others_seconds > DISTURBING_CORES * passed + ticks
 
 
 @dataclass(frozen=True)
@@ -73,18 +92,47 @@ def _cpu_mhz() -> float | None:
 
 
 def _gpu(index: int) -> Clocks:
-    pynvml = importlib.import_module("pynvml")
-    pynvml.nvmlInit()
+    """Of the GPU that frameworks call `index`; empty where NVML does not tell."""
     try:
-        gpu = pynvml.nvmlDeviceGetHandleByIndex(index)
-        reasons = pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu)
+        pynvml = importlib.import_module("pynvml")
+    except ImportError:
+        return Clocks()
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return Clocks()  # a container may hold CUDA without the library that tells of clocks
+    try:
+        gpu = _handle(pynvml, index)
+        look = partial(_told, pynvml.NVMLError, gpu)
+        reasons = look(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons) or 0
         return Clocks(
-            mhz=float(pynvml.nvmlDeviceGetClockInfo(gpu, pynvml.NVML_CLOCK_SM)),
-            gpu_celsius=float(pynvml.nvmlDeviceGetTemperature(gpu, pynvml.NVML_TEMPERATURE_GPU)),
-            throttled=tuple(name for bit, name in THROTTLES.items() if reasons & bit),
+            mhz=look(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
+            gpu_celsius=look(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU),
+            throttled=tuple(name for bit, name in THROTTLES.items() if int(reasons) & bit),
         )
+    except (pynvml.NVMLError, ValueError):
+        return Clocks()
     finally:
         pynvml.nvmlShutdown()
+
+
+def _told(error: type[Exception], gpu: Any, ask: Callable[..., float], *what: int) -> float | None:
+    """One number of a GPU; None where this one does not have it."""
+    try:
+        return float(ask(gpu, *what))
+    except error:
+        return None
+
+
+def _handle(pynvml: Any, index: int) -> Any:
+    """NVML counts all GPUs; a framework those that CUDA_VISIBLE_DEVICES leaves, in its order."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        return pynvml.nvmlDeviceGetHandleByIndex(index)
+    chosen = visible.split(",")[index].strip() if index < len(visible.split(",")) else ""
+    if chosen.isdecimal():
+        return pynvml.nvmlDeviceGetHandleByIndex(int(chosen))
+    return pynvml.nvmlDeviceGetHandleByUUID(chosen)
 
 
 # Bits of NVML's clocks-event reasons that mean a GPU runs slower than it could.

@@ -16,11 +16,13 @@ import numpy as np
 
 from bench import statistics, verdicts
 from bench.record import Offset, Trials
-from bench.verdicts import Estimate
+from bench.verdicts import PRIOR_PAIRS, Estimate
 
 FOUND = 0.05  # the slow-down that the recommended number of processes must find
 MOST_RECOMMENDED = 10
-PRIOR_PAIRS = 2
+# Of the second that a cell gives each entry by default: the rest goes into hot steps, throughput
+# and blocks that are taken again.
+CELL_SECONDS = 0.5
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,20 +112,24 @@ def _joined(points: Sequence[_Point], prior: float) -> float:
     return (pairs * found + PRIOR_PAIRS * prior) / (pairs + PRIOR_PAIRS)
 
 
-def recommended_processes(trials: Sequence[Trial], found: Offset) -> int:
+def recommended_processes(
+    trials: Sequence[Trial], found: Offset, seconds: float = CELL_SECONDS
+) -> int:
     """The least K at which a slow-down of FOUND is called in half of the cases or more.
 
+    0 where MOST_RECOMMENDED are not enough. A trial had `seconds` of timed steps a side; a cell has
+    CELL_SECONDS, and its rounds tell less.
     Half of the estimates of a true 5 % lie above it: K is enough when 5 % itself is called.
     """
     within = float(np.median([statistics.standard_error(t.logs) for t in trials if not t.slowdown]))
-    for processes in range(1, MOST_RECOMMENDED):
+    for processes in range(1, MOST_RECOMMENDED + 1):
         spread = found.spread
-        error = math.sqrt((spread**2 + within**2) / processes)
+        error = math.sqrt((spread**2 + within**2 * seconds / CELL_SECONDS) / processes)
         margin = math.log1p(max(verdicts.LEAST_MARGIN, spread / math.sqrt(processes)))
         at = Estimate(math.log1p(FOUND), error, found.degrees + processes - 1, margin)
         if at.p_value < (1 - statistics.CONFIDENCE) / 2:
             return processes
-    return MOST_RECOMMENDED
+    return 0
 
 
 def summarise(
@@ -196,4 +202,5 @@ def _estimate(together: Sequence[Trial], same: Sequence[_Point], measured: str) 
     known = _offset(others, measured) if others else verdicts.ASSUMED
     name = together[0].variant
     spread = verdicts.spread_of(known, name, name)
-    return verdicts.estimate([trial.logs for trial in together], spread, known.degrees)
+    degrees = verdicts.degrees_of(known, name, name)
+    return verdicts.estimate([trial.logs for trial in together], spread, degrees)

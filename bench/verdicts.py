@@ -29,6 +29,7 @@ Verdict = Literal["faster", "slower", "same", "unclear"]
 LEAST_MARGIN = 0.01  # a difference that nobody would change a framework for
 # Of identical programs in two processes, as DESIGN found it, until a selftest has measured it.
 ASSUMED = Offset(spread=0.02, degrees=8.0)
+PRIOR_PAIRS = 2  # of processes, that the assumed one counts as beside those of a selftest
 # Of the blocks of a cell: more disturbed ones than this, and it decides nothing.
 MOST_DISTURBED = 0.2
 
@@ -92,6 +93,24 @@ def spread_of(offset: Offset, a: str, b: str) -> float:
     return math.sqrt((one**2 + other**2) / 2)
 
 
+def degrees_of(offset: Offset, a: str, b: str) -> float:
+    """Degrees of freedom of `spread_of`, by Satterthwaite.
+
+    Those of the offset are of the pairs of all its variants; each had its share of the pairs.
+    """
+    if not offset.variants:
+        return offset.degrees
+    own = PRIOR_PAIRS + (offset.degrees - PRIOR_PAIRS) / len(offset.variants)
+    parts = [
+        (offset.variants[name] ** 2, own)
+        if name in offset.variants
+        else (offset.spread**2, offset.degrees)
+        for name in ((a,) if a == b else (a, b))
+    ]
+    known = sum(variance**2 / degrees for variance, degrees in parts)
+    return sum(variance for variance, _ in parts) ** 2 / known if known else own
+
+
 def estimate(logs: Sequence[np.ndarray], spread: float, degrees: float) -> Estimate:
     """Of log ratios, one (rounds,) array a process; `spread` of the offset and its `degrees`."""
     processes = len(logs)
@@ -114,7 +133,8 @@ def estimate(logs: Sequence[np.ndarray], spread: float, degrees: float) -> Estim
 def compare(a: Measurement, b: Measurement, offset: Offset) -> Estimate:
     """`a` beside `b`; raises ValueError where they were not timed in the same rounds."""
     spread = spread_of(offset, a.variant, b.variant)
-    return estimate(statistics.log_ratios(a, b), spread, offset.degrees)
+    degrees = degrees_of(offset, a.variant, b.variant)
+    return estimate(statistics.log_ratios(a, b), spread, degrees)
 
 
 def judge(estimates: Mapping[str, Estimate], *, disturbed: float = 0.0) -> dict[str, Comparison]:

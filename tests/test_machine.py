@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.machinery
+import os
 import re
 import sys
 import time
 import types
+from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from bench import machine, record
@@ -76,3 +79,63 @@ def test_own_work_is_not_that_of_others(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _cpu_times(values: dict[str, float]) -> types.SimpleNamespace:
     return types.SimpleNamespace(_fields=tuple(values), **values)
+
+
+STAT = """\
+cpu  100 0 50 1000 5 0 0 7 0 0
+cpu0 60 0 20 500 5 0 0 3 10 0
+cpu2 40 2 30 500 0 0 0 4 0 0
+intr 1 2 3
+"""
+
+
+def test_a_core_is_found_by_its_number_where_another_is_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stat").write_text(STAT)
+    monkeypatch.setattr(machine, "_STAT", tmp_path / "stat")
+    tick = os.sysconf("SC_CLK_TCK")
+    assert machine.busy_seconds([0]) == pytest.approx(83 / tick)
+    assert machine.busy_seconds([0, 2]) == pytest.approx((83 + 76) / tick)
+    with pytest.raises(OSError, match="core 1"):
+        machine.busy_seconds([1])
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the system has none")
+def test_each_core_is_counted_as_psutil_does() -> None:
+    cores = machine.available_cores()
+    before = machine.busy_seconds(cores)
+    middle = sum(machine._busy(times) for times in psutil.cpu_times(percpu=True))
+    if len(cores) == psutil.cpu_count():
+        assert before <= middle + 1e-6 <= machine.busy_seconds(cores) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000\n"}, 2.0),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_the_time_that_a_container_is_given_is_read(
+    tmp_path: Path, files: dict[str, str], cores: float | None
+) -> None:
+    (tmp_path / "cpu").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    assert machine._quota(tmp_path) == cores
+
+
+def test_cores_are_those_with_time_and_no_twins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "pinning", lambda: False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine, "_twins", lambda core: [0, 1] if core < 2 else [2, 3])
+    monkeypatch.setattr(machine, "_quota", lambda: None)
+    assert machine.available_cores() == [0, 2, 1, 3]
+    monkeypatch.setattr(machine, "_quota", lambda: 2.5)
+    assert machine.available_cores() == [0, 2]
+    monkeypatch.setattr(machine, "_quota", lambda: 0.5)
+    assert machine.available_cores() == [0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -11,10 +12,13 @@ import pytest
 from record_samples import RUN, measurement, rounds
 
 from backends.jax_model import XlaPeak
+from backends.numpy_backend import NumpyBackend
 from bench import record
 from bench.memory import MemoryCount
 from bench.record import Measurement, Rounds
 from bench.report import memory
+from tasks import TASKS
+from tasks.spec import init_params
 
 MIB = 2**20
 
@@ -134,3 +138,23 @@ def test_nothing_is_said_where_nothing_was_counted() -> None:
     m = measurement("torch", rounds(0.04))
     assert memory.words(memory.on_host(m)) == ""
     assert memory.on_device(m) is None
+
+
+def test_a_numpy_model_holds_the_buffers_of_one_phase() -> None:
+    task = TASKS["sentiment"]
+    spec, batch = task.spec(task.sizes["base"], cell="lstm"), task.batch(task.sizes["base"], seed=0)
+
+    def held(*phases: str) -> int:
+        model = NumpyBackend().build(
+            spec, init_params(spec, 0), device="cpu", dtype="float32", optimizer=None
+        )
+        placed = model.place(batch)
+        tracemalloc.start()
+        for phase in phases:
+            getattr(model, phase)(placed)
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return size
+
+    assert held("bptt", "forward", "bptt") == pytest.approx(held("bptt"), rel=0.05)
+    assert held("bptt") > 1.3 * held("forward") > 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]], 
     count = 0
     told: list[Callable[[int], bool]] = [lambda _: False]
 
-    def disturbing(used: float, passed: float) -> bool:
+    def disturbing(used: float, passed: float, cores: int) -> bool:
         nonlocal count
         count += 1
         return told[-1](count)
@@ -149,11 +151,58 @@ def test_a_side_that_drops_out_leaves_the_others_whole(quiet: object) -> None:
 def test_others_are_counted_beside_the_worker_and_this_process() -> None:
     watch = state.Watch()
     watch.begin()
-    used, passed = watch.others(worker_seconds=1e6)
+    used, passed = watch.others(worker_seconds=0.04)
     assert used == 0.0
     assert passed > 0.0
     assert state.disturbing(others_seconds=0.1, passed=0.1)
     assert not state.disturbing(others_seconds=0.02, passed=0.04), "two ticks of the clock"
+    assert not state.disturbing(others_seconds=None, passed=0.04), "not known"
+
+
+def test_the_ticks_of_many_cores_are_no_others() -> None:
+    rng = np.random.default_rng(0)
+    for cores in (2, 16, 64, 192):
+        # Each core counts in ticks of 10 ms: a block sees the difference of two that are cut off.
+        begin, passed = rng.uniform(0.0, 1.0, (2000, cores)), 0.027
+        ticks = np.floor((begin + passed) / 0.01) - np.floor(begin / 0.01)
+        off = 0.01 * ticks.sum(axis=1) - passed * cores
+        assert np.mean([state.disturbing(used, passed, cores) for used in off]) < 0.01
+
+
+def test_others_are_not_known_where_the_system_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: list[float | OSError] = [5.0, 5.0, 5.0, 5.01, OSError("none"), 6.0]
+
+    def busy_seconds(cores: object) -> float:
+        count = counts.pop(0)
+        if isinstance(count, OSError):
+            raise count
+        return count
+
+    monkeypatch.setattr(state.machine, "busy_seconds", busy_seconds)
+    watch, used = state.Watch(), []
+    for _ in range(3):
+        watch.begin()
+        used.append(watch.others(worker_seconds=1.0)[0])
+    assert used == [None, 0.0, None]
+
+
+def test_what_a_worker_spins_after_its_answer_is_its_own(
+    quiet: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(0.0, 30.0)
+    one = replace(side("a", Answers(1e-3)), cpu_seconds=lambda: next(clock))
+    own: list[float] = []
+    found = race([one], narrow=None)
+
+    def others(worker_seconds: float) -> tuple[float, float]:
+        own.append(worker_seconds)
+        return 0.0, 1.0
+
+    monkeypatch.setattr(found._watch, "others", others)
+    found.run(rng(), least=2, seconds=0.0)
+    assert own == [30.0, 30.0]
 
 
 def test_the_clock_of_this_processor_is_read_or_not_known() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,6 +17,7 @@ import pytest
 
 from bench import grid, machine, record, remembered, selftest, selftest_command, trials, verdicts
 from bench.grid import Request
+from bench.interpreter import WorkerDiedError, WorkerRaisedError
 from bench.trials import StockTrial, Trial
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -48,7 +52,7 @@ def test_the_offset_is_found(spread: float) -> None:
     found = trials.offset(made(spread, pairs=200), WHEN)
     assert found.spread == pytest.approx(spread, rel=0.15)
     assert found.variants["a"] == pytest.approx(spread, rel=0.15)
-    assert found.degrees == 200 + trials.PRIOR_PAIRS
+    assert found.degrees == 200 + verdicts.PRIOR_PAIRS
     assert found.measured == WHEN
 
 
@@ -60,7 +64,7 @@ def test_few_pairs_that_lie_together_by_chance_are_not_believed_to_have_none() -
 
 def test_more_processes_are_recommended_where_they_lie_farther_apart() -> None:
     counts = []
-    for spread in (0.005, 0.02, 0.06):
+    for spread in (0.005, 0.02, 0.04):
         members = made(spread, pairs=100)
         counts.append(trials.recommended_processes(members, trials.offset(members, WHEN)))
     assert counts[0] == 1
@@ -215,3 +219,78 @@ def test_the_stranger_comes_for_the_trials_alone(
     assert pairs.building == [0] * 12
     assert pairs.trying == [1] * 12
     assert Pairs.others() == 0
+
+
+def test_a_machine_on_which_no_number_of_processes_is_enough_is_told() -> None:
+    members = made(pairs=40, spread=0.30)
+    assert trials.recommended_processes(members, trials.offset(members, WHEN)) == 0
+
+
+def test_what_fails_costs_its_pair_alone_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = Pairs(monkeypatch, plan_of())
+    count = 0
+
+    def tried(share: float) -> Trial:
+        nonlocal count
+        count += 1
+        if count == 2:
+            raise WorkerRaisedError("no module named pytest", "")
+        if count == 3:
+            raise WorkerDiedError("gone", "")
+        return pairs.tried(share)
+
+    monkeypatch.setattr(selftest, "_trial", lambda *of: tried(of[5]))
+    result = pairs.run(tmp_path)
+    assert len(pairs.trying) == 12 - 1 - 2, "one trial, and a pair"
+    assert result.left_out == 3
+    assert result.problems == ("a: no module named pytest", "b: gone")
+    said = selftest_command.findings(result)
+    assert any("Some failed: 3 trials" in line for line in said)
+    assert "b: gone" in said
+    monkeypatch.setenv(remembered.FOLDER, str(tmp_path))
+    assert selftest.keep(result, pairs.plan) is None
+
+
+def test_a_disturbed_selftest_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(remembered.FOLDER, str(tmp_path))
+    pairs = Pairs(monkeypatch, plan_of())
+    result = pairs.run(tmp_path)
+    assert selftest.keep(result, pairs.plan) is not None
+    disturbed = msgspec.structs.replace(result, disturbed=0.5)
+    assert selftest.keep(disturbed, pairs.plan) is None
+
+
+def test_the_stock_loop_is_slowed_down_where_ours_is() -> None:
+    many = {"stock": 2, "injected": 1, "stock_injected": True}
+    assert plan_of(**many).stock_slowdowns == selftest.SLOWDOWNS
+    for less in ({"stock": 0}, {"injected": 0}, {"stock_injected": False}):
+        assert plan_of(**many | less).stock_slowdowns == ()
+    assert plan_of(**many).trials == 2 + 4 + 2 + 4
+
+
+def test_the_stranger_ends_with_who_started_it(tmp_path: Path) -> None:
+    starter = (
+        "import os, subprocess, sys; "
+        "command = [sys.executable, '-c', sys.argv[1], str(os.getpid())]; "
+        "print(subprocess.Popen(command).pid, flush=True)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", starter, selftest._BURN],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    number = int(done.stdout)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(number).wait(20)
+    assert not psutil.pid_exists(number) or psutil.Process(number).status() == "zombie"
+
+
+def test_what_a_cell_has_less_time_for_takes_more_processes() -> None:
+    members = made(pairs=40, spread=0.01)
+    found = trials.offset(members, WHEN)
+    counts = [trials.recommended_processes(members, found, seconds) for seconds in (0.5, 50.0)]
+    assert counts[0] < counts[1]

@@ -151,3 +151,13 @@ def test_many_values_are_thinned_out_evenly() -> None:
     values = np.random.default_rng(0).standard_normal(20_000)
     assert statistics.centre(values) == pytest.approx(0.0, abs=0.1)
     assert statistics.standard_error(values) == pytest.approx(1 / math.sqrt(20_000), rel=0.1)
+
+
+def test_each_variant_has_the_degrees_of_its_own_pairs() -> None:
+    offset = Offset(spread=0.02, degrees=42.0, variants={"a": 0.02, "b": 0.02, "c": 0.06, "d": 0.0})
+    assert verdicts.degrees_of(offset, "a", "a") == pytest.approx(12.0)  # 10 pairs, 2 assumed
+    assert verdicts.degrees_of(offset, "a", "b") == pytest.approx(24.0)
+    assert 12.0 < verdicts.degrees_of(offset, "a", "c") < 15.0, "mostly those of c"
+    assert verdicts.degrees_of(offset, "d", "d") == pytest.approx(12.0)
+    assert verdicts.degrees_of(offset, "unknown", "unknown") == pytest.approx(42.0)
+    assert verdicts.degrees_of(verdicts.ASSUMED, "a", "b") == verdicts.ASSUMED.degrees

@@ -181,8 +181,7 @@ def selftest(found: Selftest | None) -> str:
     lead = (
         f"Made {text.date(found.started)} on {text.escape(found.cell)}, {found.seconds:g} s a "
         f"side, {text.plural(found.threads, 'thread')}.{others} {text.share(found.disturbed)} of "
-        f"the blocks were disturbed. {offset_in_words(found.offset)} A slow-down of 5 % is called "
-        f"in at least half of the cases with `--processes {found.recommended_processes}`."
+        f"the blocks were disturbed. {offset_in_words(found.offset)} {_enough(found)}"
     )
     head = [
         *("variant", "truly slower by", "K", "trials", "pairs", "median ratio", "9 of 10 within"),
@@ -190,6 +189,13 @@ def selftest(found: Selftest | None) -> str:
     ]
     rows = [_trials(t) for t in found.trials]
     return f"{lead}\n\n{text.table(head, rows, right=range(1, len(head)))}" if rows else lead
+
+
+def _enough(found: Selftest) -> str:
+    told = "A slow-down of 5 % is called in at least half of the cases with"
+    if not found.recommended_processes:
+        return f"{told} more processes than were tried."
+    return f"{told} `--processes {found.recommended_processes}`."
 
 
 def _trials(t: Trials) -> list[str]:
