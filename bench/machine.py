@@ -21,21 +21,54 @@ import psutil
 from bench import record
 
 _STAT = Path("/proc/stat")
+_CPUS = Path("/sys/devices/system/cpu")
 _IDLE = ("idle", "iowait")
 _COUNTED_TWICE = ("guest", "guest_nice")  # Linux counts these within user and nice too
 
 
 def describe(cores: Sequence[int] | None = None) -> record.Machine:
     """The parts of this machine; `cores` are those the run may use, else all it is allowed."""
+    used = available_cores() if cores is None else cores
     return record.Machine(
         cpu=_cpu(),
-        cores=len(available_cores() if cores is None else cores),
+        cores=len(used),
         memory_bytes=psutil.virtual_memory().total,
         gpus=_gpus(),
         system=_system(),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         pinning=pinning(),
+        governor=", ".join(sorted({found for core in used if (found := _governor(core))})),
     )
+
+
+def _governor(core: int) -> str:
+    """Who sets the frequency of a core: "performance", "powersave"; empty if nobody tells."""
+    file = _CPUS / f"cpu{core}/cpufreq/scaling_governor"
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def clock_mhz(cores: Sequence[int]) -> float | None:
+    """Mean frequency of these cores, as the system last knew it; None where it does not tell."""
+    try:
+        found = [
+            int((_CPUS / f"cpu{core}/cpufreq/scaling_cur_freq").read_text(encoding="ascii"))
+            for core in cores
+        ]
+    except (OSError, ValueError):
+        return _mean_mhz()
+    return sum(found) / len(found) / 1000
+
+
+def _mean_mhz() -> float | None:
+    """Of all cores, by the other ways that a system may have."""
+    try:
+        found = psutil.cpu_freq()
+    except (NotImplementedError, FileNotFoundError, AttributeError):
+        return None  # a virtual machine or a system that does not tell
+    return float(found.current) if found is not None and found.current else None
 
 
 def available_cores() -> list[int]:
@@ -53,7 +86,7 @@ def available_cores() -> list[int]:
 
 def _twins(core: int) -> list[int]:
     """The hardware threads of the physical core that `core` is one of, itself among them."""
-    file = Path(f"/sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list")
+    file = _CPUS / f"cpu{core}/topology/thread_siblings_list"
     try:
         text = file.read_text(encoding="ascii")
     except OSError:

@@ -37,6 +37,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     system: str  # "Linux 6.1, x86_64"
     python: str  # "CPython 3.11.7"
     pinning: bool  # can workers be pinned to cores here
+    governor: str = ""  # of the cores' frequency; empty where the system does not tell
 
 
 class Offset(msgspec.Struct, frozen=True, kw_only=True):

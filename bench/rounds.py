@@ -143,7 +143,7 @@ class Rounds:
             if self._others:
                 used, passed = map(sum, zip(*self._others, strict=True))
                 others.append(round(used / passed, 3))
-            looks.append(state.clocks(self.device))
+            looks.append(state.clocks(self.device, self.cores))
             if number >= look:
                 if self.narrow is not None and narrow(self.running(), self.narrow):
                     stopped = "narrow enough"

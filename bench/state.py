@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import psutil
-
 from bench import machine
 
 # CPU time of others beyond this many cores' worth disturbs a block.
@@ -76,19 +74,12 @@ class Clocks:
     throttled: tuple[str, ...] = ()
 
 
-def clocks(device: str) -> Clocks:
-    """Of the processor for "cpu", of GPU N for "cuda:N"."""
+def clocks(device: str, cores: Sequence[int] | None = None) -> Clocks:
+    """Of `cores` for "cpu", all that may be used where it is None; of GPU N for "cuda:N"."""
     if device == "cpu":
-        return Clocks(mhz=_cpu_mhz())
+        used = machine.available_cores() if cores is None else cores
+        return Clocks(mhz=machine.clock_mhz(used))
     return _gpu(int(device.partition(":")[2] or 0))
-
-
-def _cpu_mhz() -> float | None:
-    try:
-        found = psutil.cpu_freq()
-    except (NotImplementedError, FileNotFoundError, AttributeError):
-        return None  # a virtual machine or a system that does not tell
-    return float(found.current) if found is not None and found.current else None
 
 
 def _gpu(index: int) -> Clocks:

@@ -139,3 +139,20 @@ def test_cores_are_those_with_time_and_no_twins_first(monkeypatch: pytest.Monkey
     assert machine.available_cores() == [0, 2]
     monkeypatch.setattr(machine, "_quota", lambda: 0.5)
     assert machine.available_cores() == [0]
+
+
+def test_governor_and_clock_are_those_of_the_cores_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_CPUS", tmp_path)
+    monkeypatch.setattr(machine, "_mean_mhz", lambda: None)
+    assert machine.describe(cores=[0, 1]).governor == ""
+    assert machine.clock_mhz([0, 1]) is None
+    for core, governor in enumerate(("performance", "performance", "powersave")):
+        folder = tmp_path / f"cpu{core}" / "cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text(governor + "\n")
+        (folder / "scaling_cur_freq").write_text(f"{(core + 1) * 1000000}\n")
+    assert machine.describe(cores=[0, 1]).governor == "performance"
+    assert machine.describe(cores=[0, 2]).governor == "performance, powersave"
+    assert machine.clock_mhz([0, 1]) == pytest.approx(1500.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -208,3 +210,80 @@ def test_what_a_worker_spins_after_its_answer_is_its_own(
 def test_the_clock_of_this_processor_is_read_or_not_known() -> None:
     mhz = state.clocks("cpu").mhz
     assert mhz is None or mhz > 0
+
+
+class FakeNvml(types.ModuleType):
+    """Two GPUs, of which the second does not tell its temperature."""
+
+    NVML_CLOCK_SM = NVML_TEMPERATURE_GPU = 0
+
+    class NVMLError(Exception):
+        pass
+
+    def __init__(self) -> None:
+        super().__init__("pynvml")
+        self.open = 0
+
+    def nvmlInit(self) -> None:
+        self.open += 1
+
+    def nvmlShutdown(self) -> None:
+        self.open -= 1
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
+        if index > 1:
+            raise self.NVMLError("no such GPU")
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:
+        return {"GPU-a": 0, "GPU-b": 1}[uuid]
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, gpu: int) -> int:
+        return 0x4
+
+    def nvmlDeviceGetClockInfo(self, gpu: int, kind: int) -> int:
+        return 1000 * (gpu + 1)
+
+    def nvmlDeviceGetTemperature(self, gpu: int, kind: int) -> int:
+        if gpu:
+            raise self.NVMLError("not supported")
+        return 40
+
+
+@pytest.mark.parametrize(
+    ("visible", "device", "mhz", "celsius"),
+    [
+        (None, "cuda:0", 1000.0, 40.0),
+        (None, "cuda:1", 2000.0, None),
+        (None, "cuda:7", None, None),
+        ("1", "cuda:0", 2000.0, None),
+        ("1,0", "cuda:1", 1000.0, 40.0),
+        ("GPU-b", "cuda:0", 2000.0, None),
+    ],
+)
+def test_the_gpu_that_is_read_is_the_one_that_frameworks_use(
+    visible: str | None,
+    device: str,
+    mhz: float | None,
+    celsius: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", nvml := FakeNvml())
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    found = state.clocks(device)
+    assert (found.mhz, found.gpu_celsius) == (mhz, celsius)
+    assert found.throttled == (("power cap",) if mhz else ())
+    assert nvml.open == 0
+
+
+def test_a_gpu_whose_library_is_not_there_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> None:
+        raise FakeNvml.NVMLError("library not found")
+
+    monkeypatch.setitem(sys.modules, "pynvml", nvml := FakeNvml())
+    monkeypatch.setattr(nvml, "nvmlInit", absent)
+    assert state.clocks("cuda:0") == state.Clocks()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert state.clocks("cuda:0") == state.Clocks()
