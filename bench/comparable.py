@@ -17,7 +17,6 @@ _DIFFERING = ("threads", "dtype", "device", "size", "kind")
 _DROPPED = tuple(
     chosen for count in (1, 2, 3) for chosen in itertools.combinations(_DIFFERING, count)
 )
-_THREADS = re.compile(r"\+threads\d+")  # in a size, where --threads was given
 
 
 @dataclass(frozen=True)
@@ -126,8 +125,6 @@ def _short(key: Key, dropped: tuple[str, ...]) -> Key:
     cell = key.cell
     if (found := _CELL.fullmatch(cell)) is not None:
         parts = [found[part] for part in _PARTS if part not in dropped]
-        if "threads" in dropped:
-            parts = [_THREADS.sub("", part) for part in parts]
         cell = f"{found['phase']}[{'-'.join(parts)}]"
     return Key(cell, None if "threads" in dropped else key.threads)
 

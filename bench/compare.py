@@ -225,7 +225,7 @@ def _change(
             lasting=own**2 / processes + BETWEEN_RUNS.spread**2,
             passing=0.0,
             rounds=within,
-            known=min(offset.degrees, BETWEEN_RUNS.degrees),
+            known=min(verdicts.degrees_of(offset, name, name), BETWEEN_RUNS.degrees),
             degrees=degrees,
             yardsticks=0,
         )
@@ -237,10 +237,17 @@ def _change(
         lasting=of_own + share * of_offset,
         passing=share * max(0.0, scatter - of_offset),
         rounds=min(squared for _, squared in found),
-        known=offset.degrees,
+        known=_degrees(offset, name, of_own, share * of_offset),
         degrees=sum(len(r) - 1 for side in (here, there) for r in side[name].processes),
         yardsticks=len(yardsticks),
     )
+
+
+def _degrees(offset: Offset, name: str, own: float, others: float) -> float:
+    """Of freedom, by Satterthwaite: of a variance of its own offset and one of all variants."""
+    parts = ((own, verdicts.degrees_of(offset, name, name)), (others, offset.degrees))
+    known = sum(variance**2 / degrees for variance, degrees in parts)
+    return (own + others) ** 2 / known if known else offset.degrees
 
 
 def _of_yardsticks(changes: Sequence[float]) -> tuple[float, float]:

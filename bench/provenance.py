@@ -15,7 +15,7 @@ _PATH = re.compile(
 
 # Where a report went is no part of what makes it again, nor what is so in any checkout.
 _LEFT_OUT = ("--reports", "--run-name", "--rootdir", "-c")
-SUITE = "bench/suite"  # which is what pytest runs there anyhow
+SUITE = "bench/suite"
 
 
 def without_paths(message: str) -> str:
@@ -27,13 +27,17 @@ def command(arguments: Sequence[str], root: Path) -> str:
     """The command line that asks for the same cells again, in a checkout like that at `root`."""
     kept: list[str] = []
     skip = False
-    for argument in arguments:
+    within = [word.replace(f"{root}/", "", 1) for word in arguments]
+    # `--benchmark-only` alone runs all of the suite, and needs no path beside it.
+    named = [word for word in within if word.startswith(SUITE)]
+    whole = "--benchmark-only" in arguments and set(named) == {SUITE}
+    for argument in within:
         name, sign, _ = argument.partition("=")
         if skip or name in _LEFT_OUT:
             skip = not skip and not sign  # its value is the next word
             continue
-        within = argument.replace(f"{root}/", "", 1) if f"{root}/" in argument else argument
-        kept += [without_paths(within)] if within != SUITE else []
+        if not (whole and argument == SUITE):
+            kept.append(without_paths(argument))
     return shlex.join(["pytest", *kept])
 
 

@@ -9,6 +9,7 @@ takes the newest run of each preset in the folder `reports`, and writes the page
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,12 @@ first rank, which is shared by who cannot be told apart from the first; ? has no
 kept the machine too busy to tell. The words are made from the verdicts of the run by
 `python -m bench.questions reports docs/questions.md`.
 """
+
+
+# What changes neither the cells nor how they are timed.
+_HARMLESS = re.compile(
+    r"-[vqsx]+|--(?:verbose|quiet|color|tb|benchmark-(?:json|save|sort|columns))(?:=.*)?"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ def _preset_of(run: Run) -> str | None:
 
     With an option beside it (another device, a few variants) it is no answer to what was asked.
     """
-    given = sorted(shlex.split(run.command.replace("--preset ", "--preset=")))
+    words = shlex.split(run.command.replace("--preset ", "--preset="))
+    given = sorted(word for word in words if not _HARMLESS.fullmatch(word))
     for name in presets.names():
         if given == sorted(shlex.split(presets.find(name).command)):
             return name

@@ -40,6 +40,10 @@ RAW, RESULT = "trials.jsonl", "selftest.json"
 _BURN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
+class DisagreesError(ValueError):
+    """A variant computes something else than it should."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How much of it."""
@@ -179,7 +183,7 @@ def _trials(
                         problems.append(f"{variant}: {error}")
                     else:
                         yield done
-        except (WorkerError, registry.BrokenBackendError) as error:
+        except (WorkerError, registry.BrokenBackendError, DisagreesError) as error:
             problems.append(f"{variant}: {error}")
         lab.keep_only(())
 
@@ -217,7 +221,7 @@ def _side(plan: Plan, lab: Lab, gate: Gate, key: Key, say: Callable[[str], None]
     gate.build(ask)
     _, _, found = gate.before(ask, key.variant)
     if found.failures:
-        raise ValueError(f"{key.variant} disagrees, and is no use for a test: {found.failures[0]}")
+        raise DisagreesError(f"it disagrees, and is no use for a test: {found.failures[0]}")
     ask("warm", phase=plan.cell.phase, seconds=WARM_SECONDS, steps=WARM_STEPS)
     lab.get(key).survey()
     cpu_seconds = lab.get(key).cpu_seconds

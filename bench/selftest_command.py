@@ -112,6 +112,8 @@ def command(
     else:
         console.print("They are not kept for later runs.")
     console.print(f"report: {folder / 'report.md'}", soft_wrap=True)
+    if result.problems:
+        raise typer.Exit(1)
 
 
 def _about_minutes(plan: Plan) -> str:
@@ -197,8 +199,9 @@ def findings(result: Selftest) -> list[str]:
             f"{'is' if result.left_out == 1 else 'are'} missing, and later runs do not use these "
             "figures."
         )
-    lines += [text.plain(problem, 400) for problem in result.problems]
-    if result.disturbed:
+    if result.others_cores is None:
+        lines.append("How busy others kept the machine is not known.")
+    elif result.disturbed:
         share = f"Others kept the machine busy in {100 * result.disturbed:.0f} % of the blocks"
         useless = ": on a quiet one all of this is different."
         lines.append(share + (useless if result.disturbed > verdicts.MOST_DISTURBED else "."))
@@ -221,7 +224,7 @@ def _print(console: Console, result: Selftest) -> None:
     for row in rows(result):
         table.add_row(*row)
     console.print(table)
-    for line in findings(result):
+    for line in (*findings(result), *(text.plain(problem, 400) for problem in result.problems)):
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -239,12 +242,13 @@ def markdown(result: Selftest) -> str:
     threads = text.plural(result.threads, "thread")
     lines = [
         "# Selftest",
-        f"{result.cell}, {threads}, {result.seconds:g} s a side and trial, on "
+        f"{text.escape(result.cell)}, {threads}, {result.seconds:g} s a side and trial, on "
         f"{text.escape(result.machine.cpu)}, {cores}; {text.date(result.started)}.",
         _ABOUT.format(raw=selftest.RAW),
         text.table(
             HEAD, [list(map(text.escape, row)) for row in rows(result)], range(2, len(HEAD))
         ),
         *findings(result),
+        *map(text.escape, result.problems),
     ]
     return "\n\n".join(lines) + "\n"

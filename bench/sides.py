@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from bench.record import Measurement, Offset
 
 RECORDS = "measurements.jsonl"
 MOST_ROUNDS = 1000  # of one test
+_THREADS = re.compile(r"\+threads\d+(?=[-+])")
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _of_records(file: Path) -> Side:
     run, measurements, races = record.read_all(file)
     cells: dict[Key, dict[str, Sample]] = {}
     for m in measurements:
-        entries = cells.setdefault(Key(m.cell, m.threads), {})
+        entries = cells.setdefault(_key(m.cell, m.threads), {})
         entries[_free(entries, m.variant if m.role == "variant" else f"{m.role}:{m.variant}")] = (
             _sample(m)
         )
@@ -94,9 +96,14 @@ def _of_records(file: Path) -> Side:
         commit=run.commit or "unknown",
         started=run.started,
         offset=run.offset or verdicts.ASSUMED,
-        disturbed={Key(race.cell, race.threads): race.disturbed for race in races},
+        disturbed={_key(race.cell, race.threads): race.disturbed for race in races},
         serial=run.serial,
     )
+
+
+def _key(cell: str, threads: int | None) -> Key:
+    """Where --threads was given the size says it too, which is no other size."""
+    return Key(_THREADS.sub("", cell), threads)
 
 
 def _sample(m: Measurement) -> Sample:
@@ -135,7 +142,8 @@ def _of_benchmark(file: Path) -> Side:
         key, sample = _benchmark(file, benchmark)
         entries = cells.setdefault(key, {})
         entries[_free(entries, sample.name)] = sample
-    serial = any(benchmark.get("extra_info", {}).get("serial") for benchmark in benchmarks)
+    infos = [benchmark.get("extra_info", {}) for benchmark in benchmarks]
+    serial = any(_ours(info) and info.get("serial") for info in infos)
     cpu = machine.get("cpu", {})
     name = cpu.get("brand_raw") or machine.get("processor") or machine.get("machine") or "unknown"
     return Side(
@@ -155,6 +163,11 @@ def _even_choice(values: np.ndarray) -> np.ndarray:
     return values[np.linspace(0, len(values) - 1, MOST_ROUNDS).round().astype(int)]
 
 
+def _ours(info: Mapping[str, Any]) -> bool:
+    """Is that of a test of this project's suite."""
+    return "variant" in info and "spec" in info
+
+
 def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[Key, Sample]:
     rounds = benchmark.get("stats", {}).get("data")
     name = str(benchmark.get("fullname") or benchmark.get("name"))
@@ -164,7 +177,7 @@ def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[Key, Sample]:
             "--benchmark-save needs --benchmark-save-data"
         )
     info = benchmark.get("extra_info", {})
-    ours = "variant" in info and "spec" in info
+    ours = _ours(info)
     facts = {key: info[key] for key in ("spec", "batch", "steps")} if ours else {}
     sample = Sample(
         name=str(info["variant"]) if ours else name,
@@ -175,5 +188,5 @@ def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[Key, Sample]:
         facts=facts,
     )
     if ours:
-        return Key(str(benchmark.get("group")), info.get("threads")), sample
+        return _key(str(benchmark.get("group")), info.get("threads")), sample
     return Key(str(benchmark.get("group") or name), None), sample

@@ -218,7 +218,7 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
     benchmark = {
         "group": "bptt[...], torch alone (--serial)",
         "fullname": "bench/suite/test_bptt.py::test_bptt[...]",
-        "extra_info": {"variant": "torch", "serial": True},
+        "extra_info": {"variant": "torch", "spec": {}, "batch": 1, "steps": 1, "serial": True},
         "stats": {"data": [1.0, 1.1]},
     }
     file = tmp_path / "benchmark.json"
@@ -345,6 +345,14 @@ def test_runs_with_other_threads_are_compared_if_told_so(tmp_path: Path, size: s
     code, output = rnnbench(base, other, "--force")
     assert code == 0, output
     assert "| torch " in output
+
+
+def test_threads_that_were_named_and_threads_that_were_not_are_the_same(tmp_path: Path) -> None:
+    base = write(tmp_path / "two", cell_records(1, FEW))
+    named = cell_records(2, FEW, size="base+threads2")
+    code, output = rnnbench(base, write(tmp_path / "named", named))
+    assert code == 0, output
+    assert "--force" not in output
 
 
 def test_runs_that_differ_in_two_things_are_compared_if_told_so(tmp_path: Path) -> None:

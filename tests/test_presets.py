@@ -105,7 +105,9 @@ def test_every_question_has_its_command_and_an_answer_where_there_is_a_run() -> 
     [
         ("pytest --benchmark-only --preset=braun2018", "braun2018"),
         ("pytest --benchmark-only --preset braun2018", "braun2018"),
+        ("pytest -vv --benchmark-only --preset=braun2018 --benchmark-json=a.json", "braun2018"),
         ("pytest --benchmark-only --preset=braun2018 -k numpy", None),
+        ("pytest --benchmark-only --preset=braun2018 --benchmark-max-time=0.1", None),
         ("pytest --benchmark-only --preset=keras-20902 --device=cuda:0", None),
         ("pytest --benchmark-only", None),
     ],

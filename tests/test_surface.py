@@ -230,6 +230,8 @@ def test_paths_in_what_a_framework_says_do_not_get_into_a_report() -> None:
     assert provenance.command([*suite, *arguments], root) == (
         "pytest --benchmark-only --task=hihello"
     )
+    for needed in (["bench/suite", "-v"], ["--benchmark-only", "bench/suite/a.py", "bench/suite"]):
+        assert provenance.command(needed, root) == f"pytest {' '.join(needed)}"
     assert provenance.command([f"{root}/bench/suite/test_bptt.py", "-k", "torch"], root) == (
         "pytest bench/suite/test_bptt.py -k torch"
     )

@@ -248,7 +248,9 @@ def test_what_fails_costs_its_pair_alone_and_is_told(
     assert result.problems == ("a: no module named pytest", "b: gone")
     said = selftest_command.findings(result)
     assert any("Some failed: 3 trials" in line for line in said)
-    assert "b: gone" in said
+    assert "b: gone" in selftest_command.markdown(result)
+    hostile = msgspec.structs.replace(result, problems=("# a: <lambda>() [x](http://y)",))
+    assert "\\# a: &lt;lambda>() [x\\](http://y)" in selftest_command.markdown(hostile)
     monkeypatch.setenv(remembered.FOLDER, str(tmp_path))
     assert selftest.keep(result, pairs.plan) is None
 

@@ -30,7 +30,8 @@ def _others(run: Run, races: Sequence[Race]) -> str:
     if not busy:
         if run.cores_busy_before is None:
             return "How busy others kept it is not known."
-        return f"Others used {run.cores_busy_before:.2f} cores before the run."
+        during = " How busy they kept it during the rounds is not known." if races else ""
+        return f"Others used {run.cores_busy_before:.2f} cores before the run.{during}"
     processes = [p for race in races for p in race.processes]
     blocks, repeated, disturbed = (
         sum(getattr(p, name) for p in processes) for name in ("blocks", "repeated", "disturbed")
