@@ -217,15 +217,16 @@ class CellRun:
         return True
 
     def _warm(self, ask: Callable[..., Any]) -> None:
-        """Warm steps; a GPU runs until its clock stands."""
+        """Warm steps; a GPU runs until its clock stands, or for as long where nobody tells it."""
         options = {"phase": self.cell.phase, "seconds": WARM_SECONDS, "steps": WARM_STEPS}
         ask("warm", **options)
         if self.cell.device == "cpu":
             return
-        begin, clocks = perf_counter(), []
+        begin, clocks = perf_counter(), list[float]()
         while perf_counter() - begin < STEADY_SECONDS:
             ask("warm", **options)
-            clocks.append(state.clocks(self.cell.device).mhz or 0.0)
+            mhz = state.clocks(self.cell.device).mhz
+            clocks += [] if mhz is None else [mhz]
             last = clocks[-LOOKS:]
             if len(last) == LOOKS and max(last) - min(last) <= STEADY_MHZ * max(last):
                 break

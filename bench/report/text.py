@@ -18,7 +18,7 @@ _MARKUP = re.compile(
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 _MARKUP_AND_BRACKETS = re.compile(rf"{_MARKUP.pattern}|[\[\]]")
 # What would begin a heading, a quotation, a list, a rule or the line under a heading.
-_BEGINNING = re.compile(r"(\d{1,9}(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|>|[-+]\s|-{2,}$|=+$))")
+_BEGINNING = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|>|[-+]\s|-{2,}$|=+$))")
 _UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, lone surrogates, breaks
 
 
@@ -46,7 +46,7 @@ def escape_brackets(value: object) -> str:
 
 def _escaped(marks: re.Pattern[str], value: object) -> str:
     escaped = marks.sub(lambda m: _ENTITIES.get(m[0], "\\" + m[0]), plain(value, LONGEST))
-    return _BEGINNING.sub(r"\1\\", escaped, count=1) if _BEGINNING.match(escaped) else escaped
+    return _BEGINNING.sub(r"\1\\", escaped)
 
 
 def listing(values: Iterable[object], between: str = ", ") -> str:
