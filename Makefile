@@ -1,6 +1,6 @@
-# make bench   measure the default cells and write a report
+# make bench   measure the default workloads and write a report
 # make test    run the tests
-# make check   formatting, lint, types
+# make check   formatting, lint, types, which room imports which
 # Each makes .venv and fills it where that is needed; only Python and make must be there.
 
 PYTHON ?= python3
@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 # One pip call for everything: a second one might take another build of a framework.
 $(READY): pyproject.toml constraints.txt

@@ -26,7 +26,7 @@ class Backend(Protocol):
     # Pure: these import no framework.
 
     def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
-        """Environment variables to set before its interpreter starts."""
+        """Environment variables to set before its worker process starts."""
         ...
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
@@ -59,10 +59,9 @@ class Backend(Protocol):
         """A model that holds `params`. Raises ValueError where `refusal` gives a reason."""
         ...
 
-    # Optional, in the worker only; None where it cannot say:
+    # Optional, in the worker only; None where it is not known:
     # threads() -> int | None              how many the framework itself uses
-    # peak_bytes(device) -> int | None     most memory held on a device since the last build, None
-    #                                      where that is not known
+    # peak_bytes(device) -> int | None     most memory held on a device since the last build
     # stopwatch(device) -> Any | None      start(), and stop() -> seconds by the device's own events
 
 

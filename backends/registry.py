@@ -1,41 +1,39 @@
-"""Which variants there are: the built-in table, entry points of "rnnbench.backends", and those
-that the current folder's configuration gives an environment of their own.
+"""Which variants there are, and all that the harness may ask of them before they run.
 
-Nothing here imports a framework, and no stranger's code is imported into the process of a run: a
-plugin, or a backend in another environment, is asked in a process of its own (`backends.probe`).
-A backend that cannot be had is never an exception of the whole: it is an `Entry` whose `problem`
-says why and what to do.
+The variants are the built-in table, the entry points of "rnnbench.backends", and those that the
+current folder's configuration gives an environment of their own. Nothing here imports a framework,
+and no third party's code is imported into the process of a run (`backends.plugins`). A backend
+that cannot be had is never an exception of the whole: it is an `Entry` whose `problem` says why and
+what to do.
+
+This and `backends.interface` are all that the harness knows of the backends.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-from backends import apart, environments
-from backends.contract import Checked, ContractError, backend_faults
-from backends.entries import BUILT_IN, Entry
+from backends.built_in import BUILT_IN as BUILT_IN
+from backends.entry import Entry as Entry
 from backends.interface import Backend
-from backends.probe import ProbeError
-from backends.words import first_line as first_line  # the worker's way to say what was raised
-from backends.words import plain
+from backends.plugins import entry_points, environments, loading
+from backends.plugins.errors import BrokenBackendError as BrokenBackendError
+from backends.plugins.errors import BrokenContractError as BrokenContractError
+from backends.plugins.errors import DiedError as DiedError
+from backends.plugins.errors import NoAnswerError as NoAnswerError
+from backends.plugins.errors import ProcessError as ProcessError
+from backends.plugins.errors import RaisedError as RaisedError
+from backends.plugins.errors import StartError as StartError
+from backends.plugins.errors import UnknownBackendError as UnknownBackendError
+from backends.plugins.sanitize import first_line as first_line
+from backends.plugins.sanitize import plain as plain
+from backends.plugins.server import serve as serve
 
-GROUP = "rnnbench.backends"
-NAME = environments.NAME
-
-
-class UnknownBackendError(ValueError):
-    """No variant of that name; the message lists those there are."""
-
-
-class BrokenBackendError(RuntimeError):
-    """A variant is there and cannot be used; the message says why."""
+if TYPE_CHECKING:
+    from backends.plugins.process import PythonProcess
 
 
 @cache
@@ -47,9 +45,9 @@ def table() -> Mapping[str, Entry]:
     configuration cannot be read.
     """
     entries = {entry.name: entry for entry in BUILT_IN}
-    for name, found in sorted(_plugins().items()):
+    for name, found in sorted(entry_points.find().items()):
         there = [entries[name]] if name in entries else []
-        entries[name] = _only([*there, *found])
+        entries[name] = entry_points.only([*there, *found])
     try:
         own = environments.read(Path.cwd())
     except ValueError as error:
@@ -57,56 +55,6 @@ def table() -> Mapping[str, Entry]:
     for environment in own:
         entries[environment.name] = _in_own(environment)
     return entries
-
-
-def _plugins() -> dict[str, list[Entry]]:
-    """The entry points of this environment by name, each name as it can be typed."""
-    found: dict[str, list[Entry]] = {}
-    for point in entry_points(group=GROUP):
-        name, problem = _typed(point.name), ""
-        if name != point.name:
-            problem = (
-                f"a backend of {_origin(point)} is named {plain(repr(point.name), 100)}; expected "
-                "ASCII letters, digits and . _ @ + -, and not `all`: rename its entry point"
-            )
-        entry = Entry(name, point.value, origin=_origin(point), plugin=True, problem=problem)
-        found.setdefault(name, []).append(entry)
-    return found
-
-
-def _typed(name: str) -> str:
-    """The name, or one like it that can be typed."""
-    if NAME.fullmatch(name):
-        return name
-    typed = re.sub(r"[^A-Za-z0-9._@+-]", "_", name)[:100].lstrip("._@+-")
-    return f"{typed or 'plugin'}-unnamed"
-
-
-def _only(entries: list[Entry]) -> Entry:
-    """The one there is; of several, none can be used: it would not be known whose number it is."""
-    first = entries[0]
-    if len(entries) == 1:
-        return first
-    if all(entry.problem for entry in entries):
-        return replace(first, problem="; ".join(entry.problem for entry in entries))
-    origins = [
-        f"one {'from ' if e.plugin else ''}{e.origin}{f' ({e.target})' if e.plugin else ''}"
-        for e in entries
-    ]
-    count = {2: "two"}.get(len(entries), str(len(entries)))
-    problem = (
-        f"{count} backends are named {first.name!r}: {', '.join(origins)}; uninstall or rename "
-        f"{'one' if len(entries) == 2 else 'all but one'} of them"
-    )
-    return replace(first, problem=problem, ambiguous=True)
-
-
-def _origin(point: EntryPoint) -> str:
-    """ "rnnbench-cupy 0.1", by the distribution's own word."""
-    distribution = point.dist
-    if distribution is None:
-        return "a folder without a distribution"
-    return plain(f"{distribution.name} {distribution.version or 'of no version'}", 100)
 
 
 def _in_own(environment: environments.Environment) -> Entry:
@@ -124,9 +72,7 @@ def find(name: str) -> Entry:
     """The entry of that name; raises UnknownBackendError, or BrokenBackendError for one of two."""
     entries = table()
     if name not in entries:
-        raise UnknownBackendError(
-            f"backend {plain(name, 100)!r} is unknown; expected one of {', '.join(entries)}"
-        )
+        raise UnknownBackendError(loading.unknown(name, list(entries)))
     if entries[name].ambiguous:
         raise BrokenBackendError(entries[name].problem)
     return entries[name]
@@ -144,25 +90,19 @@ def default_names(*, everything: bool = False) -> list[str]:
     return [entry.name for entry in chosen]
 
 
-def installed(name: str) -> Entry:
-    """The entry that this interpreter has under that name, whatever the current folder configures.
-
-    Built-in ones come first: the oracle is never a stranger's. Raises UnknownBackendError, or
-    BrokenBackendError for a plugin that cannot be told from another.
-    """
-    own = {entry.name: entry for entry in BUILT_IN}
-    if name in own:
-        return own[name]
-    plugins = _plugins()
-    if name not in plugins:
-        known = ", ".join([*own, *sorted(plugins)])
-        raise UnknownBackendError(
-            f"backend {plain(name, 100)!r} is unknown; expected one of {known}"
-        )
-    entry = _only(plugins[name])
+def missing(entry: Entry) -> str | None:
+    """Why it cannot run, with what to do about it; None where nothing is known against it."""
     if entry.problem:
-        raise BrokenBackendError(entry.problem)
-    return entry
+        return entry.problem
+    if entry.third_party:
+        from backends.plugins import client  # which needs packages that a worker may lack
+
+        return client.problem(entry)
+    absent = entry.absent()
+    if not absent:
+        return None
+    command = f'pip install -e ".[{entry.extra}]" -c constraints.txt'
+    return f"{' and '.join(absent)} is not installed; install with: {command}"
 
 
 @cache
@@ -172,30 +112,7 @@ def load(name: str) -> Backend:
     A worker calls this; so does a run for built-in variants, and for those alone: see `ask`.
     Raises UnknownBackendError, or BrokenBackendError with the first line of what went wrong.
     """
-    entry = installed(name)
-    try:
-        return make(entry)
-    except ContractError as error:
-        raise BrokenBackendError(f"{name} ({entry.origin}) {error}") from error
-
-
-def make(entry: Entry) -> Backend:
-    """What the factory of `entry` gives, looked at; raises ContractError."""
-    module, _, factory = entry.target.partition(":")
-    if not module or not factory:
-        raise ContractError(
-            f"has the entry point {plain(repr(entry.target), 200)}; expected "
-            "'package.module:factory'"
-        )
-    try:
-        backend = getattr(importlib.import_module(module), factory)()
-    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-        raise ContractError(f"cannot be loaded: {first_line(error)}") from error
-    if not entry.plugin:
-        return cast(Backend, backend)
-    if faults := backend_faults(backend, entry.name):
-        raise ContractError("; ".join(faults))
-    return cast(Backend, Checked(backend))
+    return loading.load(name)
 
 
 def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
@@ -207,12 +124,11 @@ def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
     entry = find(name)
     if entry.problem:
         raise BrokenBackendError(entry.problem)
-    if entry.asked_apart:
+    if entry.third_party:
+        from backends.plugins import client
+
         spec = arguments[0] if arguments else None
-        try:
-            return apart.answer(entry, member, spec, tuple(sorted(options.items())))
-        except ProbeError as error:
-            raise BrokenBackendError(str(error)) from error
+        return client.answer(entry, member, spec, tuple(sorted(options.items())))
     backend = load(name)
     try:
         return getattr(backend, member)(*arguments, **options)
@@ -220,3 +136,10 @@ def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
         raise BrokenBackendError(
             f"{name} ({entry.origin}) fails in `{member}`: {first_line(error)}"
         ) from error
+
+
+def start(python: str, server: str, variables: Mapping[str, str]) -> PythonProcess:
+    """Another Python that answers operations; see `PythonProcess`. Raises StartError."""
+    from backends.plugins.process import PythonProcess
+
+    return PythonProcess(python, server, variables)

@@ -9,9 +9,9 @@ from typing import TextIO
 
 
 class Progress:
-    """Rewrites one line on a terminal; elsewhere prints a line as a cell begins."""
+    """Rewrites one line on a terminal; elsewhere prints a line as a workload begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, total: int) -> None:
         # A copy, made before pytest captures: what is written to it is seen while a test runs.
         error = sys.__stderr__
         target = os.dup(error.fileno()) if error else os.open(os.devnull, os.O_WRONLY)
@@ -19,18 +19,18 @@ class Progress:
         self._live = self._out.isatty()
         self._begin = time.monotonic()
         self._shown = 0.0
-        self._head = "before the first cell"
-        self.total = 0
+        self._head = "before the first workload"
+        self._total = total
         self._done = 0
 
-    def cell(self, name: str) -> None:
-        """A cell begins."""
-        self._head = f"[{self._done + 1}/{self.total}] {name}{self._left()}"
+    def begin(self, name: str) -> None:
+        """A workload begins."""
+        self._head = f"[{self._done + 1}/{self._total}] {name}{self._left()}"
         self._out.write("\n" if self._live else f"\n{self._head}\n")
         self._out.flush()
         self._shown = 0.0
 
-    def say(self, what: str) -> None:
+    def report(self, what: str) -> None:
         """What it is doing now; at most twice a second, since nothing else should run."""
         now = time.monotonic()
         if self._live and now - self._shown > 0.5:
@@ -40,7 +40,7 @@ class Progress:
             self._shown = now
 
     def done(self) -> None:
-        """The cell has ended."""
+        """The workload has ended."""
         self._done += 1
         if self._live:
             self._out.write("\r\x1b[K")
@@ -52,5 +52,5 @@ class Progress:
     def _left(self) -> str:
         if not self._done:
             return ""
-        seconds = (time.monotonic() - self._begin) / self._done * (self.total - self._done)
+        seconds = (time.monotonic() - self._begin) / self._done * (self._total - self._done)
         return f", about {seconds:.0f} s left"

@@ -1,4 +1,4 @@
-"""What pytest is told: options, one test a cell and variant, replay, the report at the end.
+"""What pytest is told: options, one test a workload and variant, replay, the report at the end.
 
 Loaded by the repository's own conftest.py, never as an installed plugin.
 """
@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from bench import options, rounds
-from bench.case import PARAMETERS, Case
-from bench.entrant import Outcome
-from bench.estimate import print_plan
-from bench.race import Settings
-from bench.session import Session
+from bench.config import options
+from bench.measurement.candidate import Outcome
+from bench.measurement.case import PARAMETERS, Case
+from bench.measurement.estimate import print_plan
+from bench.measurement.plan import Plan
+from bench.session import SuiteRun
 
 SUITE = Path(__file__).parent / "suite"
-SESSION = pytest.StashKey[Session]()
+PLAN = pytest.StashKey[Plan]()
+RUN = pytest.StashKey[SuiteRun]()
 REPORT = pytest.StashKey[Path]()
 
 
@@ -34,29 +35,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if only and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(SUITE)]  # the suite alone; the tests are `make test`'s
     asked = options.read(config)
-    disabled = config.getoption("benchmark_disable") and not config.getoption("benchmark_enable")
-    settings = Settings(
-        max_seconds=options.seconds(
-            "benchmark-max-time", str(config.getoption("benchmark_max_time"))
-        ),
-        min_rounds=config.getoption("benchmark_min_rounds"),
-        timed_seconds=max(rounds.TIMED_SECONDS, float(config.getoption("benchmark_min_time"))),
-        processes=asked.processes,
-        beside=not asked.serial,
-        serial=asked.serial,
-        timed=not disabled,
-    )
-    session = Session(asked, settings, options.given(config))
-    config.stash[SESSION] = session
+    plan = config.stash[PLAN] = Plan(asked, options.settings(config, asked))
     suite_asked = only or any(map(_reaches_suite, config.args))
-    measures = not (disabled or asked.dry_run or config.option.collectonly)
+    measures = plan.settings.timed and not (asked.dry_run or config.option.collectonly)
     if suite_asked and not asked.dry_run and config.getoption("dist", "no") != "no":
-        raise pytest.UsageError("-n and --dist measure several cells at once: leave them out")
+        raise pytest.UsageError("-n and --dist measure several workloads at once: leave them out")
     if suite_asked and measures and config.getoption("benchmark_json") is None:
         # Read by pytest-benchmark in its own pytest_configure, which runs last.
-        config.option.benchmark_json = session.folder / "benchmark.json"
+        config.option.benchmark_json = plan.folder / "benchmark.json"
     if suite_asked:
-        session.cells()  # a cell that cannot be made is wrong use, said before anything starts
+        plan.workloads()  # one that cannot be made is wrong use, said before anything starts
 
 
 def _reaches_suite(argument: str) -> bool:
@@ -68,46 +56,47 @@ def _reaches_suite(argument: str) -> bool:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "outcome" not in metafunc.fixturenames:
         return
-    session = metafunc.config.stash[SESSION]
-    cases = session.cases(metafunc.module.PHASE)
+    cases = metafunc.config.stash[PLAN].cases(metafunc.module.PHASE)
     metafunc.parametrize(
         PARAMETERS, [case.parameters for case in cases], ids=[case.id for case in cases]
     )
 
 
-def _case(item: pytest.Item) -> Case | None:
-    """The case of a test of the suite; None for any other test."""
-    if not isinstance(item, pytest.Function) or "outcome" not in item.fixturenames:
-        return None
-    return item.config.stash[SESSION].case(item.module.PHASE, item.callspec.id)
+def _is_ours(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "outcome" in item.fixturenames
+
+
+def _case(item: pytest.Item) -> Case:
+    """The case of a test of the suite."""
+    assert isinstance(item, pytest.Function)
+    return item.config.stash[PLAN].case(item.module.PHASE, item.callspec.id)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The files of phases that were not asked for."""
     if collection_path.parent != SUITE or not collection_path.name.startswith("test_"):
         return None
-    phases = config.stash[SESSION].options.request.phases
+    phases = config.stash[PLAN].options.request.phases
     return True if options.phase_of(collection_path) not in phases else None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
-    ours = config.stash[SESSION]
-    ours.settle(case for item in session.items if (case := _case(item)) is not None)
-    if not ours.planned or config.option.collectonly or ours.options.dry_run:
+    plan = config.stash[PLAN]
+    plan.settle(_case(item) for item in session.items if _is_ours(item))
+    if not plan.by_workload or config.option.collectonly or plan.options.dry_run:
         return
     if config.getoption("benchmark_skip") and not config.getoption("benchmark_only"):
         return
-    ours.watch()
-    ours.open()
+    config.stash[RUN] = SuiteRun(plan, options.given(config))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    ours = session.config.stash[SESSION]
-    if not ours.options.dry_run:
+    plan = session.config.stash[PLAN]
+    if not plan.options.dry_run:
         return None
-    print_plan(ours.planned, ours.settings)
+    print_plan(plan.by_workload, plan.settings)
     return True
 
 
@@ -121,14 +110,12 @@ def outcome(
     dtype: str,
     variant: str,
 ) -> Outcome:
-    """What was measured for this test; the first test of a cell has the cell measured.
+    """What was measured for this test; the first test of a workload has it measured.
 
     The parameters are asked for one by one so that `--benchmark-group-by=param:variant` and the
     like can tell them apart.
     """
-    case = _case(request.node)
-    assert case is not None
-    return request.config.stash[SESSION].outcome(case)
+    return request.config.stash[RUN].outcome(_case(request.node))
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
@@ -136,16 +123,16 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    ours = config.stash[SESSION]
-    file = ours.folder / "benchmark.json"
-    if ours.folder.is_dir() and config.getoption("benchmark_json") != file:
+    folder = config.stash[PLAN].folder
+    file = folder / "benchmark.json"
+    if folder.is_dir() and config.getoption("benchmark_json") != file:
         file.write_text(json.dumps(output_json, indent=4, default=str))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    ours = session.config.stash.get(SESSION, None)
-    report = ours.close() if ours is not None else None
+    run = session.config.stash.get(RUN, None)
+    report = run.close() if run is not None else None
     if report is not None:
         session.config.stash[REPORT] = report
 

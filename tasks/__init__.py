@@ -1,4 +1,4 @@
-"""The workloads: data, model and score of each, made from a seed. numpy only, no clock."""
+"""The tasks: data, model and score of each, made from a seed. numpy only, no clock."""
 
 from __future__ import annotations
 

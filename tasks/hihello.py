@@ -1,6 +1,6 @@
 """hihello: read letters one-hot, predict the next one at every step. Many-to-many.
 
-"h" is followed by "i" and by "e", "l" by "l" and by "o": only the letters before tell which.
+"h" is followed by "i" and by "e", "l" by "l" and by "o": only the letters before determine which.
 Source: the RNN note's one sequence, x = "hihell", y = "ihello", where the hidden state itself is
 the logits.
 """
@@ -24,7 +24,7 @@ class HiHello:
     """Windows of the endlessly repeated "hihello".
 
     A batch of one starts at its first letter, as in the note; a larger one at random letters, and
-    then the first letter alone does not always tell the second (best expected accuracy
+    then the first letter alone does not always determine the second (best expected accuracy
     1 - 2/(7 T)). The target is the note's, at the source size with its vanilla RNN: about three
     first parameters in four reach it, as with torch's own initialisation and both its biases.
     A bidirectional net reads the answer from the step ahead: use it to time, not to learn.

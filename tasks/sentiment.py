@@ -1,4 +1,4 @@
-"""sentiment: read a sentence word by word, tell its label after the last word. Many-to-one.
+"""sentiment: read a sentence word by word, predict its label after the last word. Many-to-one.
 
 Source: the notes' three emotions, where the hidden size is the number of emotions and the last
 state itself is the logits. Base and large: like or dislike. The sentences come from

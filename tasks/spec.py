@@ -49,7 +49,7 @@ def positive(name: str, value: object) -> None:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A recurrent net, said without any framework. Raises ValueError for values out of range."""
+    """A recurrent net, without any framework. Raises ValueError for values out of range."""
 
     cell: Cell
     input_size: int  # D (embedding size where vocab_size is set)
@@ -122,7 +122,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of host arrays; `check_batch` says whether it fits a spec."""
+    """One batch of host arrays; `check_batch` checks that it fits a spec."""
 
     x: np.ndarray  # (B,T,D) float | (B,T) int
     y: np.ndarray  # (B,T) | (B,) int, or (B,T,C) | (B,C) float

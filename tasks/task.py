@@ -15,7 +15,7 @@ Shape = Literal["one-to-many", "many-to-one", "many-to-many", "delayed many-to-m
 
 @dataclass(frozen=True)
 class Size:
-    """How large a cell is. Raises ValueError unless every field is at least 1."""
+    """How large a workload is. Raises ValueError unless every field is at least 1."""
 
     batch: int  # B
     steps: int  # T
@@ -36,7 +36,7 @@ class Size:
 class Target:
     """ "Learned": `metric` reaches `threshold` within `steps` updates.
 
-    For which size and cell that holds, and from how many seeds, the task's own docstring says.
+    The task's own docstring states for which size and cell that holds, and from how many seeds.
     """
 
     metric: str  # a key of Task.score
@@ -47,7 +47,7 @@ class Target:
 
 
 class Task(Protocol):
-    """Everything the suite knows of a workload."""
+    """Everything the suite knows of a task."""
 
     name: str
     shape: Shape

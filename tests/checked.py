@@ -8,12 +8,12 @@ from typing import Any
 from mutants_of_the_cell import swapped
 from mutations import Mutant, Mutation
 
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.backend import NumpyBackend
 from tasks.spec import ModelSpec
 
 
 class Named(NumpyBackend):
-    """Honest, but for the members given."""
+    """Correct, but for the members given."""
 
     def __init__(self, name: str, **members: Callable[..., Any]) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from running import Ran, command, environment
 
-from bench.interpreter import ROOT
+from bench import ROOT
 
 
 def rnnbench(
@@ -53,17 +53,3 @@ def measured(
     )
     last_line = (done.stdout.splitlines() or [""])[-1]
     return Ran(done.returncode, done.stdout + done.stderr, last_line, reports)
-
-
-def install(
-    folder: Path, entries: Mapping[str, str], name: str = "strangers", version: str = "1.0"
-) -> Path:
-    """A folder that, on the path, is an installed distribution with these backends."""
-    info = folder / f"{name}-{version}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
-    )
-    lines = "\n".join(f"{backend} = {target}" for backend, target in entries.items())
-    (info / "entry_points.txt").write_text(f"[rnnbench.backends]\n{lines}\n", encoding="utf-8")
-    return folder

@@ -16,7 +16,7 @@ import pytest
 from tally import TALLY
 from threadpoolctl import threadpool_limits
 
-from bench import machine
+from bench.records import machine
 
 _COMMON = {
     "deadline": None,

@@ -1,4 +1,4 @@
-"""A backend asked in this process: the worker's operations without a worker's interpreter."""
+"""A backend asked in this process: the worker's operations without a worker process."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from unittest import mock
 
 from backends import registry
 from backends.interface import Backend
-from bench.interpreter import WorkerRaisedError
-from bench.worker import Worker
+from bench.workers.process import WorkerRaisedError
+from bench.workers.server import Operations
 
 
 class InProcess:
-    """`bench.check.subject.Subject`."""
+    """`bench.kit.subject.Subject`."""
 
     device = "cpu"
 
     def __init__(self, backend: Backend) -> None:
         self.name = backend.name
         self._backend = backend
-        self._workers: dict[str, Worker] = {}
+        self._operations: dict[str, Operations] = {}
 
     def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
         try:
@@ -33,14 +33,14 @@ class InProcess:
         return self._backend.versions(), self._backend.devices()
 
     def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
-        if dtype not in self._workers:
-            self._workers[dtype] = Worker()
-            self._workers[dtype]._backend = self._backend  # what `start` would have loaded
+        if dtype not in self._operations:
+            self._operations[dtype] = Operations()
+            self._operations[dtype]._backend = self._backend  # what `start` would have loaded
         try:
             # Collecting the garbage of a whole test session takes longer than what is tested.
             with contextlib.ExitStack() as patched:
-                for module in ("worker", "steps", "memory"):
-                    patched.enter_context(mock.patch(f"bench.{module}.gc"))
-                return getattr(self._workers[dtype], operation)(**arguments)
+                for module in ("server", "timing", "memory"):
+                    patched.enter_context(mock.patch(f"bench.workers.{module}.gc"))
+                return getattr(self._operations[dtype], operation)(**arguments)
         except Exception as error:
             raise WorkerRaisedError(f"{type(error).__name__}: {error}") from error

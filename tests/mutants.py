@@ -1,6 +1,6 @@
-"""Backends that are wrong or dishonest in one way each, and an honest one beside them.
+"""Backends that are wrong in one way each, or skip work, and a correct one beside them.
 
-Each is the numpy backend with one member changed; the gate must see every one.
+Each is the numpy backend with one member changed; the checks must see every one.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.backend import NumpyBackend
 
 
 class Model:
     """Passes everything on to numpy's model; what a mutant changes, it overrides."""
 
-    def __init__(self, honest: Any) -> None:
-        self._honest = honest
+    def __init__(self, correct: Any) -> None:
+        self._correct = correct
 
     def __getattr__(self, member: str) -> Any:
-        return getattr(self._honest, member)
+        return getattr(self._correct, member)
 
 
 class Remembering(Model):
@@ -35,11 +35,11 @@ class Remembering(Model):
 
     def bptt(self, placed: Any) -> Any:
         if self.first is None:
-            self.first = self._honest.to_host(self._honest.bptt(placed))
+            self.first = self._correct.to_host(self._correct.bptt(placed))
         return self.first
 
     def to_host(self, result: Any) -> Any:
-        return result if isinstance(result, dict) else self._honest.to_host(result)
+        return result if isinstance(result, dict) else self._correct.to_host(result)
 
 
 class NotWaiting(Model):
@@ -47,7 +47,7 @@ class NotWaiting(Model):
 
     def bptt(self, placed: Any) -> Any:
         before = getattr(self, "last", None)
-        host = self._honest.to_host(self._honest.bptt(placed))
+        host = self._correct.to_host(self._correct.bptt(placed))
         box = [{name: np.array(value) for name, value in host.items()}]
 
         def work() -> None:
@@ -62,7 +62,7 @@ class NotWaiting(Model):
 
     def to_host(self, result: Any) -> Any:
         if not isinstance(result, tuple):
-            return self._honest.to_host(result)
+            return self._correct.to_host(result)
         result[0].join()
         return result[1][0]
 
@@ -70,46 +70,46 @@ class NotWaiting(Model):
 class Piling(Model):
     """Gradients pile up over calls."""
 
-    def __init__(self, honest: Any) -> None:
-        super().__init__(honest)
+    def __init__(self, correct: Any) -> None:
+        super().__init__(correct)
         self.sum: dict[str, Any] = {}
 
     def bptt(self, placed: Any) -> Any:
-        host = self._honest.to_host(self._honest.bptt(placed))
+        host = self._correct.to_host(self._correct.bptt(placed))
         grads = {k: v for k, v in host.items() if k != "loss"}
         self.sum = {k: self.sum.get(k, 0.0) + v for k, v in grads.items()}
         return {"loss": host["loss"], **self.sum}
 
     def to_host(self, result: Any) -> Any:
-        return result if isinstance(result, dict) else self._honest.to_host(result)
+        return result if isinstance(result, dict) else self._correct.to_host(result)
 
 
 class Altering(Model):
     """Results are changed on their way out."""
 
-    def __init__(self, honest: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        super().__init__(honest)
+    def __init__(self, correct: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        super().__init__(correct)
         self.change = change
 
     def to_host(self, result: Any) -> Any:
-        return self.change(dict(self._honest.to_host(result)))
+        return self.change(dict(self._correct.to_host(result)))
 
 
 class Kept(Model):
     """What a call gives is a dict of arrays already."""
 
     def to_host(self, result: Any) -> Any:
-        return dict(result) if isinstance(result, dict) else self._honest.to_host(result)
+        return dict(result) if isinstance(result, dict) else self._correct.to_host(result)
 
     def now(self, phase: str, placed: Any) -> dict[str, Any]:
-        return dict(self._honest.to_host(getattr(self._honest, phase)(placed)))
+        return dict(self._correct.to_host(getattr(self._correct, phase)(placed)))
 
 
 class InPlace(Kept):
     """The work is done while the batch is placed."""
 
     def place(self, batch: Any) -> Any:
-        placed = self._honest.place(batch)
+        placed = self._correct.place(batch)
         return placed, {phase: self.now(phase, placed) for phase in ("forward", "bptt")}
 
     def forward(self, placed: Any) -> Any:
@@ -119,7 +119,7 @@ class InPlace(Kept):
         return placed[1]["bptt"]
 
     def train_step(self, placed: Any) -> Any:
-        return self._honest.train_step(placed[0])
+        return self._correct.train_step(placed[0])
 
 
 class LastGradients(Kept):
@@ -146,15 +146,15 @@ class Failing(Model):
 
     calls = 0
 
-    def __init__(self, honest: Any, happen: Callable[[], None]) -> None:
-        super().__init__(honest)
+    def __init__(self, correct: Any, happen: Callable[[], None]) -> None:
+        super().__init__(correct)
         self.happen = happen
 
     def bptt(self, placed: Any) -> Any:
         self.calls += 1
         if self.calls > 2:
             self.happen()
-        return self._honest.bptt(placed)
+        return self._correct.bptt(placed)
 
 
 class Backend(NumpyBackend):
@@ -178,7 +178,7 @@ class BrokenAtImport(NumpyBackend):
     name = "broken"
 
     def versions(self) -> Any:
-        raise ImportError("libstranger.so.3: cannot open shared object file\nand more lines")
+        raise ImportError("libmissing.so.3: cannot open shared object file\nand more lines")
 
 
 class RaisingMember(NumpyBackend):
@@ -215,8 +215,8 @@ def _raise() -> None:
     raise ValueError("no such kernel")
 
 
-def honest() -> Backend:
-    return Backend("honest", Model)
+def correct() -> Backend:
+    return Backend("correct", Model)
 
 
 def remembering() -> Backend:
@@ -295,7 +295,7 @@ def dies_at_import() -> DiesAtImport:
 
 # Seen at any size.
 MUTANTS = (
-    "honest",
+    "correct",
     "remembering",
     "not-waiting",
     "piling",

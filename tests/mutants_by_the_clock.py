@@ -1,6 +1,6 @@
 """Backends whose answers are right when first asked for, in less time than computing them takes.
 
-Each is the numpy backend with one member changed. They are told by the clock or by a second
+Each is the numpy backend with one member changed. They are found by the clock or by a second
 question; where steps are small, some of them by the second alone.
 """
 
@@ -16,10 +16,10 @@ class Lazy(Model):
     """Nothing is computed before the result is read."""
 
     def bptt(self, placed: Any) -> Any:
-        return lambda: self._honest.to_host(self._honest.bptt(placed))
+        return lambda: self._correct.to_host(self._correct.bptt(placed))
 
     def to_host(self, result: Any) -> Any:
-        return result() if callable(result) else self._honest.to_host(result)
+        return result() if callable(result) else self._correct.to_host(result)
 
 
 class LazyOnce(Lazy):
@@ -30,7 +30,7 @@ class LazyOnce(Lazy):
 
         def read() -> Any:
             if not kept:
-                kept.append(self._honest.to_host(self._honest.bptt(placed)))
+                kept.append(self._correct.to_host(self._correct.bptt(placed)))
             return kept[0]
 
         return read
@@ -39,8 +39,8 @@ class LazyOnce(Lazy):
 class Memo(Model):
     """Computes once for parameters and batch, and answers from memory until either is new."""
 
-    def __init__(self, honest: Any) -> None:
-        super().__init__(honest)
+    def __init__(self, correct: Any) -> None:
+        super().__init__(correct)
         self.kept: dict[Any, Any] = {}
 
     def key(self, placed: Any) -> Any:
@@ -48,17 +48,17 @@ class Memo(Model):
 
     def load(self, params: Any) -> None:
         self.kept.clear()
-        self._honest.load(params)
+        self._correct.load(params)
 
     def bptt(self, placed: Any) -> Any:
         key = self.key(placed)
         if key not in self.kept:
-            host = self._honest.to_host(self._honest.bptt(placed))
+            host = self._correct.to_host(self._correct.bptt(placed))
             self.kept[key] = {name: np.array(value) for name, value in host.items()}
         return self.kept[key]
 
     def to_host(self, result: Any) -> Any:
-        return result if isinstance(result, dict) else self._honest.to_host(result)
+        return result if isinstance(result, dict) else self._correct.to_host(result)
 
 
 class MemoOfParameters(Memo):
@@ -73,7 +73,7 @@ class SkippingGradients(Memo):
 
     def bptt(self, placed: Any) -> Any:
         if self.key(placed) in self.kept:
-            self._honest.forward(placed)
+            self._correct.forward(placed)
         return super().bptt(placed)
 
 
@@ -89,7 +89,7 @@ class LateMemo(Memo):
     def bptt(self, placed: Any) -> Any:
         self.calls += 1
         if self.calls < 4:
-            return self._honest.bptt(placed)
+            return self._correct.bptt(placed)
         return super().bptt(placed)
 
 
@@ -97,14 +97,14 @@ class LazyCopy(Lazy):
     """Nothing is computed before the result is read, then with the parameters of the call."""
 
     def bptt(self, placed: Any) -> Any:
-        params = self._honest.params()
+        params = self._correct.params()
 
         def read() -> Any:
-            now = self._honest.params()
-            self._honest.load(params)
-            host = self._honest.to_host(self._honest.bptt(placed))
+            now = self._correct.params()
+            self._correct.load(params)
+            host = self._correct.to_host(self._correct.bptt(placed))
             host = {name: value.copy() for name, value in host.items()}
-            self._honest.load(now)
+            self._correct.load(now)
             return host
 
         return read
@@ -113,8 +113,8 @@ class LazyCopy(Lazy):
 class InLoad(Kept):
     """The work is done while parameters are loaded, for every batch that is placed."""
 
-    def __init__(self, honest: Any) -> None:
-        super().__init__(honest)
+    def __init__(self, correct: Any) -> None:
+        super().__init__(correct)
         self.batches: list[Any] = []
         self.answers: dict[int, Any] = {}
 
@@ -122,12 +122,12 @@ class InLoad(Kept):
         self.answers[id(placed)] = {phase: self.now(phase, placed) for phase in ("forward", "bptt")}
 
     def load(self, params: Any) -> None:
-        self._honest.load(params)
+        self._correct.load(params)
         for placed in self.batches:
             self.work(placed)
 
     def place(self, batch: Any) -> Any:
-        placed = self._honest.place(batch)
+        placed = self._correct.place(batch)
         self.batches.append(placed)
         self.work(placed)
         return placed
@@ -148,8 +148,8 @@ class InLoadForOne(InLoad):
         return super().place(batch)
 
     def bptt(self, placed: Any) -> Any:
-        known = self.answers.get(id(placed))
-        return known["bptt"] if known else self._honest.bptt(placed)
+        answer = self.answers.get(id(placed))
+        return answer["bptt"] if answer else self._correct.bptt(placed)
 
 
 class FrozenTraining(Model):
@@ -161,20 +161,20 @@ class FrozenTraining(Model):
 
     def load(self, params: Any) -> None:
         self.count = 0
-        self._honest.load(params)
+        self._correct.load(params)
 
     def train_step(self, placed: Any) -> Any:
         self.count += 1
         if self.count <= self.most:
-            self.last = self._honest.to_host(self._honest.train_step(placed))
+            self.last = self._correct.to_host(self._correct.train_step(placed))
         return self.last
 
     def to_host(self, result: Any) -> Any:
-        return result if isinstance(result, dict) else self._honest.to_host(result)
+        return result if isinstance(result, dict) else self._correct.to_host(result)
 
 
 class FrozenLate(FrozenTraining):
-    """Updates as often as the gate compares updates."""
+    """Updates as often as the checks compare updates."""
 
     most = 100
 
@@ -223,7 +223,7 @@ def frozen_late() -> Backend:
     return Backend("frozen-late", FrozenLate)
 
 
-CHEATS = (
+SKIPPING = (
     "lazy",
     "lazy-once",
     "lazy-copy",
@@ -236,4 +236,4 @@ CHEATS = (
     "frozen-training",
     "frozen-late",
 )
-ENTRY_POINTS = {name: f"mutants_by_the_clock:{name.replace('-', '_')}" for name in CHEATS}
+ENTRY_POINTS = {name: f"mutants_by_the_clock:{name.replace('-', '_')}" for name in SKIPPING}

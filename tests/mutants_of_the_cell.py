@@ -12,9 +12,12 @@ from unittest import mock
 import numpy as np
 from mutations import Change, Host, Mutation
 
-from backends import numpy_cells, numpy_net
-from backends.numpy_cells import Gru, RnnTanh, Scan
-from backends.numpy_net import Placed, Workspace
+from backends.numpy import cells
+from backends.numpy import net as numpy_net
+from backends.numpy import scan as numpy_scan
+from backends.numpy.cells import Gru, RnnTanh
+from backends.numpy.net import Placed, Workspace
+from backends.numpy.scan import Scan
 from tasks.spec import Batch, ModelSpec
 
 GATE_NAMES = {"lstm": "ifgo", "gru": "rzn"}
@@ -160,9 +163,9 @@ class BiasLate(RnnTanh):
 
 def truncated(cell: str, kept: int) -> Within:
     """The gradient goes back `kept` steps and no further."""
-    honest = numpy_net.SCANS[cell]
+    correct = numpy_net.SCANS[cell]
 
-    class Truncated(honest):  # type: ignore[misc,valid-type]
+    class Truncated(correct):  # type: ignore[misc,valid-type]
         def __init__(self, *arguments: Any, half: slice, reverse: bool) -> None:
             super().__init__(*arguments, half=half, reverse=reverse)
             self.reverse = reverse
@@ -223,7 +226,8 @@ def _coarse(array: np.ndarray) -> np.ndarray:
 @contextlib.contextmanager
 def coarse_products() -> Any:
     with (
-        mock.patch.object(numpy_cells, "np", _CoarseNumpy()),
+        mock.patch.object(cells, "np", _CoarseNumpy()),
+        mock.patch.object(numpy_scan, "np", _CoarseNumpy()),
         mock.patch.object(numpy_net, "np", _CoarseNumpy()),
     ):
         yield

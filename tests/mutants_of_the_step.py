@@ -30,9 +30,9 @@ class DoubledBias(Model):
     """Two biases where there is one: each update moves their sum twice as far."""
 
     def train_step(self, placed: Any) -> Any:
-        biases = {n: a for n, a in self._honest._values.items() if n.endswith(".b")}
+        biases = {n: a for n, a in self._correct._values.items() if n.endswith(".b")}
         before = {name: array.copy() for name, array in biases.items()}
-        result = self._honest.train_step(placed)
+        result = self._correct.train_step(placed)
         for name, array in biases.items():
             array += array - before[name]
         return result
@@ -60,10 +60,10 @@ class Drifting(Model):
 
     def forward(self, placed: Any) -> Any:
         self.calls += 1
-        return self._honest.forward(placed)
+        return self._correct.forward(placed)
 
     def to_host(self, result: Any) -> Host:
-        host = self._honest.to_host(result)
+        host = self._correct.to_host(result)
         if "outputs" in host:
             host["outputs"] = host["outputs"] * (1 + 1e-4 * (self.calls - 1))
         return host
@@ -72,8 +72,8 @@ class Drifting(Model):
 class Remembering(Kept):
     """The first answer, for ever."""
 
-    def __init__(self, honest: Any) -> None:
-        super().__init__(honest)
+    def __init__(self, correct: Any) -> None:
+        super().__init__(correct)
         self.first: dict[str, Host] = {}
 
     def forward(self, placed: Any) -> Host:
@@ -92,7 +92,7 @@ class OwnParameters(Model):
         self.shown = params
 
     def params(self) -> Params:
-        return self.shown if self.shown is not None else self._honest.params()
+        return self.shown if self.shown is not None else self._correct.params()
 
 
 def states_at_zero(spec: ModelSpec, host: Host) -> Host:
@@ -126,7 +126,7 @@ MUTANTS: dict[str, tuple[str, Mutation, str]] = {
         Mutation(model=Drifting),
         "asked again: outputs off by",
     ),
-    # Cheats
+    # Work left out
     "first answer remembered": (
         "gru",
         Mutation(model=Remembering),

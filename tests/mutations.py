@@ -1,6 +1,6 @@
 """How a mutant is made: the numpy backend with one thing changed on the way in, within, or out.
 
-`Mutation` has a hook for each place where a backend can go wrong; what is not given is honest.
+`Mutation` has a hook for each place where a backend can go wrong; what is not given is correct.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.numpy_backend import NumpyBackend
+from backends.numpy.backend import NumpyBackend
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
 
 Host = dict[str, np.ndarray]
@@ -46,7 +46,7 @@ class Mutated:
     ) -> None:
         self._mutation, self._spec = mutation, spec
         with mutation.within():
-            self._honest = build(mutation.spec(spec), self._in(params))
+            self._correct = build(mutation.spec(spec), self._in(params))
 
     def _in(self, params: Params) -> Params:
         return {n: self._mutation.into(self._spec, n, np.array(a)) for n, a in params.items()}
@@ -58,28 +58,28 @@ class Mutated:
         return {name: changed(name, array) for name, array in arrays.items()}
 
     def load(self, params: Params) -> None:
-        self._honest.load(self._in(params))
+        self._correct.load(self._in(params))
 
     def place(self, batch: Batch) -> Any:
-        return self._honest.place(self._mutation.batch(self._spec, batch))
+        return self._correct.place(self._mutation.batch(self._spec, batch))
 
     def __getattr__(self, phase: str) -> Any:
         """forward, bptt and train_step, within what is patched."""
 
         def call(placed: Any) -> Any:
             with self._mutation.within():
-                return getattr(self._honest, phase)(placed)
+                return getattr(self._correct, phase)(placed)
 
         return call
 
     def sync(self, result: Any) -> None:
-        self._honest.sync(result)
+        self._correct.sync(result)
 
     def to_host(self, result: Any) -> Host:
-        return self._mutation.host(self._spec, self._out(self._honest.to_host(result)))
+        return self._mutation.host(self._spec, self._out(self._correct.to_host(result)))
 
     def params(self) -> Params:
-        return self._out(self._honest.params())
+        return self._out(self._correct.params())
 
     def path(self) -> str:
         return "numpy, with one thing changed"

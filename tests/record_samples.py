@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
 
-from bench.record import (
+from bench.analysis import verdicts
+from bench.records.schema import (
     Agreement,
+    BetweenProcess,
     ColdStart,
     Machine,
     Measurement,
-    Offset,
-    Race,
-    RaceProcess,
-    Rounds,
+    ProcessConditions,
+    ProcessRounds,
     Run,
     Selftest,
     TensorError,
     Trials,
+    WorkloadRecord,
 )
+from bench.records.workload import Workload
+from tasks.spec import ModelSpec
+
+Records = list[Measurement | WorkloadRecord]
 
 RUN = Run(
     name="2026-11-21-2329",
@@ -39,22 +46,29 @@ RUN = Run(
     ),
     threads=(2,),
     cores_busy_before=0.02,
+    between_process=verdicts.ASSUMED,
 )
-SPEC: dict[str, str | int | float | bool | None] = {
-    "cell": "lstm",
-    "input_size": 64,
-    "hidden_size": 128,
-    "num_layers": 1,
-    "bidirectional": True,
-    "bias": True,
-    "dropout": 0.0,
-    "vocab_size": 500,
-    "train_embedding": True,
-    "readout": "last_step",
-    "output_size": 2,
-    "loss": "cross_entropy",
-    "time_reduction": "mean",
-}
+SPEC = ModelSpec(
+    cell="lstm",
+    input_size=64,
+    hidden_size=128,
+    bidirectional=True,
+    vocab_size=500,
+    readout="last_step",
+    output_size=2,
+)
+WORKLOAD = Workload(
+    phase="bptt",
+    task="sentiment",
+    shape="many-to-one",
+    size="base",
+    spec=SPEC,
+    batch=64,
+    steps=80,
+    device="cpu",
+    dtype="float32",
+    threads=2,
+)
 COLD = ColdStart(
     start_seconds=0.021, import_seconds=1.234, build_seconds=0.0456, first_call_seconds=2.5
 )
@@ -73,8 +87,8 @@ def agreement(
     return Agreement(tensors=48, worst=near, kinds=kinds, failures=failures)
 
 
-def rounds(*seconds: float) -> Rounds:
-    return Rounds(
+def rounds(*seconds: float) -> ProcessRounds:
+    return ProcessRounds(
         seconds=seconds,
         position=tuple(range(len(seconds))),
         step_seconds=tuple((s, s) for s in seconds),
@@ -84,27 +98,27 @@ def rounds(*seconds: float) -> Rounds:
     )
 
 
-def measurement(variant: str, *processes: Rounds, **changes: object) -> Measurement:
+def workload(base: Workload = WORKLOAD, **changes: object) -> Workload:
+    """`base` with other fields, those of its model among them."""
+    of_spec = {field.name for field in dataclasses.fields(ModelSpec)} & changes.keys()
+    spec = changes.pop("spec", base.spec)
+    spec = dataclasses.replace(spec, **{name: changes.pop(name) for name in of_spec})
+    return msgspec.structs.replace(base, spec=spec, **changes)
+
+
+def measurement(variant: str, *processes: ProcessRounds, **changes: object) -> Measurement:
+    """`changes` of its own fields, of its workload's, or of its model's."""
+    own = {name: changes.pop(name) for name in Measurement.__struct_fields__ if name in changes}
     fields: dict[str, object] = {
-        "phase": "bptt",
-        "task": "sentiment",
-        "shape": "many-to-one",
-        "size": "base",
-        "device": "cpu",
-        "dtype": "float32",
-        "threads": 2,
-        "batch": 64,
-        "steps": 80,
-        "spec": SPEC,
-        "parameters": 230_402,
-        "variant": variant,
         "status": "ok",
         "versions": {variant: "1.2.3", "numpy": "2.4.6"},
         "path": "one fused operator a layer",
         "agreement": agreement(),
         "processes": processes,
+        **own,
+        "workload": workload(own.get("workload", WORKLOAD), **changes),
     }
-    return msgspec.convert({**fields, **changes}, Measurement)
+    return Measurement(variant=variant, **fields)
 
 
 def stopped(variant: str, status: str, reason: str, **changes: object) -> Measurement:
@@ -122,8 +136,9 @@ def sample() -> list[Measurement]:
         "phase": "forward",
         "batch": 1,
         "steps": 6,
-        "parameters": 55,
-        "spec": {**SPEC, "cell": "rnn_tanh", "output_size": None, "vocab_size": None},
+        "cell": "rnn_tanh",
+        "output_size": None,
+        "vocab_size": None,
     }
     no_float64 = "computes in float32 whatever the dtypes say"
     return [
@@ -155,15 +170,17 @@ PACES = {
     "jax": (0.0100, 2.4),
     "flax": (0.0102, 2.9),
 }
-FLOOR_SECONDS = 0.0060
+BASELINE_SECONDS = 0.0060
 
 
-def _timed(rng: np.random.Generator, seconds: float, cold: float, common: np.ndarray) -> Rounds:
+def _timed(
+    rng: np.random.Generator, seconds: float, cold: float, common: np.ndarray
+) -> ProcessRounds:
     """Rounds (N) of a variant that takes `seconds`, disturbed as all others of the round are."""
     values = seconds * common * np.exp(rng.normal(0, 0.01, len(common)))
     steps = values[:, None] * np.exp(rng.normal(0, 0.02, (len(common), 4)))
     steps[0, 0] *= 3.0
-    return Rounds(
+    return ProcessRounds(
         seconds=tuple(values.tolist()),
         position=tuple(range(len(values))),
         step_seconds=tuple(map(tuple, steps.tolist())),
@@ -181,7 +198,7 @@ def _timed(rng: np.random.Generator, seconds: float, cold: float, common: np.nda
     )
 
 
-def cell_records(
+def workload_records(
     seed: int,
     variants: dict[str, tuple[float, float]] = PACES,
     *,
@@ -189,37 +206,36 @@ def cell_records(
     processes: int = 1,
     disturbed: int = 0,
     slower: dict[str, float] | None = None,
+    scale: float = 1.0,
     **changes: object,
-) -> list[Measurement | Race]:
-    """A cell as the harness records it: variants, the control of the first, the floor, the race.
+) -> Records:
+    """A workload as the harness records it: variants, the control of the first, the GEMM baseline.
 
     `slower` multiplies the time of some variants; `drift` of the machine comes from the seed.
     """
     rng = np.random.default_rng(seed)
     drift = math.exp(rng.normal(0, 0.03))
     common = [drift * np.exp(rng.normal(0, 0.04, rounds)) for _ in range(processes)]
-    scale = float(np.prod([float(v) for k, v in changes.items() if k == "scale"] or [1.0]))
-    changes.pop("scale", None)
     slower = slower or {}
 
-    def entry(name: str, pace: tuple[float, float], **more: object) -> Measurement:
+    def timed(name: str, pace: tuple[float, float], **more: object) -> Measurement:
         seconds = pace[0] * scale * slower.get(name, 1.0)
-        offset = np.exp(rng.normal(0, 0.02 / math.sqrt(2), processes))
-        taken = [_timed(rng, seconds * o, pace[1], c) for o, c in zip(offset, common, strict=True)]
+        lasting = np.exp(rng.normal(0, 0.02 / math.sqrt(2), processes))
+        taken = [_timed(rng, seconds * k, pace[1], c) for k, c in zip(lasting, common, strict=True)]
         return measurement(name, *taken, **{**changes, **more})
 
-    found = [entry(name, pace) for name, pace in variants.items()]
+    found = [timed(name, pace) for name, pace in variants.items()]
     first = next(iter(variants))
-    again = entry(first, variants[first], role="control")
-    bare = entry(
-        "floor",
-        (FLOOR_SECONDS, 0.2),
-        role="floor",
+    again = timed(first, variants[first], role="control")
+    bare = timed(
+        "gemm baseline",
+        (BASELINE_SECONDS, 0.2),
+        role="gemm baseline",
         path="openblas 0.3.31",
         agreement=None,
         versions={"numpy": "2.4.6"},
     )
-    around = RaceProcess(
+    around = ProcessConditions(
         rounds=rounds,
         stopped="time used up",
         before_seconds=21.0,
@@ -232,17 +248,24 @@ def cell_records(
         others_cores=tuple(rng.uniform(0.0, 0.05, rounds).tolist()),
         clock_mhz=(2400.0, 2445.0, 2450.0),
     )
-    race = Race(cell=found[0].cell, threads=2, flops=412_000_000, processes=(around,) * processes)
-    return [*found, again, bare, race]
+    asked = found[0].workload
+    record = WorkloadRecord(
+        workload=asked,
+        flops=412_000_000,
+        processes=(around,) * processes,
+        gradient_norms=tuple(0.9**distance for distance in range(min(asked.steps, 100))),
+    )
+    return [*found, again, bare, record]
 
 
-OFFSET = Offset(spread=0.015, degrees=19.0, measured="2026-11-20T10:00:00+00:00")
+BETWEEN_PROCESS = BetweenProcess(
+    deviation=0.015, degrees=19.0, measured="2026-11-20T10:00:00+00:00"
+)
 SELFTEST = Selftest(
     started="2026-11-20T10:00:00+00:00",
     machine=RUN.machine,
-    cell="bptt[sentiment-rnn_tanh-base-cpu-float32]",
+    workload=workload(cell="rnn_tanh"),
     seconds=1.0,
-    threads=2,
     trials=(
         Trials(
             variant="numpy",
@@ -253,7 +276,7 @@ SELFTEST = Selftest(
             called=0,
             wrong=0,
             covered=4,
-            stock=(0.9, 1.0, 1.1, 1.2),
+            pytest_benchmark=(0.9, 1.0, 1.1, 1.2),
         ),
         Trials(
             variant="numpy",
@@ -266,55 +289,53 @@ SELFTEST = Selftest(
             covered=4,
         ),
     ),
-    offset=OFFSET,
+    between_process=BETWEEN_PROCESS,
     recommended_processes=2,
     others_cores=0.02,
     disturbed=0.01,
 )
-FULL_RUN = msgspec.structs.replace(RUN, name="full", offset=OFFSET, selftest=SELFTEST)
-VANILLA: dict[str, object] = {
-    "spec": {**SPEC, "cell": "rnn_tanh", "bidirectional": False},
-    "phase": "bptt",
-}
+FULL_RUN = msgspec.structs.replace(
+    RUN, name="full", between_process=BETWEEN_PROCESS, selftest=SELFTEST
+)
+# An option, the field that it sets, its values, and the time as a share of that at the base size.
+SWEEPS: list[tuple[str, str, tuple[int, int], Callable[[int], float]]] = [
+    ("steps", "steps", (16, 320), lambda steps: 0.002 + steps / 80),
+    ("batch", "batch", (8, 256), lambda batch: 0.1 + batch / 64),
+    ("hidden", "hidden_size", (32, 512), lambda hidden: 0.1 + (hidden / 128) ** 1.7),
+]
 
 
-def full() -> list[Measurement | Race]:
-    """Two kinds of cell and two phases at one size, and a sweep of T, B and H of each."""
-    found: list[Measurement | Race] = []
-    for number, kind in enumerate(("rnn_tanh", "lstm")):
-        spec = {**SPEC, "cell": kind, "bidirectional": False}
+def full() -> Records:
+    """Two cells and two phases at one size, and a sweep of T, B and H of each."""
+    found: Records = []
+    for number, cell in enumerate(("rnn_tanh", "lstm")):
         for phase, scale in (("bptt", 1.0 + number), ("forward", 0.35 + 0.3 * number)):
-            here = {"phase": phase, "spec": spec}
             seed = len(found)
-            found += cell_records(seed, scale=scale, **here)
-            found += cell_records(seed, scale=scale / 40, task="hihello", size="source", **here)
-            for steps in (16, 320):
-                growth = scale * (0.002 + steps / 80)
-                size = f"base+T{steps}"
-                found += cell_records(seed, scale=growth, size=size, steps=steps, **here)
-            for batch in (8, 256):
-                growth = scale * (0.1 + batch / 64)
-                size = f"base+B{batch}"
-                found += cell_records(seed, scale=growth, size=size, batch=batch, **here)
-            for hidden in (32, 512):
-                growth = scale * (0.1 + (hidden / 128) ** 1.7)
-                wide = {**here, "spec": {**spec, "hidden_size": hidden}}
-                found += cell_records(seed, scale=growth, size=f"base+H{hidden}", **wide)
+            here = {"phase": phase, "cell": cell, "bidirectional": False, "seed": seed}
+            found += workload_records(scale=scale, **here)
+            found += workload_records(scale=scale / 40, task="hihello", size="source", **here)
+            for name, field, values, growth in SWEEPS:
+                for value in values:
+                    found += workload_records(
+                        scale=scale * growth(value), overridden=(name,), **{field: value}, **here
+                    )
     return found
 
 
-def parted(records: list[Measurement | Race]) -> tuple[list[Measurement], list[Race]]:
+def parted(
+    records: Records,
+) -> tuple[list[Measurement], list[WorkloadRecord]]:
     return (
         [r for r in records if isinstance(r, Measurement)],
-        [r for r in records if isinstance(r, Race)],
+        [r for r in records if isinstance(r, WorkloadRecord)],
     )
 
 
-def curves() -> list[Measurement | Race]:
+def curves() -> Records:
     """Few variants in two phases, and three points of T."""
     few = {name: PACES[name] for name in ("numpy", "torch", "jax")}
-    found: list[Measurement | Race] = []
+    found: Records = []
     for steps in (20, 80, 320):
-        size = f"base+T{steps}"
-        found += cell_records(steps, few, scale=steps / 80, steps=steps, size=size)
-    return [*found, *cell_records(7, few, scale=0.4, phase="forward")]
+        points = {"steps": steps, "overridden": ("steps",)}
+        found += workload_records(steps, few, scale=steps / 80, **points)
+    return [*found, *workload_records(7, few, scale=0.4, phase="forward")]

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import record, remembered
-from bench.interpreter import ROOT
+from bench import ROOT
+from bench.records import schema
+from bench.records import store as records
+from bench.selftest import store as selftests
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,10 @@ class Ran:
         (file,) = self.reports.glob("*/measurements.jsonl")
         return file.parent
 
-    def measurements(self) -> dict[tuple[str, str], record.Measurement]:
-        """By cell and variant."""
-        _, found = record.read(self.folder / "measurements.jsonl")
-        return {(m.cell, m.variant): m for m in found}
+    def measurements(self) -> dict[tuple[str, str], schema.Measurement]:
+        """Of the variants, by the id of the workload and the variant."""
+        _, found, _ = records.read(self.folder / records.FILE)
+        return {(m.workload.id, m.variant): m for m in found if m.role == "variant"}
 
 
 def command(*arguments: str) -> list[str]:
@@ -44,7 +46,7 @@ def environment(more: Mapping[str, str] = {}, *paths: Path) -> dict[str, str]:
     python_path = [*map(str, paths), base.get("PYTHONPATH", "")]
     base["PYTHONPATH"] = os.pathsep.join(filter(None, python_path))
     # No test depends on what a selftest has found on this machine, unless it says where that is.
-    base.setdefault(remembered.FOLDER, str(ROOT / "no-such-folder"))
+    base.setdefault(selftests.FOLDER, str(ROOT / "no-such-folder"))
     return base | {"COLUMNS": "200"} | more
 
 
@@ -65,11 +67,15 @@ def suite(
     return Ran(done.returncode, done.stdout + done.stderr, last_line, reports)
 
 
-def install_plugins(folder: Path, entries: Mapping[str, str]) -> Path:
+def install(
+    folder: Path, entries: Mapping[str, str], name: str = "third-party", version: str = "1.0"
+) -> Path:
     """A folder that, on the path, is an installed distribution with these backends."""
-    info = folder / "strangers-1.0.dist-info"
+    info = folder / f"{name}-{version}.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strangers\nVersion: 1.0\n")
-    lines = [f"{name} = {target}" for name, target in entries.items()]
-    (info / "entry_points.txt").write_text("\n".join(["[rnnbench.backends]", *lines]) + "\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
+    )
+    lines = "\n".join(f"{backend} = {target}" for backend, target in entries.items())
+    (info / "entry_points.txt").write_text(f"[rnnbench.backends]\n{lines}\n", encoding="utf-8")
     return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from bench.agreement import Reference
+from bench.correctness.oracle import Reference
 
 
 class Tally:
@@ -59,7 +59,7 @@ class Tally:
         each = ", ".join(f"{name} {count}" for name, count in self._compared.items())
         return [
             f"agreement: {self.compared} (model, variant, tensor) comparisons on {models} models"
-            f" drawn or given; {self.dropped} left out as ill-conditioned",
+            f" random or given; {self.dropped} left out as ill-conditioned",
             f"agreement: {each}",
             f"agreement: all of it shown after {seconds / 60:.1f} min",
         ]

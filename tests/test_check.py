@@ -1,4 +1,4 @@
-"""`rnnbench check`: what its author is told, and what a plugin's own tests can ask."""
+"""`rnnbench check`: what it shows its author, and what a plugin's own tests can ask."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 import checked
 import pytest
-import strangers
-from commands import install, rnnbench
-from running import command, environment
+import third_party
+from commands import rnnbench
+from running import command, environment, install
 
-from bench.check.corners import corners
-from bench.check.example import Example
-from bench.check.shrink import nearest, shrunk
-from bench.check.strategy import listed
-from bench.interpreter import ROOT
+from bench import ROOT
+from bench.kit.case import CaseSpec
+from bench.kit.fixed_cases import fixed_cases
+from bench.kit.shrink import nearest, shrunk
+from bench.kit.strategy import random_cases
 from tasks.spec import CELLS, ModelSpec, check_batch, check_params
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     return install(tmp_path_factory.mktemp("plugins"), checked.ENTRY_POINTS), HERE
 
 
-def test_an_honest_variant_passes_and_is_told_how_far_it_is_off() -> None:
+def test_a_correct_variant_passes_and_is_shown_how_far_it_is_off() -> None:
     code, output = rnnbench("check", "numpy", FEW, "--cell=gru,lstm", "--seed=7")
     assert code == 0, output
     assert re.search(r"^numpy on cpu, numpy [\d.]+.*; seed 7$", output, re.M), output
@@ -45,7 +45,7 @@ def test_an_honest_variant_passes_and_is_told_how_far_it_is_off() -> None:
     assert int(compared[1]) > 200
 
 
-def test_a_wrong_one_is_told_the_smallest_model_that_shows_it(plugins: tuple[Path, ...]) -> None:
+def test_a_wrong_one_comes_with_the_smallest_model_that_shows_it(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "gates-swapped", FEW, "--cell=lstm", paths=plugins)
     assert code == 1, output
     first = re.search(
@@ -53,7 +53,7 @@ def test_a_wrong_one_is_told_the_smallest_model_that_shows_it(plugins: tuple[Pat
     )
     assert first, output
     assert "gates-swapped FAILS" in output
-    asked = output[output.index("from bench.check import") :].split("\n\n")[0]
+    asked = output[output.index("from bench.kit import") :].split("\n\n")[0]
     assert "hidden_size=1" in asked, asked
     assert "num_layers" not in asked
     assert "bidirectional" not in asked
@@ -67,7 +67,7 @@ def test_a_wrong_one_is_told_the_smallest_model_that_shows_it(plugins: tuple[Pat
     assert "outputs off by" in done.stdout, done.stdout + done.stderr
 
 
-def test_one_cell_is_enough_and_the_refusals_are_told(plugins: tuple[Path, ...]) -> None:
+def test_one_cell_is_enough_and_the_refusals_are_reported(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "one-cell", FEW, paths=plugins)
     assert code == 0, output
     assert "it has the vanilla RNN of one layer alone" in output
@@ -105,8 +105,8 @@ def test_what_is_missing_from_the_contract_is_named(plugins: tuple[Path, ...]) -
         ("model-raises-to_host", "no such"),
     ],
 )
-def test_a_fault_of_the_contract_is_told(tmp_path: Path, name: str, words: str) -> None:
-    plugins = install(tmp_path, {name: strangers.ENTRY_POINTS[name]}), HERE
+def test_a_fault_of_the_contract_is_reported(tmp_path: Path, name: str, words: str) -> None:
+    plugins = install(tmp_path, {name: third_party.ENTRY_POINTS[name]}), HERE
     code, output = rnnbench("check", name, "--models=1", "--cell=rnn_tanh", paths=plugins)
     assert code == 1, output
     assert words in output
@@ -140,7 +140,7 @@ def test_a_plugin_has_the_same_checks_as_tests_of_its_own(
     tmp_path: Path, plugins: tuple[Path, ...]
 ) -> None:
     (tmp_path / "test_conformance.py").write_text(
-        "from bench.check.suite import conformance\n\n"
+        "from bench.kit.conformance import conformance\n\n"
         'TestOne = conformance("one-cell", cells=["rnn_tanh"])\n'
         'TestOther = conformance("gates-swapped", cells=["gru"])\n'
     )
@@ -164,42 +164,42 @@ def test_a_plugin_has_the_same_checks_as_tests_of_its_own(
 # What is asked
 
 
-@pytest.mark.parametrize("example", [*corners(0), *listed(5, 60)], ids=lambda e: e.spec.cell)
-def test_every_example_is_a_model_and_a_batch_of_it(example: Example) -> None:
-    for each in (example, example.after()):
+@pytest.mark.parametrize(
+    "case", [*fixed_cases(0), *random_cases(5, 60)], ids=lambda case: case.spec.cell
+)
+def test_every_case_is_a_model_and_a_batch_of_it(case: CaseSpec) -> None:
+    for each in (case, case.after()):
         params, batch = each.made()
         check_params(each.spec, params)
         check_batch(each.spec, batch)
         assert batch.x.shape[:2] == (each.batch, each.steps)
-        again, same = eval(each.code(), {"Example": Example, "ModelSpec": ModelSpec}).made()
+        again, same = eval(each.code(), {"CaseSpec": CaseSpec, "ModelSpec": ModelSpec}).made()
         assert all((again[name] == value).all() for name, value in params.items())
         assert (same.x == batch.x).all()
 
 
 def test_what_is_asked_depends_on_the_seed_alone() -> None:
-    assert list(corners(1)) == list(corners(1))
-    assert not {e.seed for e in corners(1)} & {e.seed for e in corners(2)}
-    assert listed(3, 20) == listed(3, 20)
-    assert listed(3, 20) != listed(4, 20)
-    assert {example.spec.cell for example in listed(3, 60)} == set(CELLS)
-    assert {example.spec.cell for example in listed(3, 20, ["gru"])} == {"gru"}
+    assert list(fixed_cases(1)) == list(fixed_cases(1))
+    assert not {case.seed for case in fixed_cases(1)} & {case.seed for case in fixed_cases(2)}
+    assert random_cases(3, 20) == random_cases(3, 20)
+    assert random_cases(3, 20) != random_cases(4, 20)
+    assert {case.spec.cell for case in random_cases(3, 60)} == set(CELLS)
+    assert {case.spec.cell for case in random_cases(3, 20, ["gru"])} == {"gru"}
 
 
-def test_an_example_shrinks_to_what_its_failure_needs() -> None:
-    example = next(corners(0, ("lstm",)))
-    smallest = shrunk(
-        example, lambda e: e.spec.bidirectional and e.steps >= 2 and e.state, seconds=30
-    )
+def test_a_case_shrinks_to_what_its_failure_needs() -> None:
+    case = next(fixed_cases(0, ("lstm",)))
+    smallest = shrunk(case, lambda c: c.spec.bidirectional and c.steps >= 2 and c.state, seconds=30)
     assert smallest.spec == ModelSpec("lstm", 1, 1, bidirectional=True)
     assert (smallest.batch, smallest.steps, smallest.state) == (1, 2, True)
-    assert shrunk(example, lambda e: True, seconds=0) == example, "no time, no change"
+    assert shrunk(case, lambda _: True, seconds=0) == case, "no time, no change"
 
 
-def test_a_refused_example_leaves_out_what_is_refused() -> None:
-    example = next(corners(0, ("gru",)))
-    assert nearest(example, lambda e: True) == example
-    found = nearest(example, lambda e: e.spec.readout == "last_step" and e.spec.loss == "mse")
+def test_a_refused_case_leaves_out_what_is_refused() -> None:
+    case = next(fixed_cases(0, ("gru",)))
+    assert nearest(case, lambda _: True) == case
+    found = nearest(case, lambda c: c.spec.readout == "last_step" and c.spec.loss == "mse")
     assert found is not None
     assert found.weight is None
     check_batch(found.spec, found.made()[1])
-    assert nearest(example, lambda e: False) is None
+    assert nearest(case, lambda _: False) is None

@@ -9,12 +9,17 @@ from pathlib import Path
 import msgspec
 import mutants
 import pytest
-from record_samples import RUN, sample
-from running import environment, install_plugins
+from record_samples import RUN, SELFTEST, sample
+from running import environment, install
 
 from backends import registry
-from bench import record, remembered, selftest, verdicts
-from bench.interpreter import ROOT
+from bench import ROOT
+from bench.analysis import verdicts
+from bench.cli import selftest
+from bench.records import schema
+from bench.records import store as records
+from bench.report.markdown.selftest import HEAD, rows
+from bench.selftest import run, store
 from tasks import TASKS
 
 
@@ -66,7 +71,7 @@ def test_list_without_any_framework_says_what_is_missing_and_how_to_get_it(tmp_p
 def test_report_is_made_again_from_the_records_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    record.append(folder / "measurements.jsonl", [RUN, *sample()])
+    records.append(folder / records.FILE, [RUN, *sample()])
     for _ in range(2):
         code, output = rnnbench("report", str(folder))
         assert code == 0, output
@@ -91,10 +96,10 @@ def test_a_report_of_nothing_is_wrong_use(tmp_path: Path, content: str | None) -
 
 
 def test_run_exits_with_what_happened(tmp_path: Path) -> None:
-    plugins = install_plugins(tmp_path / "plugins", mutants.ENTRY_POINTS)
+    plugins = install(tmp_path / "plugins", mutants.ENTRY_POINTS)
     paths = (plugins, Path(__file__).parent)
     short = ("--task=hihello", "--phase=bptt", "--benchmark-max-time=0.05")
-    expected = {"honest": 0, "slightly-off": 1, "unheard-of": 2}
+    expected = {"correct": 0, "slightly-off": 1, "unheard-of": 2}
     for name, status in expected.items():
         reports = f"--reports={tmp_path / name}"
         code, output = rnnbench("run", *short, f"--backend={name}", reports, paths=paths)
@@ -104,22 +109,22 @@ def test_run_exits_with_what_happened(tmp_path: Path) -> None:
 def test_a_selftest_of_seconds_says_what_it_found_and_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(remembered.FOLDER, str(tmp_path / "state"))
+    monkeypatch.setenv(store.FOLDER, str(tmp_path / "state"))
     options = "--backend numpy --task hihello --size source --pairs 2 --repeats 1 --seconds 0.05"
     reports = ["--reports", str(tmp_path / "reports"), "--name", "here"]
     code, output = rnnbench("selftest", *options.split(), *reports)
     assert code == 0, output
     assert "Two processes of one program differ by" in output
-    ours, theirs = selftest.read_raw(tmp_path / "reports" / "here" / selftest.RAW)
-    assert len(ours) == 2 * (1 + len(selftest.SLOWDOWNS))
-    assert len(theirs) == 2 * (1 + len(selftest.SLOWDOWNS))
+    ours, baseline = run.read_raw(tmp_path / "reports" / "here" / run.RAW)
+    assert len(ours) == 2 * (1 + len(run.SLOWDOWNS))
+    assert len(baseline) == 2 * (1 + len(run.SLOWDOWNS))
     assert all(len(trial.first_seconds) >= 10 for trial in ours)
     found = msgspec.json.decode(
-        (tmp_path / "reports" / "here" / selftest.RESULT).read_bytes(), type=record.Selftest
+        (tmp_path / "reports" / "here" / run.RESULT).read_bytes(), type=schema.Selftest
     )
-    assert {t.slowdown for t in found.trials} == {0.0, *selftest.SLOWDOWNS}
+    assert {t.slowdown for t in found.trials} == {0.0, *run.SLOWDOWNS}
     quiet = found.disturbed <= verdicts.MOST_DISTURBED  # which is up to who else runs here
-    assert remembered.load() == (found if quiet else None)
+    assert store.load() == (found if quiet else None)
     assert ("Later runs on this machine use these figures." in output) == quiet
     table = (tmp_path / "reports" / "here" / "report.md").read_text()
     assert "| numpy " in table
@@ -146,6 +151,16 @@ def test_a_selftest_that_cannot_be_is_wrong_use(
     assert code == 2, output
     assert words in output
     assert "Traceback" not in output
+
+
+def test_the_table_of_a_selftest_is_never_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    selftest._print(SELFTEST)
+    printed = capsys.readouterr().out.splitlines()
+    for row in (HEAD, *rows(SELFTEST)):
+        assert any(all(value in line for value in row) for line in printed), row
 
 
 def test_a_selftest_of_what_is_not_there_is_wrong_use() -> None:

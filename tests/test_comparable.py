@@ -5,46 +5,54 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from compared import FEW, rnnbench, side, two_cells, write
+from compared import FEW, rnnbench, run_data, two_workloads, write
 from record_samples import (
     FULL_RUN,
     RUN,
-    SPEC,
-    cell_records,
+    WORKLOAD,
+    Records,
     measurement,
     parted,
     rounds,
+    workload,
+    workload_records,
 )
 
-from bench import compare, sides
-from bench.comparable import IncomparableError, match
-from bench.record import Measurement, Race, Run
+from bench.compare import changes, runs
+from bench.compare.matching import IncomparableError, match
+from bench.compare.runs import WorkloadKey
+from bench.records.schema import Measurement, Run
 
 
-def dtype64() -> list[Measurement | Race]:
-    return [*parted(cell_records(2, FEW, dtype="float64"))[0]]
+def dtype64() -> Records:
+    return [*parted(workload_records(2, FEW, dtype="float64"))[0]]
 
 
-MISMATCHES: dict[str, tuple[list[Measurement | Race], Run, str]] = {
+MISMATCHES: dict[str, tuple[Records, Run, str]] = {
     "dtype": (dtype64(), FULL_RUN, "dtype: float32 / float64"),
     "threads": (
-        [*parted(cell_records(2, FEW, threads=1))[0]],
+        [*parted(workload_records(2, FEW, threads=1))[0]],
         FULL_RUN,
         "threads: 2 / 1",
     ),
     "spec": (
-        cell_records(2, FEW, spec={**SPEC, "hidden_size": 99}),
+        workload_records(2, FEW, hidden_size=99),
         FULL_RUN,
         "hidden_size 128 / 99",
     ),
-    "size": (cell_records(2, FEW, size="base+H99"), FULL_RUN, "size: base / base+H99"),
+    "size": (
+        workload_records(2, FEW, hidden_size=99, overridden=("hidden",)),
+        FULL_RUN,
+        "size: base / base+H99",
+    ),
     "machine": (
-        cell_records(2, FEW),
+        workload_records(2, FEW),
         msgspec.structs.replace(
             FULL_RUN, machine=msgspec.structs.replace(RUN.machine, cpu="Other CPU")
         ),
@@ -56,7 +64,7 @@ MISMATCHES: dict[str, tuple[list[Measurement | Race], Run, str]] = {
 @pytest.mark.parametrize("what", MISMATCHES)
 def test_what_differs_is_refused_unless_told_so_and_then_said(tmp_path: Path, what: str) -> None:
     records, run, reason = MISMATCHES[what]
-    base = write(tmp_path / "base", cell_records(1, FEW))
+    base = write(tmp_path / "base", workload_records(1, FEW))
     other = write(tmp_path / "other", records, run)
     code, output = rnnbench(base, other)
     assert code == 2, output
@@ -69,31 +77,31 @@ def test_what_differs_is_refused_unless_told_so_and_then_said(tmp_path: Path, wh
     assert "| torch " in output
 
 
-def test_runs_without_a_common_cell_are_refused_even_with_force(tmp_path: Path) -> None:
-    base = write(tmp_path / "base", cell_records(1, FEW))
-    other = write(tmp_path / "other", cell_records(2, FEW, task="hihello"))
+def test_runs_without_a_common_workload_are_refused_even_with_force(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", workload_records(1, FEW))
+    other = write(tmp_path / "other", workload_records(2, FEW, task="hihello"))
     for force in ([], ["--force"]):
         code, output = rnnbench(base, other, *force)
         assert code == 2
-        assert "no cell in common" in output
+        assert "no workload in common" in output
 
 
 def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
-    base = side(tmp_path, "a", cell_records(1, FEW))
+    base = run_data(tmp_path, "a", workload_records(1, FEW))
     serial = msgspec.structs.replace(FULL_RUN, serial=True)
-    other = side(tmp_path, "b", cell_records(2, FEW), serial)
+    other = run_data(tmp_path, "b", workload_records(2, FEW), serial)
     with pytest.raises(IncomparableError, match="times of --serial"):
         match(base, other, force=True)
     benchmark = {
         "group": "bptt[...], torch alone (--serial)",
         "fullname": "bench/suite/test_bptt.py::test_bptt[...]",
-        "extra_info": {"variant": "torch", "spec": {}, "batch": 1, "steps": 1, "serial": True},
+        "extra_info": {"variant": "torch", "workload": WORKLOAD, "serial": True},
         "stats": {"data": [1.0, 1.1]},
     }
     file = tmp_path / "benchmark.json"
-    file.write_text(json.dumps({"benchmarks": [benchmark], "machine_info": {}}))
+    file.write_bytes(msgspec.json.encode({"benchmarks": [benchmark], "machine_info": {}}))
     with pytest.raises(IncomparableError, match="times of --serial"):
-        match(sides.read(file), sides.read(file), force=True)
+        match(runs.read(file), runs.read(file), force=True)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_use_is_said(tmp_path: Path, arguments: list[str], words: str) -> None:
-    write(tmp_path / "run", cell_records(1, FEW))
+    write(tmp_path / "run", workload_records(1, FEW))
     (tmp_path / "broken.json").write_text("{}")
     stats = {"fullname": "test_a", "stats": {"median": 1.0}}
     (tmp_path / "no-rounds.json").write_text(
@@ -157,28 +165,33 @@ def test_our_own_json_and_our_records_are_the_same_run(tmp_path: Path) -> None:
     records = [measurement("torch", rounds(0.04, 0.041, 0.042))]
     folder = write(tmp_path / "run", list(records))
     (m,) = records
-    info = {"variant": "torch", "spec": m.spec, "batch": m.batch, "steps": m.steps, "threads": 2}
     benchmark = {
-        "group": m.cell,
+        "group": m.workload.id,
         "fullname": "bench/suite/test_bptt.py::test_bptt[...]",
-        "extra_info": {**info, "versions": m.versions},
+        "extra_info": {
+            "variant": "torch",
+            "workload": msgspec.to_builtins(m.workload),
+            "versions": m.versions,
+        },
         "stats": {"data": list(m.round_seconds)},
     }
     machine = {"cpu": {"brand_raw": "Example CPU 9000", "count": 2}}
     content = {"benchmarks": [benchmark], "machine_info": machine, "commit_info": {"id": "abc"}}
     file = folder / "benchmark.json"
     file.write_text(json.dumps(content))
-    here, there = sides.read(folder), sides.read(file)
-    result = compare.compare(here, match(here, there).other)
+    here, there = runs.read(folder), runs.read(file)
+    result = changes.compare(here, match(here, there).other)
     (change,) = result.changes
     assert change.seconds_ratio == 1.0
     assert change.judged.verdict in ("same", "unclear")
 
 
-@pytest.mark.parametrize("size", ["base", "base+threads2"])
-def test_runs_with_other_threads_are_compared_if_told_so(tmp_path: Path, size: str) -> None:
-    one = cell_records(2, FEW, threads=1, size="base+threads1")
-    base = write(tmp_path / "two", cell_records(1, FEW, size=size))
+@pytest.mark.parametrize("overridden", [(), ("threads",)])
+def test_runs_with_other_threads_are_compared_if_told_so(
+    tmp_path: Path, overridden: tuple[str, ...]
+) -> None:
+    one = workload_records(2, FEW, threads=1, overridden=("threads",))
+    base = write(tmp_path / "two", workload_records(1, FEW, overridden=overridden))
     other = write(tmp_path / "one", [r for r in one if isinstance(r, Measurement)])
     code, output = rnnbench(base, other)
     assert code == 2
@@ -190,16 +203,41 @@ def test_runs_with_other_threads_are_compared_if_told_so(tmp_path: Path, size: s
 
 
 def test_threads_that_were_named_and_threads_that_were_not_are_the_same(tmp_path: Path) -> None:
-    base = write(tmp_path / "two", cell_records(1, FEW))
-    named = cell_records(2, FEW, size="base+threads2")
+    base = write(tmp_path / "two", workload_records(1, FEW))
+    named = workload_records(2, FEW, overridden=("threads",))
     code, output = rnnbench(base, write(tmp_path / "named", named))
     assert code == 0, output
     assert "--force" not in output
 
 
+def test_a_label_that_holds_a_hyphen_is_matched_by_its_fields(tmp_path: Path) -> None:
+    dropped = {"num_layers": 2, "dropout": 1e-5, "overridden": ("dropout",)}
+    label = workload(**dropped).label
+    assert label == "base+dropout1e-05"
+    base = write(tmp_path / "base", workload_records(1, FEW, **dropped))
+    assert rnnbench(base, write(tmp_path / "same", workload_records(2, FEW, **dropped)))[0] == 0
+    other = workload_records(2, FEW, dtype="float64", **dropped)
+    code, output = rnnbench(base, write(tmp_path / "other", other), "--force")
+    assert code == 0, output
+    assert "dtype: float32 / float64" in output
+    assert f"bptt[sentiment-lstm-{label}-cpu] " in output
+    code, output = rnnbench(base, write(tmp_path / "plain", workload_records(3, FEW)))
+    assert code == 2
+    assert f"size: {label} / base" in output
+
+
+def test_a_key_is_written_as_its_workload_is_named() -> None:
+    named = workload(overridden=("threads", "hidden"), hidden_size=99)
+    assert named.id == "bptt[sentiment-lstm-base+H99+threads2-cpu-float32]"
+    key = WorkloadKey.of(named)
+    assert str(key) == "bptt[sentiment-lstm-base+H99-cpu-float32]"
+    assert str(replace(key, size=None, dtype=None, threads=None)) == "bptt[sentiment-lstm-cpu]"
+    assert str(WorkloadKey(test="test_a.py::test_sum")) == "test_a.py::test_sum"
+
+
 def test_runs_that_differ_in_two_things_are_compared_if_told_so(tmp_path: Path) -> None:
-    base = write(tmp_path / "base", cell_records(1, FEW))
-    other = write(tmp_path / "other", cell_records(2, FEW, size="large", dtype="float64"))
+    base = write(tmp_path / "base", workload_records(1, FEW))
+    other = write(tmp_path / "other", workload_records(2, FEW, size="large", dtype="float64"))
     assert rnnbench(base, other)[0] == 2
     code, output = rnnbench(base, other, "--force")
     assert code == 0, output
@@ -207,16 +245,16 @@ def test_runs_that_differ_in_two_things_are_compared_if_told_so(tmp_path: Path) 
     assert "size: base / large" in output
 
 
-def test_cells_of_one_run_alone_are_counted(tmp_path: Path) -> None:
-    base = write(tmp_path / "both", two_cells(1))
-    other = write(tmp_path / "one", cell_records(5, FEW, processes=3))
+def test_workloads_of_one_run_alone_are_counted(tmp_path: Path) -> None:
+    base = write(tmp_path / "both", two_workloads(1))
+    other = write(tmp_path / "one", workload_records(5, FEW, processes=3))
     code, output = rnnbench(base, other)
     assert code == 0, output
-    assert "Left out, for they are in one of the runs alone: 1 cell of both." in output
+    assert "Left out, for they are in one of the runs alone: 1 workload of both." in output
     assert "Left out" not in rnnbench(base, base)[1]
 
 
-def test_the_tests_of_strangers_are_no_yardsticks_of_each_other(tmp_path: Path) -> None:
+def test_foreign_tests_are_no_drift_controls_of_each_other(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
 
     def file(name: str, scale: float) -> Path:

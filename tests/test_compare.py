@@ -6,26 +6,24 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from compared import FEW, called, rnnbench, side, two_cells, write
-from record_samples import (
-    FULL_RUN,
-    PACES,
-    cell_records,
-    parted,
-    stopped,
-)
+from compared import FEW, called, rnnbench, run_data, two_workloads, write
+from record_samples import FULL_RUN, PACES, Records, parted, stopped, workload_records
 
-from bench import compare
-from bench.record import Measurement, Race
+from bench.compare import changes
+from bench.records.schema import Measurement
 
 
-def pair(tmp_path: Path, seed: int, **second: object) -> compare.Result:
-    base = side(tmp_path, f"a{seed}", cell_records(2 * seed, rounds=15, processes=2))
-    other = side(tmp_path, f"b{seed}", cell_records(2 * seed + 1, rounds=15, processes=2, **second))
-    return compare.compare(base, other)
+def pair(tmp_path: Path, seed: int, **second: object) -> changes.Result:
+    base = run_data(tmp_path, f"a{seed}", workload_records(2 * seed, rounds=15, processes=2))
+    other = run_data(
+        tmp_path, f"b{seed}", workload_records(2 * seed + 1, rounds=15, processes=2, **second)
+    )
+    return changes.compare(base, other)
 
 
-def test_runs_of_the_same_code_are_told_apart_no_oftener_than_they_may(tmp_path: Path) -> None:
+def test_runs_of_the_same_code_are_called_different_no_oftener_than_they_may(
+    tmp_path: Path,
+) -> None:
     results = [pair(tmp_path, seed) for seed in range(40)]
     alarms = sum(bool(called(r, "slower") | called(r, "faster")) for r in results)
     assert alarms <= 4  # of 40 runs with seven variants each; 5 % are 2
@@ -43,83 +41,90 @@ def test_one_variant_slowed_by_a_tenth_is_named_alone(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_is_slower_as_a_whole_slows_nothing(tmp_path: Path) -> None:
-    base = side(tmp_path, "a", cell_records(1))
-    other = side(tmp_path, "b", cell_records(2, scale=1.3))
-    result = compare.compare(base, other)
+    base = run_data(tmp_path, "a", workload_records(1))
+    other = run_data(tmp_path, "b", workload_records(2, scale=1.3))
+    result = changes.compare(base, other)
     assert not called(result, "slower")
-    assert 1.1 < next(iter(result.floors.values())) < 1.6
+    assert 1.1 < next(iter(result.baselines.values())) < 1.6
     assert all(change.seconds_ratio > 1.1 for change in result.changes)
 
 
-def test_without_a_yardstick_only_large_changes_are_told(tmp_path: Path) -> None:
-    def alone(seed: int, slower: float) -> list[Measurement | Race]:
-        records = cell_records(seed, FEW, slower={"torch": slower})
+def test_without_drift_controls_only_large_changes_are_called(tmp_path: Path) -> None:
+    def alone(seed: int, slower: float) -> Records:
+        records = workload_records(seed, FEW, slower={"torch": slower})
         return [m for m in parted(records)[0] if m.variant == "torch"]
 
-    base = side(tmp_path, "a", alone(1, 1.0))
-    slight = compare.compare(base, side(tmp_path, "b", alone(2, 1.05)))
-    large = compare.compare(base, side(tmp_path, "c", alone(2, 2.0)))
-    assert [change.yardsticks for change in slight.changes] == [0]
+    base = run_data(tmp_path, "a", alone(1, 1.0))
+    slight = changes.compare(base, run_data(tmp_path, "b", alone(2, 1.05)))
+    large = changes.compare(base, run_data(tmp_path, "c", alone(2, 2.0)))
+    assert [change.drift_controls for change in slight.changes] == [0]
     assert slight.changes[0].judged.verdict == "unclear"
     assert large.changes[0].judged.verdict == "slower"
 
 
-def test_a_control_is_no_yardstick_of_its_own_variant(tmp_path: Path) -> None:
+def test_a_control_is_no_drift_control_of_its_own_variant(tmp_path: Path) -> None:
     only = {"numpy": PACES["numpy"]}
-    base = side(tmp_path, "a", cell_records(1, only, processes=3))
-    other = side(tmp_path, "b", cell_records(2, only, processes=3, slower={"numpy": 1.3}))
-    result = compare.compare(base, other)
-    assert [change.yardsticks for change in result.changes] == [1]  # the floor
+    base = run_data(tmp_path, "a", workload_records(1, only, processes=3))
+    other = run_data(tmp_path, "b", workload_records(2, only, processes=3, slower={"numpy": 1.3}))
+    result = changes.compare(base, other)
+    assert [change.drift_controls for change in result.changes] == [1]  # the GEMM baseline
     assert called(result, "slower") == {"numpy"}
 
 
-def test_who_changed_is_no_yardstick_of_the_others(tmp_path: Path) -> None:
-    base = side(tmp_path, "a", cell_records(1, FEW, processes=3))
-    other = side(tmp_path, "b", cell_records(2, FEW, processes=3, slower={"torch": 2.0}))
-    result = compare.compare(base, other)
-    assert {change.base.name: change.yardsticks for change in result.changes} == {
-        "numpy": 2,  # jax and the floor
-        "torch": 4,  # numpy, its control, jax and the floor
+def test_who_changed_is_no_drift_control_of_the_others(tmp_path: Path) -> None:
+    base = run_data(tmp_path, "a", workload_records(1, FEW, processes=3))
+    other = run_data(tmp_path, "b", workload_records(2, FEW, processes=3, slower={"torch": 2.0}))
+    result = changes.compare(base, other)
+    assert {change.base.name: change.drift_controls for change in result.changes} == {
+        "numpy": 2,  # jax and the GEMM baseline
+        "torch": 4,  # numpy, its control, jax and the GEMM baseline
         "jax": 3,
     }
     assert called(result, "slower") == {"torch"}
     assert not called(result, "faster")
 
 
-def test_cells_together_are_surer_than_one_and_no_surer_than_their_offset(tmp_path: Path) -> None:
-    result = compare.compare(side(tmp_path, "a", two_cells(10)), side(tmp_path, "b", two_cells(20)))
+def test_workloads_together_are_surer_than_one_and_no_surer_than_their_processes(
+    tmp_path: Path,
+) -> None:
+    result = changes.compare(
+        run_data(tmp_path, "a", two_workloads(10)), run_data(tmp_path, "b", two_workloads(20))
+    )
     for name, judged in result.variants.items():
         alone = [c.judged.estimate.half_width for c in result.changes if c.base.name == name]
-        offset = FULL_RUN.offset.variants.get(name, FULL_RUN.offset.spread) / 3**0.5
-        assert 1.96 * offset < judged.estimate.half_width < max(alone)
+        between = FULL_RUN.between_process
+        deviation = between.variants.get(name, between.deviation) / 3**0.5
+        assert 1.96 * deviation < judged.estimate.half_width < max(alone)
 
 
-def test_a_disturbed_cell_has_no_part_in_what_holds_over_all(tmp_path: Path) -> None:
-    base = side(tmp_path, "a", two_cells(10))
-    loud = two_cells(20, disturbed=60, slower={"torch": 3.0})
-    assert not compare.compare(base, side(tmp_path, "b", loud)).variants
+def test_a_disturbed_workload_has_no_part_in_what_holds_over_all(tmp_path: Path) -> None:
+    base = run_data(tmp_path, "a", two_workloads(10))
+    loud = two_workloads(20, disturbed=60, slower={"torch": 3.0})
+    assert not changes.compare(base, run_data(tmp_path, "b", loud)).variants
 
 
-def test_an_entry_of_another_version_is_no_yardstick(tmp_path: Path) -> None:
+def test_a_candidate_of_another_version_is_no_drift_control(tmp_path: Path) -> None:
     newer = [
         msgspec.structs.replace(r, versions={"numpy": "3.0"}) if isinstance(r, Measurement) else r
-        for r in cell_records(2)
+        for r in workload_records(2)
     ]
-    result = compare.compare(side(tmp_path, "a", cell_records(1)), side(tmp_path, "b", newer))
-    assert {change.yardsticks for change in result.changes} == {0}
+    result = changes.compare(
+        run_data(tmp_path, "a", workload_records(1)), run_data(tmp_path, "b", newer)
+    )
+    assert {change.drift_controls for change in result.changes} == {0}
 
 
 def test_a_disturbed_run_decides_nothing(tmp_path: Path) -> None:
-    base = side(tmp_path, "a", cell_records(1))
-    other = side(tmp_path, "b", cell_records(2, disturbed=60, slower={"torch": 2.0}))
-    result = compare.compare(base, other)
+    base = run_data(tmp_path, "a", workload_records(1))
+    other = run_data(tmp_path, "b", workload_records(2, disturbed=60, slower={"torch": 2.0}))
+    result = changes.compare(base, other)
     assert {change.judged.verdict for change in result.changes} == {"unclear"}
 
 
 def test_it_fails_where_something_is_surely_slower_by_as_much(tmp_path: Path) -> None:
-    base = write(tmp_path / "base", cell_records(1, processes=3))
-    same = write(tmp_path / "same", cell_records(2, processes=3))
-    slow = write(tmp_path / "slow", cell_records(3, processes=3, slower={"torch": 1.15}))
+    base = write(tmp_path / "base", workload_records(1, processes=3))
+    same = write(tmp_path / "same", workload_records(2, processes=3))
+    slow = write(tmp_path / "slow", workload_records(3, processes=3, slower={"torch": 1.15}))
     assert rnnbench(base, same, "--fail-if-slower", "5%")[0] == 0
     code, output = rnnbench(base, slow, "--fail-if-slower", "5%")
     assert code == 1
@@ -131,9 +136,11 @@ def test_it_fails_where_something_is_surely_slower_by_as_much(tmp_path: Path) ->
 
 
 def test_it_fails_where_a_variant_has_lost_its_time(tmp_path: Path) -> None:
-    base = write(tmp_path / "base", cell_records(1, FEW))
+    base = write(tmp_path / "base", workload_records(1, FEW))
     records = [
-        r for r in cell_records(2, FEW) if not (isinstance(r, Measurement) and r.variant == "torch")
+        r
+        for r in workload_records(2, FEW)
+        if not (isinstance(r, Measurement) and r.variant == "torch")
     ]
     crashed = write(tmp_path / "crashed", [*records, stopped("torch", "crashed", "signal 11")])
     absent = write(tmp_path / "absent", records)
@@ -143,21 +150,23 @@ def test_it_fails_where_a_variant_has_lost_its_time(tmp_path: Path) -> None:
     assert rnnbench(base, absent, "--fail-if-slower", "5%")[0] == 0
 
 
-def test_where_the_variants_change_and_the_floor_does_not_it_is_said(tmp_path: Path) -> None:
-    base = write(tmp_path / "a", cell_records(1, FEW, processes=3))
+def test_where_the_variants_change_and_the_gemm_baseline_does_not_it_is_said(
+    tmp_path: Path,
+) -> None:
+    base = write(tmp_path / "a", workload_records(1, FEW, processes=3))
     all_slower = dict.fromkeys(FEW, 1.3)
-    other = write(tmp_path / "b", cell_records(2, FEW, processes=3, slower=all_slower))
+    other = write(tmp_path / "b", workload_records(2, FEW, processes=3, slower=all_slower))
     warning = "a change that all of them share is not seen below"
     assert warning in rnnbench(base, other)[1].replace("\n", " ")
-    whole = write(tmp_path / "c", cell_records(2, FEW, processes=3, scale=1.3))
+    whole = write(tmp_path / "c", workload_records(2, FEW, processes=3, scale=1.3))
     assert warning not in rnnbench(base, whole)[1].replace("\n", " ")
 
 
 def test_no_name_of_a_run_reaches_the_terminal_as_a_command(tmp_path: Path) -> None:
     name = "torch\x1b[31m"
     pace = {name: PACES["torch"]}
-    base = write(tmp_path / "a", cell_records(1, pace, processes=3))
-    other = write(tmp_path / "b", cell_records(2, pace, processes=3, slower={name: 2.0}))
+    base = write(tmp_path / "a", workload_records(1, pace, processes=3))
+    other = write(tmp_path / "b", workload_records(2, pace, processes=3, slower={name: 2.0}))
     code, output = rnnbench(base, other, "--fail-if-slower=5%")
     assert code == 1
     assert "FAILED: torch" in output

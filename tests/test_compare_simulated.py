@@ -6,43 +6,41 @@ import math
 
 import numpy as np
 
-from bench import compare
-from bench.compare import Result
-from bench.record import Offset
-from bench.sides import Key, Sample, Side
+from bench.compare import changes
+from bench.compare.changes import Result
+from bench.compare.runs import RunData, Sample, WorkloadKey
+from bench.records.schema import BetweenProcess, Role
 
 PROCESSES, ROUNDS, TRIALS = 5, 30, 25
-SCATTER, DRIFT, OFFSET = 0.12, 0.10, 0.024  # of a round, of the machine, between processes
+SCATTER, DRIFT, DEVIATION = 0.12, 0.10, 0.024  # of a round, of the machine, between processes
 VARIANTS = ("numpy", "torch", "jax", "keras-tensorflow")
 
 
-def run(rng: np.random.Generator, slower: float = 0.0) -> Side:
-    """Two cells in the same processes, whose offsets both have; `jax` slowed by a share."""
-    entries = (*VARIANTS, "control:numpy", "floor:numpy")
-    offsets = {name: OFFSET / math.sqrt(2) * rng.standard_normal(PROCESSES) for name in entries}
-    cells = {}
-    for cell in ("bptt[a]", "bptt[b]"):
+def run(rng: np.random.Generator, slower: float = 0.0) -> RunData:
+    """Two workloads in the same processes, which both deviate; `jax` slowed by a share."""
+    roles: dict[str, Role] = dict.fromkeys(VARIANTS, "variant")
+    roles |= {"control:numpy": "control", "gemm baseline:numpy": "gemm baseline"}
+    lasting = {name: DEVIATION / math.sqrt(2) * rng.standard_normal(PROCESSES) for name in roles}
+    workloads = {}
+    for task in ("a", "b"):
         drift = DRIFT * rng.standard_normal((PROCESSES, ROUNDS))
-        cells[Key(cell, 2)] = {
-            name: entry(rng, name, offsets[name], drift, slower) for name in entries
+        workloads[WorkloadKey(phase="bptt", task=task, threads=2)] = {
+            name: sample(rng, name, role, lasting[name][:, None] + drift, slower)
+            for name, role in roles.items()
         }
-    return Side("run", cells, "", "", "", offset=Offset(spread=OFFSET, degrees=42.0))
+    between = BetweenProcess(deviation=DEVIATION, degrees=42.0)
+    return RunData("run", workloads, "", "", "", between_process=between)
 
 
-def entry(
-    rng: np.random.Generator, name: str, offset: np.ndarray, drift: np.ndarray, slower: float
+def sample(
+    rng: np.random.Generator, name: str, role: Role, drift: np.ndarray, slower: float
 ) -> Sample:
-    """`offset` is (K,) and `drift` (K, rounds), both of log seconds."""
-    logs = offset[:, None] + drift + SCATTER * rng.standard_normal(drift.shape)
+    """`drift` is (K, rounds), of log seconds: of the machine and of the process."""
+    logs = drift + SCATTER * rng.standard_normal(drift.shape)
     seconds = np.exp(logs) * (1 + slower if name == "jax" else 1)
-    role, _, of = name.rpartition(":")
-    return Sample(
-        name=of,
-        program="floor:" if role == "floor" else of,
-        processes=tuple(seconds),
-        variant=not role,
-        floor=role == "floor",
-    )
+    of = name.rpartition(":")[2]
+    program = role if role == "gemm baseline" else of
+    return Sample(name=of, program=program, processes=tuple(seconds), role=role)
 
 
 def called(result: Result) -> set[str]:
@@ -56,13 +54,13 @@ def test_equal_runs_are_equal_and_a_tenth_is_named_alone() -> None:
     alarms, alone, held = 0, 0, []
     for _ in range(TRIALS):
         base = run(rng)
-        equal, slowed = (compare.compare(base, run(rng, share)) for share in (0.0, 0.1))
+        equal, slowed = (changes.compare(base, run(rng, share)) for share in (0.0, 0.1))
         alarms += bool(called(equal))
         alone += called(slowed) == {"jax"}
         judged = [change.judged for change in equal.changes] + list(equal.variants.values())
         intervals = [comparison.estimate.interval for comparison in judged]
         held += [low <= 1 <= high for low, high in intervals]
-    assert len(held) == TRIALS * len(VARIANTS) * 3  # two cells, and both together
+    assert len(held) == TRIALS * len(VARIANTS) * 3  # two workloads, and both together
     assert np.mean(held) >= 0.93
     assert alarms <= 3
     assert alone >= 20

@@ -10,8 +10,8 @@ import pytest
 import venvs
 from commands import measured, rnnbench
 
-from backends import environments
-from bench.interpreter import ROOT
+from backends.plugins import environments
+from bench import ROOT
 
 HEADER = '[tool.rnnbench.backends."numpy@old"]\n'
 
@@ -37,8 +37,8 @@ def test_either_file_names_an_environment(tmp_path: Path, file: str) -> None:
 
 def test_what_runs_there_can_be_said(tmp_path: Path) -> None:
     _python(tmp_path)
-    said = f'{HEADER}python = ".venv-old/bin/python"\nbackend = "torch"\n'
-    (tmp_path / "rnnbench.toml").write_text(said)
+    text = f'{HEADER}python = ".venv-old/bin/python"\nbackend = "torch"\n'
+    (tmp_path / "rnnbench.toml").write_text(text)
     (found,) = environments.read(tmp_path)
     assert found.backend == "torch"
 
@@ -100,9 +100,9 @@ def test_wrong_configuration_is_wrong_use(tmp_path: Path) -> None:
     assert code == 2, output
     ran = measured(tmp_path / "reports", "--dry-run", folder=tmp_path)
     assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
-    for said in (output, ran.output):
-        assert "[tool.rnnbench.backends.x] in rnnbench.toml names no interpreter" in said
-        assert "Traceback" not in said
+    for text in (output, ran.output):
+        assert "[tool.rnnbench.backends.x] in rnnbench.toml names no interpreter" in text
+        assert "Traceback" not in text
 
 
 # Two versions of one framework, and environments that cannot be used.

@@ -11,14 +11,12 @@ import matplotlib as mpl
 import msgspec
 import numpy as np
 import pytest
-from drawn import cells_of, figures_of
 from matplotlib.text import Text
 from record_samples import (
     FULL_RUN,
     PACES,
     RUN,
-    SPEC,
-    cell_records,
+    Records,
     curves,
     full,
     measurement,
@@ -26,36 +24,41 @@ from record_samples import (
     rounds,
     sample,
     stopped,
+    workload_records,
 )
+from views_of import figures_of, views_of
 
 from backends import registry
-from bench import verdicts
-from bench.gradients import SEQUENCES, norms
-from bench.record import Measurement, Race, Run
-from bench.report import draw, plots, style
-from bench.report.cells import cells
-from bench.report.figures import Figure
-from bench.report.panels import ticks
+from bench.analysis import verdicts
+from bench.measurement.gradient_norms import SEQUENCES, norms
+from bench.records.schema import Run
+from bench.report.figures import draw, plots, style
+from bench.report.figures.figure import Figure
+from bench.report.figures.panels import ticks
 from tasks.loss import loss
 from tasks.spec import Batch, ModelSpec, init_params
 
+WIDE: dict[str, Any] = {
+    **{"batch": 32, "hidden_size": 320, "num_layers": 2},
+    "overridden": ("batch", "hidden", "layers", "bidirectional"),
+}
 HOSTILE = "<b>*x*</b> $\\frac{1}{2}$ & 감정 [y](z) \x1b[31m"
 
 
-def gpu_records() -> list[Measurement | Race]:
+def gpu_records() -> Records:
     few = {name: PACES[name] for name in ("torch", "jax")}
-    here, there = cell_records(1, few), cell_records(2, few, scale=0.1, device="cuda:0")
+    here, there = workload_records(1, few), workload_records(2, few, scale=0.1, device="cuda:0")
     return [*here, *there]
 
 
-def odd_records() -> list[Measurement | Race]:
+def odd_records() -> Records:
     """Names and a task that are markup, and one that is longer than any label should be."""
     names = (HOSTILE, "a-very-long-name-of-a-variant-" * 4, "short")
     paces = {name: (0.01 * (i + 1), 1.0) for i, name in enumerate(names)}
-    return [*cell_records(3, paces, task=HOSTILE, phase="train_step", size="base+B32+H320+L2+bi")]
+    return workload_records(3, paces, task=HOSTILE, phase="train_step", **WIDE)
 
 
-RUNS: dict[str, tuple[Run, list[Measurement | Race]]] = {
+RUNS: dict[str, tuple[Run, Records]] = {
     "full": (FULL_RUN, full()),
     "curves": (FULL_RUN, curves()),
     "every status": (RUN, list(sample())),
@@ -63,11 +66,11 @@ RUNS: dict[str, tuple[Run, list[Measurement | Race]]] = {
     "one round": (RUN, [measurement(n, rounds(s)) for n, s in (("a", 0.04), ("b", 0.05))]),
     "gpu": (FULL_RUN, gpu_records()),
     "odd": (FULL_RUN, odd_records()),
-    "serial": (msgspec.structs.replace(FULL_RUN, serial=True), cell_records(1)),
+    "serial": (msgspec.structs.replace(FULL_RUN, serial=True), workload_records(1)),
     "three phases": (
         FULL_RUN,
         [r for i, p in enumerate(("forward", "bptt", "train_step")) for r in
-         cell_records(i, phase=p, size="base+B32+H320+L2+bi")],
+         workload_records(i, phase=p, **WIDE)],
     ),
 }  # fmt: skip
 
@@ -75,48 +78,48 @@ RUNS: dict[str, tuple[Run, list[Measurement | Race]]] = {
 def texts(figure: Figure) -> tuple[list[tuple[str, Any]], Any]:
     """Every text of a picture with the box it takes, and the box of the picture."""
     with mpl.rc_context(style.SETTINGS):
-        drawn = draw.canvas(figure, style.looks(figure.variants))
-        drawn.draw_without_rendering()
+        picture = draw.canvas(figure, style.styles(figure.variants))
+        picture.draw_without_rendering()
         found = [
             (text.get_text(), text.get_window_extent())
-            for text in drawn.findobj(Text)
+            for text in picture.findobj(Text)
             if text.get_visible() and text.get_text().strip()
         ]
-        return found, drawn.bbox
+        return found, picture.bbox
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_no_text_of_a_picture_lies_on_another_or_outside(name: str) -> None:
     run, records = RUNS[name]
-    drawn = plots.of_run(run, cells_of(records, run))
-    assert drawn
-    for figure in drawn:
+    figures = plots.of_run(run, views_of(records, run))
+    assert figures
+    for figure in figures:
         found, picture = texts(figure)
         assert len(found) > 3
         for words, box in found:
             outside = max(-box.x0, -box.y0, box.x1 - picture.x1, box.y1 - picture.y1)
             assert outside <= 1, (figure.file, words)
         for (a, one), (b, other) in itertools.combinations(found, 2):
-            apart = (
+            clear = (
                 one.x1 <= other.x0 + 0.5
                 or other.x1 <= one.x0 + 0.5
                 or one.y1 <= other.y0 + 0.5
                 or other.y1 <= one.y0 + 0.5
             )
-            assert apart, f"{figure.file}: {a!r} lies on {b!r}"
+            assert clear, f"{figure.file}: {a!r} lies on {b!r}"
 
 
 @pytest.mark.parametrize("name", ["curves", "every status", "odd", "gpu"])
 def test_a_picture_is_sound_and_the_same_each_time(name: str) -> None:
     run, records = RUNS[name]
-    drawn = plots.of_run(run, cells_of(records, run))
-    looks = style.of_report(drawn)
-    files = [figure.file for figure in drawn]
+    figures = plots.of_run(run, views_of(records, run))
+    styles = style.of_report(figures)
+    files = [figure.file for figure in figures]
     assert len(set(files)) == len(files)
-    for figure in drawn:
+    for figure in figures:
         assert re.fullmatch(r"[\w-]+\.svg", figure.file)
-        picture = draw.svg(figure, looks)
-        assert picture == draw.svg(figure, looks)
+        picture = draw.svg(figure, styles)
+        assert picture == draw.svg(figure, styles)
         root = ET.fromstring(picture)
         assert root.tag.endswith("svg")
         content = picture.decode()
@@ -127,16 +130,16 @@ def test_a_picture_is_sound_and_the_same_each_time(name: str) -> None:
 
 
 def test_ratios_are_those_of_the_verdicts() -> None:
-    records = cell_records(5)
-    (cell,) = cells_of(records)
+    records = workload_records(5)
+    (view,) = views_of(records)
     (panel,) = figures_of(records)["ratios-1.svg"].rows[0]
     assert panel is not None
     assert [s.label for s in panel.series] == list(PACES)
     measurements = {m.variant: m for m in parted(records)[0] if m.role == "variant"}
-    expected = verdicts.against_fastest(measurements, FULL_RUN.offset or verdicts.ASSUMED)
+    expected = verdicts.against_fastest(measurements, FULL_RUN.between_process)
     assert len(expected) == 6
     for series in panel.series:
-        if series.label == cell.fastest:
+        if series.label == view.fastest:
             assert (series.x, series.low) == ((1.0,), ())
             continue
         estimate = expected[series.label].estimate
@@ -178,17 +181,16 @@ def test_a_model_of_one_output_has_gradients_too() -> None:
 
 
 def test_memory_is_drawn_where_it_was_counted() -> None:
-    assert "memory.svg" in figures_of(cell_records(1))
+    assert "memory.svg" in figures_of(workload_records(1))
     assert "memory.svg" not in figures_of([measurement("torch", rounds(0.04, 0.05))], RUN)
 
 
 def test_memory_is_drawn_of_the_largest_model_of_each_task() -> None:
-    cases = [("hihello", "rnn_tanh", 100), ("hihello", "lstm", 400), ("hihello", "gru", 300)]
-    cases += [("sentiment", "rnn_relu", 900)]
-    records: list[Measurement | Race] = []
-    for seed, (task, cell, parameters) in enumerate(cases):
-        spec = {**SPEC, "cell": cell}
-        records += cell_records(seed, task=task, spec=spec, parameters=parameters)
+    cases = [("hihello", "rnn_tanh"), ("hihello", "lstm"), ("hihello", "gru")]
+    cases += [("sentiment", "rnn_relu")]
+    records: Records = []
+    for seed, (task, cell) in enumerate(cases):
+        records += workload_records(seed, task=task, cell=cell)
     rows = figures_of(records)["memory.svg"].rows
     assert [panel and panel.title for row in rows for panel in row] == [
         "bptt, hihello LSTM",
@@ -196,15 +198,15 @@ def test_memory_is_drawn_of_the_largest_model_of_each_task() -> None:
     ]
 
 
-def test_a_variant_has_one_look_in_all_figures_and_no_two_have_the_same() -> None:
-    names = [*PACES, "torch-cell", "torch-compile", "jax@0.9", "jax@0.10", "stranger", "other"]
-    looks = style.looks(names)
-    assert len(set(looks.values())) == len(names)
-    assert len({looks[name][0] for name in PACES}) == len(PACES)
-    assert looks["torch-cell"][0] == looks["torch"][0]
-    assert looks["jax@0.9"][0] == looks["jax"][0] != looks["torch"][0]
+def test_a_variant_has_one_style_in_all_figures_and_no_two_have_the_same() -> None:
+    names = [*PACES, "torch-cell", "torch-compile", "jax@0.9", "jax@0.10", "unknown", "other"]
+    styles = style.styles(names)
+    assert len(set(styles.values())) == len(names)
+    assert len({styles[name][0] for name in PACES}) == len(PACES)
+    assert styles["torch-cell"][0] == styles["torch"][0]
+    assert styles["jax@0.9"][0] == styles["jax"][0] != styles["torch"][0]
     for few in itertools.combinations(PACES, 2):
-        assert all(style.looks(few)[name] == looks[name] for name in few)
+        assert all(style.styles(few)[name] == styles[name] for name in few)
 
 
 def test_colours_stand_out_on_white_and_on_black() -> None:
@@ -226,6 +228,19 @@ def test_the_numbers_of_an_axis_are_few_and_within_it(low: float, high: float, m
     found = ticks(low, high, most)
     assert 1 <= len(found) <= most
     assert all(low <= value <= high for value in found)
+
+
+def test_the_gradients_of_a_cell_are_those_of_its_first_workload_that_has_any() -> None:
+    def records(*norms: float, **changes: object) -> Records:
+        *others, record = workload_records(1, **changes)
+        return [*others, msgspec.structs.replace(record, gradient_norms=norms)]
+
+    found = [*records(), *records(0.5, 0.0, 0.25, steps=40), *records(0.9, 0.8, phase="forward")]
+    (panel,) = figures_of([*found, *records(0.7, 0.6, cell="gru")])["gradients.svg"].rows[0]
+    assert panel is not None
+    curves = {series.label: (series.x, series.y) for series in panel.series}
+    assert curves == {"LSTM": ((0.0, 2.0), (0.5, 0.25)), "GRU": ((0.0, 1.0), (0.7, 0.6))}
+    assert "gradients.svg" not in figures_of(records())
 
 
 def test_gradients_fade_with_the_distance_from_the_loss() -> None:
@@ -270,23 +285,23 @@ def test_a_large_report_draws_a_limited_number_of_figures() -> None:
     one = {"torch": PACES["torch"], "jax": PACES["jax"]}
     records = [
         record
-        for seed, (task, kind) in enumerate(
+        for seed, (task, cell) in enumerate(
             itertools.product(map(str, range(12)), ("rnn_tanh", "gru", "lstm"))
         )
-        for record in cell_records(seed, one, task=task, spec={**SPEC, "cell": kind})
+        for record in workload_records(seed, one, task=task, cell=cell)
     ]
-    drawn = plots.of_run(FULL_RUN, cells_of(records))
-    panels = [panel for figure in drawn for row in figure.rows for panel in row if panel]
+    figures = plots.of_run(FULL_RUN, views_of(records))
+    panels = [panel for figure in figures for row in figure.rows for panel in row if panel]
     assert 10 < len(panels) < 60
 
 
 def test_nothing_timed_is_nothing_drawn() -> None:
-    assert plots.of_run(RUN, cells(RUN, [stopped("a", "crashed", "signal 11")])) == []
+    assert plots.of_run(RUN, views_of([stopped("a", "crashed", "signal 11")], RUN)) == []
 
 
 def test_nobodys_settings_of_matplotlib_change_a_figure() -> None:
     figure = figures_of(curves())["ratios-1.svg"]
-    looks = style.of_report([figure])
+    styles = style.of_report([figure])
     with mpl.rc_context({"axes.grid": True, "savefig.bbox": "tight", "font.size": 20}):
-        changed = draw.svg(figure, looks)
-    assert changed == draw.svg(figure, looks)
+        changed = draw.svg(figure, styles)
+    assert changed == draw.svg(figure, styles)

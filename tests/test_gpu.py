@@ -28,7 +28,7 @@ pytestmark = [
 ON_GPU = [
     entry.name
     for entry in registry.BUILT_IN
-    if entry.modules and entry.default and entry.missing() is None
+    if entry.modules and entry.default and registry.missing(entry) is None
 ]
 
 
@@ -52,12 +52,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 def test_every_cell_agrees_in_true_float32(ran: Ran, variant: str) -> None:
     found = [m for (_, name), m in ran.measurements().items() if name == variant]
     assert found
-    wrong = [f"{m.cell}: {m.status}, {m.reason}" for m in found if m.status != "ok"]
+    wrong = [f"{m.workload.id}: {m.status}, {m.reason}" for m in found if m.status != "ok"]
     assert not wrong, "\n".join(wrong)
     for m in found:
-        assert m.device == "cuda:0"
-    # XLA cannot count anew: nothing is known of a cell that needed no more than one before it.
-    counted = [m.cell for m in found if m.processes[0].peak_device_bytes]
+        assert m.workload.device == "cuda:0"
+    # XLA cannot count anew: nothing is known of a workload that needed no more than one before it.
+    counted = [m.workload.id for m in found if m.processes[0].peak_device_bytes]
     assert counted if "jax" in variant or "flax" in variant else len(counted) == len(found)
 
 
@@ -70,7 +70,7 @@ def test_numpy_is_refused(ran: Ran) -> None:
 def test_torch_runs_cudnn(ran: Ran) -> None:
     for (_, name), m in ran.measurements().items():
         if name == "torch":
-            assert "_cudnn_rnn" in m.path, f"{m.cell}: {m.path}"
+            assert "_cudnn_rnn" in m.path, f"{m.workload.id}: {m.path}"
 
 
 def test_a_gpu_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import psutil
 import pytest
 
-from bench import machine, record
+from bench.records import machine, schema
 
 
 def test_this_machine_is_described_by_its_parts() -> None:
@@ -25,7 +25,7 @@ def test_this_machine_is_described_by_its_parts() -> None:
     assert here.memory_bytes > 2**20
     assert re.fullmatch(r"\w+ [\d.]+, \w+", here.system)  # leaves no room for a host's name
     assert re.fullmatch(r"\w+ [\w.+]+", here.python)
-    assert msgspec.json.decode(msgspec.json.encode(here), type=record.Machine) == here
+    assert msgspec.json.decode(msgspec.json.encode(here), type=schema.Machine) == here
 
 
 def test_gpus_are_those_that_the_driver_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,10 +128,10 @@ def test_the_time_that_a_container_is_given_is_read(
     assert machine._quota(tmp_path) == cores
 
 
-def test_cores_are_those_with_time_and_no_twins_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_those_with_time_and_no_siblings_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "pinning", lambda: False)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(machine, "_twins", lambda core: [0, 1] if core < 2 else [2, 3])
+    monkeypatch.setattr(machine, "_smt_siblings", lambda core: [0, 1] if core < 2 else [2, 3])
     monkeypatch.setattr(machine, "_quota", lambda: None)
     assert machine.available_cores() == [0, 2, 1, 3]
     monkeypatch.setattr(machine, "_quota", lambda: 2.5)

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from running import Ran, suite
 
-from bench import record
-from bench.flops import step_flops
-from bench.record import Measurement, Race
-from tasks.spec import ModelSpec
+from bench.records import schema, store
+from bench.records.schema import Measurement, WorkloadRecord
+from tasks.flops import step_flops
 
 OPTIONS = ("--task=hihello,sin_sequence", "--phase=bptt", "--benchmark-max-time=0.1")
 
@@ -24,17 +23,18 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return found
 
 
-def _all(ran: Ran) -> tuple[record.Run, list[Measurement], list[Race]]:
-    return record.read_all(ran.folder / "measurements.jsonl")
+def _all(ran: Ran) -> tuple[schema.Run, list[Measurement], list[WorkloadRecord]]:
+    return store.read(ran.folder / "measurements.jsonl")
 
 
-def test_a_control_and_the_floor_run_in_the_same_rounds(ran: Ran) -> None:
-    _, measurements, races = _all(ran)
-    cells = list(dict.fromkeys(m.cell for m in measurements))
-    assert len(cells) == len(races) == 2
-    for cell in cells:
-        of = {m.role: m for m in measurements if m.cell == cell}
-        assert set(of) == {"variant", "control", "floor"}
+def test_a_control_and_the_baseline_run_in_the_same_rounds(ran: Ran) -> None:
+    _, measurements, records = _all(ran)
+    workloads = list(dict.fromkeys(m.workload for m in measurements))
+    assert workloads == [record.workload for record in records]
+    assert len(workloads) == 2
+    for workload in workloads:
+        of = {m.role: m for m in measurements if m.workload == workload}
+        assert set(of) == {"variant", "control", "gemm baseline"}
         assert of["control"].variant == of["variant"].variant == "numpy"
         assert of["control"].agreement is not None
         counts = {tuple(len(p.seconds) for p in m.processes) for m in of.values()}
@@ -42,11 +42,8 @@ def test_a_control_and_the_floor_run_in_the_same_rounds(ran: Ran) -> None:
         for rounds in zip(*(m.processes for m in of.values()), strict=True):
             places = zip(*(p.position for p in rounds), strict=True)
             assert all(sorted(place) == [0, 1, 2] for place in places)
-        assert of["floor"].path, "the BLAS has a name"
-        assert of["floor"].agreement is None
-    assert record.read(ran.folder / "measurements.jsonl")[1] == [
-        m for m in measurements if m.role == "variant"
-    ]
+        assert of["gemm baseline"].path, "the BLAS has a name"
+        assert of["gemm baseline"].agreement is None
 
 
 def test_latency_throughput_memory_and_cold_start_are_recorded(ran: Ran) -> None:
@@ -63,7 +60,7 @@ def test_latency_throughput_memory_and_cold_start_are_recorded(ran: Ran) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
-def test_memory_of_a_fresh_process_is_told_from_that_of_a_used_one(
+def test_memory_of_a_fresh_process_differs_from_that_of_a_used_one(
     ran: Ran, tmp_path: Path
 ) -> None:
     for m in _all(ran)[1]:
@@ -72,25 +69,27 @@ def test_memory_of_a_fresh_process_is_told_from_that_of_a_used_one(
             assert fresh.peak_host_bytes is not None
             assert fresh.peak_host_bytes > 0
     _, measurements, _ = _all(suite(tmp_path, *OPTIONS, "--backend=numpy"))
-    first, other = dict.fromkeys(m.cell for m in measurements)
+    first, other = dict.fromkeys(m.workload for m in measurements)
     for m in measurements:
         (used,) = m.processes
         assert used.peak_host_bytes is not None
         assert used.held_host_bytes is not None
-        if m.cell == first:
+        if m.workload == first:
             assert used.held_host_bytes == 0
         else:
-            assert m.cell == other
+            assert m.workload == other
             assert 0 < used.held_host_bytes <= used.peak_host_bytes
 
 
-def test_the_race_says_where_its_time_went_and_why_it_ended(ran: Ran) -> None:
-    _, measurements, races = _all(ran)
-    for race in races:
-        m = next(m for m in measurements if m.cell == race.cell)
-        assert race.flops == step_flops(ModelSpec(**m.spec), m.batch, m.steps, m.phase)  # type: ignore[arg-type]
-        assert len(race.processes) == 2
-        for process, rounds in zip(race.processes, m.processes, strict=True):
+def test_a_record_says_where_the_time_of_its_workload_went_and_why_it_ended(ran: Ran) -> None:
+    _, measurements, records = _all(ran)
+    for record in records:
+        workload = record.workload
+        m = next(m for m in measurements if m.workload == workload)
+        flops = step_flops(workload.spec, workload.batch, workload.steps, workload.phase)
+        assert record.flops == flops
+        assert len(record.processes) == 2
+        for process, rounds in zip(record.processes, m.processes, strict=True):
             assert process.rounds == len(rounds.seconds) == len(process.others_cores)
             assert 0 < process.timed_seconds < process.rounds_seconds
             assert process.before_seconds > 0
@@ -98,14 +97,19 @@ def test_the_race_says_where_its_time_went_and_why_it_ended(ran: Ran) -> None:
             assert process.stopped in ("narrow enough", "time used up")
             assert process.blocks == 3 * process.rounds + process.repeated
             assert process.disturbed <= process.blocks
-        assert 0.0 <= race.disturbed <= 1.0
+        assert 0.0 <= record.disturbed <= 1.0
 
 
-def test_a_run_knows_the_offset_between_processes(ran: Ran) -> None:
+def test_the_gradients_through_time_stand_in_the_record(ran: Ran) -> None:
+    for record in _all(ran)[2]:
+        assert len(record.gradient_norms) == record.workload.steps
+        assert all(norm > 0 for norm in record.gradient_norms)
+
+
+def test_a_run_knows_how_far_its_processes_lie_apart(ran: Ran) -> None:
     run, _, _ = _all(ran)
-    assert run.format == record.FORMAT
-    assert run.offset is not None
-    assert run.offset.spread > 0
+    assert run.format == schema.FORMAT
+    assert run.between_process.deviation > 0
     assert not run.serial
 
 
@@ -117,11 +121,11 @@ def serial(tmp_path_factory: pytest.TempPathFactory) -> Ran:
 
 def test_a_serial_run_times_and_is_marked_and_never_compared(serial: Ran) -> None:
     assert serial.code == 0, serial.output
-    run, measurements, races = _all(serial)
+    run, measurements, records = _all(serial)
     assert run.serial
     assert [m.role for m in measurements] == ["variant", "variant"]
     assert all(m.serial and m.status == "ok" and len(m.round_seconds) >= 10 for m in measurements)
-    assert races == []
+    assert [record.processes for record in records] == [(), ()]
     assert "alone (--serial)" in serial.output
 
 

@@ -1,4 +1,4 @@
-"""Memory of a build, in an interpreter that built others before; and what is read from it."""
+"""Memory of a build, in a process that built others before; and what is read from it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from record_samples import RUN, measurement, rounds
 
-from backends.jax_model import XlaPeak
-from backends.numpy_backend import NumpyBackend
-from bench import record
-from bench.memory import MemoryCount
-from bench.record import Measurement, Rounds
-from bench.report import memory
+from backends.jax.xla import XlaPeak
+from backends.numpy.backend import NumpyBackend
+from bench.analysis import memory
+from bench.records import store
+from bench.records.schema import Measurement, ProcessRounds
+from bench.report.markdown import tables
+from bench.workers.memory import MemoryCount
 from tasks import TASKS
 from tasks.spec import init_params
 
@@ -24,7 +25,7 @@ MIB = 2**20
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
-def test_what_a_cell_before_left_is_told_apart() -> None:
+def test_what_a_workload_before_left_is_counted_apart() -> None:
     count = MemoryCount()
     count.imported()
     count.begin()
@@ -35,12 +36,12 @@ def test_what_a_cell_before_left_is_told_apart() -> None:
     np.ones(400 * MIB, np.uint8)
     count.settle()
     np.ones(100 * MIB, np.uint8)
-    count.settle()  # once a cell
+    count.settle()  # once a workload
     peak, held = host(count)
     assert held == pytest.approx(200 * MIB, rel=0.1)
     assert peak - held == pytest.approx(100 * MIB, rel=0.1), "not what was needed before it ran"
     del kept
-    with count.apart():
+    with count.uncounted():
         profiler = np.ones(300 * MIB, np.uint8)
     count.begin()
     count.settle()
@@ -74,10 +75,10 @@ def test_a_device_count_that_cannot_begin_again_is_believed_where_it_rose(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
-def test_nothing_is_told_where_the_kernel_does_not_count_anew(
+def test_nothing_is_reported_where_the_kernel_does_not_count_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bench.memory._forget_peak", lambda: False)
+    monkeypatch.setattr("bench.workers.memory._forget_peak", lambda: False)
     count = MemoryCount()
     count.imported()
     count.begin()
@@ -85,7 +86,7 @@ def test_nothing_is_told_where_the_kernel_does_not_count_anew(
     assert count.read()["peak_host_bytes"] is None
 
 
-def process(start: float, peak: int, held: int | None = None) -> Rounds:
+def process(start: float, peak: int, held: int | None = None) -> ProcessRounds:
     made = rounds(0.04)
     return msgspec.structs.replace(
         made,
@@ -96,26 +97,10 @@ def process(start: float, peak: int, held: int | None = None) -> Rounds:
     )
 
 
-def test_older_records_tell_memory_of_the_first_cell_of_an_interpreter_alone(
-    tmp_path: Path,
-) -> None:
-    of = [
-        measurement("torch", process(0.1, 50 * MIB)),
-        measurement("torch", process(0.1, 60 * MIB), process(0.2, 70 * MIB)),
-        measurement("numpy", process(0.1, 10 * MIB)),
-    ]
-    file = tmp_path / "measurements.jsonl"
-    record.append(file, [msgspec.structs.replace(RUN, format=3), *of])
-    found = [m.processes for m in record.read(file)[1]]
-    assert [[p.peak_host_bytes for p in each] for each in found] == [
-        [50 * MIB],
-        [None, 70 * MIB],
-        [10 * MIB],
-    ]
-    assert [[p.held_host_bytes for p in each] for each in found] == [[0], [None, 0], [0]]
-    assert found[1][0].peak_device_bytes is None
-    record.append(tmp_path / "new.jsonl", [RUN, *of])
-    assert record.read(tmp_path / "new.jsonl")[1] == of
+def test_what_was_counted_is_read_again(tmp_path: Path) -> None:
+    of = [measurement("torch", process(0.1, 60 * MIB), process(0.2, 70 * MIB, 0))]
+    store.append(tmp_path / "new.jsonl", [RUN, *of])
+    assert store.read(tmp_path / "new.jsonl")[1] == of
 
 
 @pytest.mark.parametrize(
@@ -128,15 +113,15 @@ def test_older_records_tell_memory_of_the_first_cell_of_an_interpreter_alone(
     ],
 )
 def test_one_number_where_a_process_was_fresh_and_two_where_none_was(
-    processes: tuple[Rounds, ...], words: str
+    processes: tuple[ProcessRounds, ...], words: str
 ) -> None:
     m: Measurement = measurement("torch", *processes)
-    assert memory.words(memory.on_host(m)) == words
+    assert tables.host_memory(m) == words
 
 
 def test_nothing_is_said_where_nothing_was_counted() -> None:
     m = measurement("torch", rounds(0.04))
-    assert memory.words(memory.on_host(m)) == ""
+    assert tables.host_memory(m) == ""
     assert memory.on_device(m) is None
 
 

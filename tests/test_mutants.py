@@ -1,4 +1,4 @@
-"""Every mutant and cheat is rejected, by the kit and by the gate, and named by its error."""
+"""Every mutant is rejected by the kit and by the checks of a timed workload, and named."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from mutations import Mutant, Mutation
 
 from backends import registry
 from backends.interface import PHASES
-from backends.numpy_backend import NumpyBackend
-from bench import agreement, record
-from bench.check import timed
-from bench.check.corners import corners
-from bench.check.examine import ADAM
-from bench.check.example import Example
-from bench.check.kit import Kit, Plan
-from bench.gate import Gate
-from bench.grid import Cell
+from backends.numpy.backend import NumpyBackend
+from bench.config import grid
+from bench.correctness import comparison
+from bench.correctness.checks import WorkloadChecks
+from bench.kit import timed
+from bench.kit.case import CaseSpec
+from bench.kit.examine import ADAM
+from bench.kit.fixed_cases import fixed_cases
+from bench.kit.plan import Plan
+from bench.kit.run import Kit
+from bench.records.schema import Agreement
+from bench.records.workload import Workload
 from tasks import TASKS
 from tasks.spec import CELLS, Batch
 from tasks.task import Size
@@ -50,70 +53,80 @@ def test_the_kit_rejects_and_names_it(name: str) -> None:
     mutant, cell, words = subject(name)
     # What shows in training must show in the cells that everybody is asked about.
     cells = CELLS if words == "trained " else (cell,)
-    report = Kit(mutant, short(0, cells)).run()
-    assert not report.ok, f"{report.tensors} tensors compared, and nothing was found"
-    assert words in report.failures[0].message, report.failures[0]
+    findings = Kit(mutant, short(0, cells)).run()
+    assert not findings.ok, f"{findings.tensors} tensors compared, and nothing was found"
+    assert words in findings.failures[0].message, findings.failures[0]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_kit_lets_the_honest_one_pass(seed: int) -> None:
+def test_the_kit_lets_a_correct_one_pass(seed: int) -> None:
     for backend in (NumpyBackend(), Mutant("nothing changed", Mutation())):
-        report = Kit(InProcess(backend), short(seed)).run()
-        assert report.ok, report.failures
-        assert report.tensors > 1000
+        findings = Kit(InProcess(backend), short(seed)).run()
+        assert findings.ok, findings.failures
+        assert findings.tensors > 1000
 
 
-class Posed:
-    """A task whose batches are those of an example: `tasks.task.Task` as far as the gate asks."""
+WorkloadOf = Callable[[CaseSpec, str, str], Workload]
 
-    def __init__(self, example: Example) -> None:
-        self._example = example
+
+class CaseTask:
+    """A task whose batches are those of a case: `tasks.task.Task` as far as the checks ask."""
+
+    def __init__(self, case: CaseSpec) -> None:
+        self._case = case
 
     def batch(self, size: Size, seed: int) -> Batch:
-        return dataclasses.replace(self._example, seed=seed).made()[1]
+        return dataclasses.replace(self._case, seed=seed).made()[1]
 
 
 @pytest.fixture
-def posed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Example, str, str], Cell]:
-    """A cell of the suite whose model and batches are an example's."""
+def workload_of(monkeypatch: pytest.MonkeyPatch) -> WorkloadOf:
+    """A workload whose model and batches are a case's."""
 
-    def cell(example: Example, phase: str, dtype: str) -> Cell:
-        task = example.code()  # a name of its own: the gate remembers what it drew for a name
-        monkeypatch.setitem(TASKS, task, Posed(example))
-        spec = example.spec
-        size = Size(example.batch, example.steps, spec.input_size, spec.hidden_size)
-        optimizer = ADAM if phase == "train_step" else None
-        return Cell(phase, task, "posed", size, spec, "cpu", dtype, 1, optimizer)
+    def workload(case: CaseSpec, phase: str, dtype: str) -> Workload:
+        task = case.code()  # a name of its own: the checks keep their reference cases by name
+        monkeypatch.setitem(TASKS, task, CaseTask(case))
+        return Workload(
+            phase=phase,
+            task=task,
+            shape="many-to-many",
+            size="a case's",
+            spec=case.spec,
+            batch=case.batch,
+            steps=case.steps,
+            device="cpu",
+            dtype=dtype,
+            threads=1,
+            optimizer=ADAM if phase == "train_step" else None,
+        )
 
-    return cell
+    return workload
 
 
-def judged(gate: Gate, ask: Callable[..., Any], name: str, phase: str) -> record.Agreement:
+def judged(checks: WorkloadChecks, ask: Callable[..., Any], name: str, phase: str) -> Agreement:
     """All that a run compares, without its rounds."""
-    gate.build(ask)
-    found = [gate.before(ask, name)[2]]
+    checks.build(ask)
+    found = [checks.before(ask, name)[2]]
     ask("warm", phase=phase, seconds=0.0, steps=3)
-    last = gate.last(ask)
+    last = checks.last(ask)
     found += [] if last is None else [last]
-    found.append(gate.after(ask, name, 5))
+    found.append(checks.after(ask, name, 5))
     ask("release")
-    return agreement.joined(found)
+    return comparison.joined(found)
 
 
-def gates(
-    mutant: InProcess, cell: str, posed: Callable[[Example, str, str], Cell]
-) -> Iterator[record.Agreement]:
+def checked(mutant: InProcess, cell: str, workload_of: WorkloadOf) -> Iterator[Agreement]:
     for dtype in DTYPES:
-        for example in corners(0, (cell,)):
+        for case in fixed_cases(0, (cell,)):
             for phase in PHASES:
-                made = posed(example, phase, dtype)
+                workload = workload_of(case, phase, dtype)
                 ask = partial(mutant.ask, dtype)
-                yield judged(Gate(made, example.seed), ask, mutant.name, phase)
+                yield judged(WorkloadChecks(workload, case.seed), ask, mutant.name, phase)
 
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[InProcess], None]:
-    """The gate asks the registry what a variant declares; here it is the one in this process."""
+    """The checks ask the registry what a variant declares; here it is the one in this process."""
 
     def register(mutant: InProcess) -> None:
         def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
@@ -126,36 +139,36 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[InProcess], None]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_gate_rejects_and_names_it(
+def test_the_checks_reject_and_name_it(
     name: str,
-    posed: Callable[[Example, str, str], Cell],
+    workload_of: WorkloadOf,
     registered: Callable[[InProcess], None],
 ) -> None:
     mutant, cell, words = subject(name)
     registered(mutant)
-    failures = [f for found in gates(mutant, cell, posed) for f in found.failures]
+    failures = [f for found in checked(mutant, cell, workload_of) for f in found.failures]
     assert failures, "it passed in every phase"
-    what = words.rpartition(": ")[2].split(" ")[0]  # the gate asks at other times than the kit
+    what = words.rpartition(": ")[2].split(" ")[0]  # the checks ask at other times than the kit
     assert any(what in failure for failure in failures), failures
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_gate_lets_the_honest_one_pass(
+def test_the_checks_let_a_correct_one_pass(
     cell: str,
-    posed: Callable[[Example, str, str], Cell],
+    workload_of: WorkloadOf,
     registered: Callable[[InProcess], None],
 ) -> None:
-    honest = InProcess(NumpyBackend())
-    registered(honest)
+    correct = InProcess(NumpyBackend())
+    registered(correct)
     compared = 0
-    for found in gates(honest, cell, posed):
+    for found in checked(correct, cell, workload_of):
         assert not found.failures
         compared += found.tensors
     assert compared > 100
 
 
 # Right in every number, and not done when it says so, or not done again.
-CHEATS = {
+SKIPPING = {
     "sync does not wait": (mutants.NotWaiting, "sync does not wait"),
     "computed when it is read": (mutants_by_the_clock.LazyCopy, "sync"),
     "computed for whatever is placed": (mutants_by_the_clock.InLoad, "timed steps do not do all"),
@@ -170,43 +183,47 @@ CHEATS = {
         "timed steps do not do all",
     ),
 }
+SMALL = grid.Request(
+    tasks=["hihello"],
+    phases=["bptt"],
+    devices=["cpu"],
+    dtypes=["float32"],
+    threads=[1],
+    cells=["rnn_tanh"],
+    sizes=["source"],
+)
 
 
-@pytest.mark.parametrize("name", CHEATS)
-def test_the_kit_rejects_a_cheat_by_the_clock(
+@pytest.mark.parametrize("name", SKIPPING)
+def test_the_kit_rejects_skipped_work_by_the_clock(
     name: str, registered: Callable[[InProcess], None]
 ) -> None:
-    model, words = CHEATS[name]
-    cheat = InProcess(Mutant(name, Mutation(model=model)))
-    registered(cheat)
-    (cell,) = (
-        each for each in timed.cells(cheat, "rnn_tanh", "float32", 1) if each.phase == "bptt"
+    model, words = SKIPPING[name]
+    mutant = InProcess(Mutant(name, Mutation(model=model)))
+    registered(mutant)
+    (workload,) = (
+        each for each in timed.workloads(mutant, "rnn_tanh", "float32", 1) if each.phase == "bptt"
     )
     if model in (
         mutants.NotWaiting,
         mutants_by_the_clock.InLoad,
         mutants_by_the_clock.InLoadForOne,
     ):  # what piles up
-        cell = dataclasses.replace(cell, task="hihello", label="source", **small())
-    found, said = timed.run(cheat, cell, seed=0)
+        (workload,) = grid.workloads(SMALL)
+    found, skipped = timed.run(mutant, workload, seed=0)
     assert sum(each.tensors for each in found) > 0
     assert not any(each.failures for each in found), "its numbers are right"
-    assert words in (said or "nothing is said of it")
-
-
-def small() -> dict[str, Any]:
-    task = TASKS["hihello"]
-    return {"size": task.sizes["source"], "spec": task.spec("source", cell="rnn_tanh")}
+    assert words in (skipped or "nothing is said of it")
 
 
 def test_a_mutant_is_the_numpy_backend_but_for_one_thing() -> None:
-    example = next(corners(0, ("lstm",)))
-    params, batch = example.made()
+    case = next(fixed_cases(0, ("lstm",)))
+    params, batch = case.made()
     options = {"device": "cpu", "dtype": "float64"}
-    honest = NumpyBackend().build(example.spec, params, **options)
-    changed = Mutant("nothing", Mutation()).build(example.spec, params, **options)
+    correct = NumpyBackend().build(case.spec, params, **options)
+    changed = Mutant("nothing", Mutation()).build(case.spec, params, **options)
     for phase in ("forward", "bptt"):
-        expected = honest.to_host(getattr(honest, phase)(honest.place(batch)))
+        expected = correct.to_host(getattr(correct, phase)(correct.place(batch)))
         found = changed.to_host(getattr(changed, phase)(changed.place(batch)))
         assert set(found) == set(expected)
         for tensor, value in expected.items():

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import install, measured, rnnbench
+from commands import measured, rnnbench
+from running import install
 
-from backends import contract, registry
-from bench.interpreter import ROOT
-from bench.scaffold.command import ORIGINS, write
+from backends import registry
+from backends.plugins import contract, loading
+from bench import ROOT
+from bench.cli.new_backend import ORIGINS, write
 
 LINT = ("--line-length=100", "--select=E,F,W,I,UP,B,SIM,RUF,PT,C4,PERF")
 
@@ -58,7 +60,7 @@ def _on_the_path(written: Path, folder: Path) -> tuple[Path, ...]:
 
 
 def test_what_it_writes_agrees_and_refuses_the_rest(written: Path, tmp_path: Path) -> None:
-    here = [o for o in ORIGINS if registry.find(o).missing() is None]
+    here = [o for o in ORIGINS if registry.missing(registry.find(o)) is None]
     assert "numpy" in here
     ran = measured(
         tmp_path / "reports",
@@ -73,7 +75,7 @@ def test_what_it_writes_agrees_and_refuses_the_rest(written: Path, tmp_path: Pat
     found = ran.measurements()
     assert len(found) == len(here) * 2 * 2
     for (_, variant), m in found.items():
-        if m.spec["cell"] == "gru":
+        if m.workload.spec.cell == "gru":
             assert (m.status, m.reason) == ("refused", f"cell gru is not written yet in {variant}")
             continue
         assert m.status == "ok", m.reason
@@ -87,7 +89,7 @@ def test_its_members_are_the_contracts(
 ) -> None:
     monkeypatch.syspath_prepend(str(written / f"my-{origin}"))
     entry = registry.Entry(f"my-{origin}", f"rnnbench_my_{origin}.backend:make", plugin=True)
-    assert contract.backend_faults(registry.make(entry), f"my-{origin}") == []
+    assert contract.backend_faults(loading.make(entry), f"my-{origin}") == []
 
 
 WRONG = [

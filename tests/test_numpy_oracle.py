@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from backends.numpy_backend import NumpyModel, numpy_backend
-from backends.torch_backend import torch_nn
-from backends.torch_cell_backend import torch_cell
+from backends.numpy.backend import NumpyModel, numpy_backend
+from backends.torch.backend import torch_nn
+from backends.torch.cell import torch_cell
 from tasks.loss import loss
 from tasks.spec import CELLS, Batch, ModelSpec, OptimizerSpec, Params, init_params
 

@@ -1,4 +1,4 @@
-"""What strangers get wrong: each fault is a named skip, and everyone else goes on."""
+"""What third parties get wrong: each fault is a named skip, and everyone else goes on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
-import strangers
-from commands import install, measured, rnnbench
-from running import Ran
+import third_party
+from commands import measured, rnnbench
+from running import Ran, install
 
-from bench.record import Measurement
+from bench.records.schema import Measurement
 
 # How a fault is said: both sides of it.
 EXPECTED = {
@@ -54,9 +54,12 @@ EXPECTED = {
     "lost-python": "its interpreter ends before it answers; its `environment` sets PYTHONHOME",
     "coloured": "not [31mtoday [0m or ever",
     "ending-refusal": "ends its process in `refusal` (exit status 3)",
-    **{f"model-without-{m}": f"gives lacks `{m}`; expected {m}(" for m in strangers.OF_THE_MODEL},
-    **{f"model-misnamed-{m}": f"; expected {m}(" for m in strangers.OF_THE_MODEL},
-    **{f"model-raises-{m}": "KeyError: 'no such \\x1b[31msetting'" for m in strangers.OF_THE_MODEL},
+    **{f"model-without-{m}": f"gives lacks `{m}`; expected {m}(" for m in third_party.OF_THE_MODEL},
+    **{f"model-misnamed-{m}": f"; expected {m}(" for m in third_party.OF_THE_MODEL},
+    **{
+        f"model-raises-{m}": "KeyError: 'no such \\x1b[31msetting'"
+        for m in third_party.OF_THE_MODEL
+    },
 }
 
 # Modules that misbehave while they are imported, by the name of their backend.
@@ -74,7 +77,7 @@ MODULES = {
     "ending": ("import os\nos._exit(7)", "ends its process while it is imported (exit status 7)"),
     "signalled": (
         "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
-        "ends its process while it is imported (by SIGSEGV)",
+        "ends its process while it is imported (ended by SIGSEGV)",
     ),
     "loud": (
         "import os, sys\n"
@@ -99,7 +102,7 @@ HANGING = {
 }
 QUICK = {"RNNBENCH_PROBE_SECONDS": "5"}
 TARGETS = {name: f"{name}_module:make" for name in MODULES} | {"nowhere": "no colon"}
-ENTRY_POINTS = {n: t for n, t in strangers.ENTRY_POINTS.items() if n in ("honest", *EXPECTED)}
+ENTRY_POINTS = {n: t for n, t in third_party.ENTRY_POINTS.items() if n in ("correct", *EXPECTED)}
 # What is said of a model is known once one is built; a list builds none.
 OF_MODELS = {name for name in EXPECTED if name.startswith("model-")} | {"raises-build"}
 # Asked where a run asks for it.
@@ -138,19 +141,19 @@ def listed(paths: tuple[Path, ...]) -> str:
 
 def test_a_list_goes_on_and_names_each(listed: str) -> None:
     lines = listed.splitlines()
-    for name in ("numpy", "torch", "honest"):
+    for name in ("numpy", "torch", "correct"):
         (row,) = [line for line in lines if line.startswith(f"{name} ")]
         assert row.rstrip().endswith("yes"), row
     found = 0
     for name, words in [*EXPECTED.items(), *((n, w) for n, (_, w) in MODULES.items())]:
         (row,) = [
-            line for line in lines if line.startswith(f"{name} ") and "strangers 1.0 " in line
+            line for line in lines if line.startswith(f"{name} ") and "third-party 1.0 " in line
         ]
         if name in OF_MODELS | LATE | STARTED:
             assert row.rstrip().endswith("yes"), row
             continue
         assert row.rstrip().endswith("no, see below"), row
-        (line,) = [line for line in lines if line.startswith(f"{name} (strangers 1.0) ")]
+        (line,) = [line for line in lines if line.startswith(f"{name} (third-party 1.0) ")]
         assert words in line
         found += 1
     assert found >= 20
@@ -158,10 +161,10 @@ def test_a_list_goes_on_and_names_each(listed: str) -> None:
 
 def test_a_list_says_where_each_comes_from(listed: str) -> None:
     lines = listed.splitlines()
-    assert "honest: strangers 1.0, strangers:honest" in lines
-    assert "loud: strangers 1.0, loud_module:make" in lines
+    assert "correct: third-party 1.0, third_party:correct" in lines
+    assert "loud: third-party 1.0, loud_module:make" in lines
     (numpy,) = [line for line in lines if line.startswith("numpy: ")]
-    assert re.fullmatch(r"numpy: rnnbench [\d.]+, backends\.numpy_backend:numpy_backend", numpy)
+    assert re.fullmatch(r"numpy: rnnbench [\d.]+, backends\.numpy\.backend:numpy_backend", numpy)
 
 
 def test_nothing_of_theirs_reaches_the_terminal(listed: str, ran: Ran) -> None:
@@ -172,7 +175,7 @@ def test_nothing_of_theirs_reaches_the_terminal(listed: str, ran: Ran) -> None:
 
 def test_starting_each_goes_on_too(tmp_path: Path) -> None:
     """A list that starts frameworks: those that cannot be started are named as well."""
-    hidden = install(tmp_path, {n: strangers.ENTRY_POINTS[n] for n in ("honest", *STARTED)})
+    hidden = install(tmp_path, {n: third_party.ENTRY_POINTS[n] for n in ("correct", *STARTED)})
     # Not `sys.modules[name] = None`: libraries that look there expect a module.
     (hidden / "sitecustomize.py").write_text(
         "from importlib.machinery import PathFinder\n"
@@ -183,22 +186,22 @@ def test_starting_each_goes_on_too(tmp_path: Path) -> None:
     code, output = rnnbench("list", paths=(hidden, Path(__file__).parent))
     assert code == 0, output
     for name in STARTED:
-        starts = (f"{name}: ", f"{name} (strangers 1.0) ")
+        starts = (f"{name}: ", f"{name} (third-party 1.0) ")
         (line,) = [line for line in output.splitlines() if line.startswith(starts)]
         assert EXPECTED[name] in line
-    (row,) = [line for line in output.splitlines() if line.startswith("honest ")]
+    (row,) = [line for line in output.splitlines() if line.startswith("correct ")]
     assert "numpy " in row
     assert "cpu" in row
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory, paths: tuple[Path, ...]) -> Ran:
-    """One cell with all of them, and numpy."""
+    """One workload with all of them, and numpy."""
     names = ("numpy", *ENTRY_POINTS, *MODULES)
-    return _one_cell(tmp_path_factory.mktemp("reports"), names, paths)
+    return _one_workload(tmp_path_factory.mktemp("reports"), names, paths)
 
 
-def _one_cell(
+def _one_workload(
     reports: Path, names: Iterable[str], paths: tuple[Path, ...], more: Mapping[str, str] = {}
 ) -> Ran:
     chosen = " or ".join(f"float32-{name}]" for name in names)
@@ -228,7 +231,7 @@ def test_a_run_names_what_happens_at_import(ran: Ran, name: str) -> None:
     assert (found.status, words in found.reason) == ("skipped", True), found.reason
 
 
-@pytest.mark.parametrize("name", ["numpy", "honest"])
+@pytest.mark.parametrize("name", ["numpy", "correct"])
 def test_the_others_are_measured(ran: Ran, name: str) -> None:
     found = _of(ran, name)
     assert found.status == "ok", found.reason
@@ -239,7 +242,7 @@ def test_the_others_are_measured(ran: Ran, name: str) -> None:
 def hanging(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     folder = _written(tmp_path_factory.mktemp("hanging"), HANGING)
     targets = {name: f"{name}_module:make" for name in HANGING}
-    strange = {name: strangers.ENTRY_POINTS[name] for name in ("honest", "hanging-refusal")}
+    strange = {name: third_party.ENTRY_POINTS[name] for name in ("correct", "hanging-refusal")}
     return install(folder, {**targets, **strange}), Path(__file__).parent
 
 
@@ -250,21 +253,21 @@ def test_a_list_gives_up_on_one_that_never_answers(hanging: tuple[Path, ...]) ->
         (line,) = [line for line in output.splitlines() if line.startswith(f"{name} (")]
         assert words in line
         assert "RNNBENCH_PROBE_SECONDS=SECONDS" in line
-    (row,) = [line for line in output.splitlines() if line.startswith("honest ")]
+    (row,) = [line for line in output.splitlines() if line.startswith("correct ")]
     assert row.rstrip().endswith("yes")
 
 
 def test_a_run_gives_up_on_one_that_never_answers(
     hanging: tuple[Path, ...], tmp_path: Path
 ) -> None:
-    names = ("numpy", "honest", "hanging-refusal", *HANGING)
-    ran = _one_cell(tmp_path, names, hanging, QUICK)
+    names = ("numpy", "correct", "hanging-refusal", *HANGING)
+    ran = _one_workload(tmp_path, names, hanging, QUICK)
     for name, (_, words) in HANGING.items():
         found = _of(ran, name)
         assert (found.status, words in found.reason) == ("skipped", True), found.reason
     found = _of(ran, "hanging-refusal")
     assert "gives no answer within 5 s in `refusal`" in found.reason
-    assert [_of(ran, name).status for name in ("numpy", "honest")] == ["ok", "ok"]
+    assert [_of(ran, name).status for name in ("numpy", "correct")] == ["ok", "ok"]
 
 
 def test_one_that_is_asked_for_by_name_is_an_error_before_the_run(
@@ -279,13 +282,13 @@ def test_one_that_is_asked_for_by_name_is_an_error_before_the_run(
 
 
 def _twice(folder: Path) -> tuple[Path, ...]:
-    first = install(folder / "first", {"twin": "strangers:honest"})
-    second = install(folder / "second", {"twin": "empty_module:make"}, "others", "2.1")
+    first = install(folder / "first", {"double": "third_party:correct"})
+    second = install(folder / "second", {"double": "empty_module:make"}, "others", "2.1")
     return first, second, Path(__file__).parent
 
 
-TWINS = (
-    "two backends are named 'twin': one from strangers 1.0 (strangers:honest), "
+DOUBLES = (
+    "two backends are named 'double': one from third-party 1.0 (third_party:correct), "
     "one from others 2.1 (empty_module:make); uninstall or rename one of them"
 )
 
@@ -294,23 +297,23 @@ def test_two_of_one_name_are_an_error_that_tells_both(tmp_path: Path) -> None:
     paths = _twice(tmp_path)
     code, output = rnnbench("list", "--quick", paths=paths)
     assert code == 0, output
-    assert TWINS in output
+    assert DOUBLES in output
     assert "numpy" in output
-    for arguments in ((), ("--backend=all",), ("--backend=twin",)):
+    for arguments in ((), ("--backend=all",), ("--backend=double",)):
         ran = measured(tmp_path / "reports", *arguments, "--dry-run", paths=paths)
         assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
-        assert TWINS in ran.output
+        assert DOUBLES in ran.output
         assert "INTERNALERROR" not in ran.output
     ran = measured(tmp_path / "reports", "--backend=numpy", "--dry-run", paths=paths)
     assert ran.code == 0, ran.output
 
 
-def test_a_stranger_who_takes_a_built_in_name_does_not_become_the_oracle(tmp_path: Path) -> None:
+def test_a_plugin_that_takes_a_built_in_name_does_not_become_the_oracle(tmp_path: Path) -> None:
     plugins = install(tmp_path / "plugins", {"numpy": "empty_module:make"})
     short = ("--task=hihello", "--phase=bptt", "--benchmark-max-time=0.05")
     ran = measured(tmp_path / "reports", *short, "--backend=torch-cell", paths=(plugins,))
     assert ran.code == 0, ran.output
-    both = "two backends are named 'numpy': one built in, one from strangers 1.0"
+    both = "two backends are named 'numpy': one built in, one from third-party 1.0"
     named = measured(tmp_path / "named", *short, "--backend=numpy", paths=(plugins,))
     assert named.code == pytest.ExitCode.USAGE_ERROR
     assert both in named.output
@@ -318,7 +321,7 @@ def test_a_stranger_who_takes_a_built_in_name_does_not_become_the_oracle(tmp_pat
 
 @pytest.mark.parametrize("name", ["all", "ünï", "we/ird", "a,b", "\x1b[31mred"])
 def test_a_name_that_cannot_be_typed_is_a_skip_that_says_so(tmp_path: Path, name: str) -> None:
-    plugins = install(tmp_path / "plugins", {name: "strangers:honest"})
+    plugins = install(tmp_path / "plugins", {name: "third_party:correct"})
     code, output = rnnbench("list", "--quick", paths=(plugins, Path(__file__).parent))
     assert code == 0, output
     (line,) = [line for line in output.splitlines() if "rename its entry point" in line]

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from record_samples import FULL_RUN, cell_records, parted
+from record_samples import FULL_RUN, parted, workload_records
 from running import suite
 
 from backends import registry
-from bench import presets, questions
-from bench.report.cells import cells
+from bench.analysis.workload_view import views
+from bench.config import presets
 from tasks import TASKS
+from tools import questions
 
 ANSWER = "jax"
 
@@ -39,23 +40,23 @@ def test_those_that_were_promised_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "cell"),
+    ("name", "workload"),
     [
         ("braun2018", "bptt[sentiment-lstm-base+B64+T100+D123+H320-cpu-float32]"),
         ("pytorch-65597", "bptt[sin_sequence-lstm-base+B32+T50+D4+H64+L3-cpu-float64]"),
         ("braun2018-deep", "bptt[sentiment-lstm-base+B32+T1000+D123+H320+L4+bi-cuda:0-float32]"),
     ],
 )
-def test_a_preset_is_the_cells_of_its_source(tmp_path: Path, name: str, cell: str) -> None:
+def test_a_preset_is_the_workloads_of_its_source(tmp_path: Path, name: str, workload: str) -> None:
     ran = suite(tmp_path / "reports", "--dry-run", f"--preset={name}")
     assert ran.code == 0, ran.output
-    assert cell in ran.output
+    assert workload in ran.output
 
 
-def test_parts_are_one_run_and_no_cell_comes_twice(tmp_path: Path) -> None:
+def test_parts_are_one_run_and_no_workload_comes_twice(tmp_path: Path) -> None:
     ran = suite(tmp_path / "reports", "--dry-run", "--preset=reference", "--backend=numpy")
     found = [line.partition(": ")[0] for line in ran.output.splitlines() if ": numpy" in line]
-    # Four kinds in two phases, and three curves of three more points for two kinds in one.
+    # Four cells in two phases, and three curves of three more points for two cells in one.
     assert len(found) == len(set(found)) == len(TASKS) * 4 * 2 + 18
     assert "bptt[sentiment-lstm-base+H256-cpu-float32]" in found
 
@@ -64,7 +65,7 @@ def test_what_is_typed_goes_before_the_preset(tmp_path: Path) -> None:
     arguments = ["--preset=braun2018", "--hidden=32", "--phase=forward", "--backend=numpy"]
     ran = suite(tmp_path / "reports", "--dry-run", *arguments)
     assert "forward[sentiment-lstm-base+B64+T100+D123+H32-cpu-float32]: numpy" in ran.output
-    assert "1 tests in 1 cells" in ran.output
+    assert "1 tests in 1 workloads" in ran.output
 
 
 def test_an_unknown_preset_is_wrong_use_that_lists_the_known(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_an_option_that_a_preset_may_not_hold_is_named(
 
 
 def test_every_question_has_its_command_and_an_answer_where_there_is_a_run() -> None:
-    found = cells(FULL_RUN, *parted(cell_records(5)))
+    found = views(FULL_RUN, *parted(workload_records(5)))
     answer = questions.Answer(FULL_RUN, found, "../reports/a/report.md")
     page = questions.render({"pytorch-94457": answer})
     for name in presets.names():

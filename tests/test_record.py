@@ -8,26 +8,26 @@ import msgspec
 import pytest
 from record_samples import RUN, sample
 
-from bench import record
+from bench.records import schema, store
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     file = tmp_path / "measurements.jsonl"
-    record.append(file, [RUN, *sample()])
+    store.append(file, [RUN, *sample()])
     return file
 
 
 def test_what_is_written_is_read_again(file: Path) -> None:
-    assert record.read(file) == (RUN, sample())
+    assert store.read(file) == (RUN, sample(), [])
     assert file.read_bytes().count(b"\n") == 1 + len(sample())
 
 
 def test_lines_are_appended(file: Path) -> None:
     before = file.read_bytes()
-    record.append(file, sample()[:1])
+    store.append(file, sample()[:1])
     assert file.read_bytes().startswith(before)
-    assert record.read(file)[1] == [*sample(), sample()[0]]
+    assert store.read(file)[1] == [*sample(), sample()[0]]
 
 
 @pytest.mark.parametrize("cut", [1, 2, 50, 300])
@@ -35,18 +35,18 @@ def test_a_torn_last_line_is_left_out(file: Path, cut: int) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:-cut])
     kept = sample() if cut == 1 else sample()[:-1]  # without its newline a line is still whole
-    assert record.read(file) == (RUN, kept)
+    assert store.read(file) == (RUN, kept, [])
 
 
 def test_every_cut_of_a_korean_line_is_survived(tmp_path: Path) -> None:
     file = tmp_path / "measurements.jsonl"
     korean = msgspec.structs.replace(sample()[4], reason="오류")
-    record.append(file, [RUN, korean])
+    store.append(file, [RUN, korean])
     whole = file.read_bytes()
     start = whole.index("오류".encode())
     for end in range(start, start + 8):
         file.write_bytes(whole[:end])
-        assert record.read(file) == (RUN, [])
+        assert store.read(file) == (RUN, [], [])
 
 
 @pytest.mark.parametrize("garbage", [b"not json\n", b'{"record":"measurement"}\n', b"\n"])
@@ -54,28 +54,29 @@ def test_a_line_of_garbage_is_an_error_that_names_it(file: Path, garbage: bytes)
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:2], garbage, *lines[2:]]))
     with pytest.raises(ValueError, match=r"measurements\.jsonl, line 3: "):
-        record.read(file)
+        store.read(file)
 
 
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [schema.FORMAT - 1, schema.FORMAT + 1])
+def test_another_format_is_refused(tmp_path: Path, other: int) -> None:
     file = tmp_path / "measurements.jsonl"
-    record.append(file, [msgspec.structs.replace(RUN, format=record.FORMAT + 1)])
-    with pytest.raises(ValueError, match=f"format {record.FORMAT + 1}; this version reads up to"):
-        record.read(file)
+    store.append(file, [msgspec.structs.replace(RUN, format=other)])
+    with pytest.raises(ValueError, match=f"format {other}; this version reads format"):
+        store.read(file)
 
 
 def test_a_file_without_a_run_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "measurements.jsonl"
     file.write_bytes(b"")
     with pytest.raises(ValueError, match="holds no run"):
-        record.read(file)
-    record.append(file, sample()[:1])
+        store.read(file)
+    store.append(file, sample()[:1])
     with pytest.raises(ValueError, match="holds no run"):
-        record.read(file)
+        store.read(file)
 
 
-def test_a_cell_is_named_by_all_that_makes_it() -> None:
-    assert sample()[0].cell == "bptt[sentiment-lstm-base-cpu-float32]"
+def test_a_workload_is_named_by_all_that_makes_it() -> None:
+    assert sample()[0].workload.id == "bptt[sentiment-lstm-base-cpu-float32]"
     assert sample()[0].round_seconds == (0.040, 0.042, 0.044, 0.041, 0.043, 0.045)
 
 
@@ -83,6 +84,6 @@ def test_a_cell_is_named_by_all_that_makes_it() -> None:
 def test_appending_after_a_torn_line_loses_nothing_else(file: Path, cut: int) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:-cut])
-    record.append(file, sample()[:1])
+    store.append(file, sample()[:1])
     kept = sample() if cut == 1 else sample()[:-1]
-    assert record.read(file) == (RUN, [*kept, sample()[0]])
+    assert store.read(file) == (RUN, [*kept, sample()[0]], [])

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from backends import contract, probe, registry
-from backends.probe import Probe, ProbeError
-from backends.words import first_line, plain, plain_lines
+from backends import registry
+from backends.plugins import client, contract
+from backends.plugins.client import Client
+from backends.plugins.errors import ProcessError
+from backends.plugins.sanitize import first_line, plain, plain_lines
 from tasks.spec import ModelSpec, OptimizerSpec
 
 SPEC = {"cell": "gru", "input_size": 3, "hidden_size": 4}
-CELL = {"device": "cpu", "dtype": "float32", "phase": "bptt"}
+CALL = {"device": "cpu", "dtype": "float32", "phase": "bptt"}
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in registry.BUILT_IN])
@@ -38,7 +41,7 @@ def test_everything_holds_the_defaults() -> None:
     assert len(everything) == len(set(everything))
 
 
-def test_words_lose_what_a_terminal_would_obey() -> None:
+def test_what_came_from_elsewhere_loses_what_a_terminal_would_obey() -> None:
     hostile = "\x1b[2J\x1b]0;title\x07red\r\nnext\x9b31m\u202eltr\u2028line\ud800"
     assert plain(hostile) == "[2J ]0;title red next 31m ltr line"
     assert plain("x" * 50, 10) == "x" * 10 + " ..."
@@ -48,66 +51,83 @@ def test_words_lose_what_a_terminal_would_obey() -> None:
 
 
 @pytest.fixture
-def asked() -> Probe:
-    made = Probe(sys.executable, "numpy")
+def asked() -> Iterator[Client]:
+    made = Client(sys.executable, "numpy")
     yield made
     made.close()
 
 
-def test_a_process_apart_answers_as_the_backend_does(asked: Probe) -> None:
+def test_a_process_of_its_own_answers_as_the_backend_does(asked: Client) -> None:
     numpy = registry.load("numpy")
-    assert asked.ask("load", {}) == []
+    assert asked.absent() == []
     options = {"threads": 3, "device": "cpu", "dtype": "float32"}
-    assert asked.ask("environment", options) == numpy.environment(**options)
-    assert asked.ask("refusal", {"spec": SPEC, **CELL}) is None
-    refused = {**CELL, "device": "cuda:0"}
+    assert asked.answer("environment", options) == numpy.environment(**options)
+    assert asked.answer("refusal", {"spec": SPEC, **CALL}) is None
+    refused = {**CALL, "device": "cuda:0"}
     reason = numpy.refusal(ModelSpec(**SPEC), **refused)
-    assert asked.ask("refusal", {"spec": SPEC, **refused}) == reason
+    assert asked.answer("refusal", {"spec": SPEC, **refused}) == reason
     given = {"name": "sgd", "learning_rate": 0.5}
-    assert OptimizerSpec(**asked.ask("optimizer", {"spec": given})) == OptimizerSpec(**given)
+    assert OptimizerSpec(**asked.answer("optimizer", {"spec": given})) == OptimizerSpec(**given)
 
 
-def _process(asked: Probe) -> psutil.Process:
-    (found,) = (p for p in psutil.Process().children() if probe._BOOT in p.cmdline())
-    return found
+def _process(asked: Client) -> psutil.Process:
+    assert asked._process is not None
+    return asked._process.process
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is not stopped")
-def test_it_stands_still_between_two_questions(asked: Probe) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="threads' states are read from /proc")
+def test_it_stands_still_between_two_questions(asked: Client) -> None:
     for _ in range(3):
-        asked.ask("load", {})
-        end = time.monotonic() + 10
-        while _process(asked).status() != psutil.STATUS_STOPPED:
-            assert time.monotonic() < end, "it was not stopped"
-            time.sleep(0.01)
+        asked.absent()
+        assert _process(asked).status() == psutil.STATUS_STOPPED
     assert os.getsid(_process(asked).pid) != os.getsid(0), "it has this terminal"
 
 
-def test_one_that_ended_is_not_asked_again(asked: Probe) -> None:
-    asked.ask("load", {})
+def test_one_that_ended_is_not_asked_again(asked: Client) -> None:
+    asked.absent()
     _process(asked).kill()
     for _ in range(2):
-        with pytest.raises(ProbeError, match=r"ends its process in `refusal` \(by SIGKILL\)"):
-            asked.ask("refusal", {"spec": SPEC, **CELL})
+        with pytest.raises(
+            ProcessError, match=r"ends its process in `refusal` \(ended by SIGKILL\)"
+        ):
+            asked.answer("refusal", {"spec": SPEC, **CALL})
 
 
 @pytest.mark.parametrize("wait", ["soon", "0", "-1", "nan", "inf"])
 def test_a_wait_that_is_none_says_so(
-    asked: Probe, monkeypatch: pytest.MonkeyPatch, wait: str
+    asked: Client, monkeypatch: pytest.MonkeyPatch, wait: str
 ) -> None:
-    monkeypatch.setenv(probe.WAIT_VARIABLE, wait)
-    with pytest.raises(ProbeError, match=f"RNNBENCH_PROBE_SECONDS is '{wait}'; expected"):
-        asked.ask("load", {})
-    monkeypatch.delenv(probe.WAIT_VARIABLE)
-    assert asked.ask("load", {}) == []
+    monkeypatch.setenv(client.WAIT_VARIABLE, wait)
+    with pytest.raises(ProcessError, match=f"RNNBENCH_PROBE_SECONDS is '{wait}'; expected"):
+        asked.absent()
+    monkeypatch.delenv(client.WAIT_VARIABLE)
+    assert asked.absent() == []
 
 
-def test_an_interpreter_that_is_none_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "printed"),
+    [("#!/nowhere/at/all\n", "No such file"), ("#!/bin/sh\necho sorry >&2; exit 3\n", "sorry")],
+)
+def test_an_interpreter_that_is_none_says_so(tmp_path: Path, content: str, printed: str) -> None:
     python = tmp_path / "python"
-    python.write_text("#!/nowhere/at/all\n")
+    python.write_text(content)
     python.chmod(0o700)
-    with pytest.raises(ProbeError, match="its interpreter cannot be started: No such file"):
-        Probe(str(python), "numpy").ask("load", {})
-    python.write_text("#!/bin/sh\nexit 3\n")
-    with pytest.raises(ProbeError, match=r"ends its process while it is imported \(exit status 3"):
-        Probe(str(python), "numpy").ask("load", {})
+    with pytest.raises(ProcessError, match="its interpreter ends before it answers") as caught:
+        Client(str(python), "numpy").absent()
+    assert printed in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("sys.version_info = (3, 9, 1)", "its interpreter is Python 3.9; expected 3.11 or newer"),
+        ("sys.modules['numpy'] = None", "numpy cannot be imported there"),
+    ],
+)
+def test_an_interpreter_that_lacks_what_all_need_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: str, words: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\n{made}\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with pytest.raises(ProcessError, match=re.escape(words)):
+        Client(sys.executable, "numpy").absent()

@@ -6,44 +6,42 @@ import re
 
 import msgspec
 import numpy as np
-from pages import rows
+from pages import report, rows
 from record_samples import (
     FULL_RUN,
     RUN,
-    cell_records,
+    Records,
     parted,
     sample,
+    workload_records,
 )
 
-from bench import record, statistics
-from bench.record import Measurement
-from bench.report import text
-from bench.report.render import render
+from bench.analysis import estimators, text
+from bench.records.schema import WorkloadRecord
 
 
-def changed(records: list[Measurement | record.Race], **changes: object) -> list[record.Race]:
-    """The races, each with these fields of its processes replaced."""
-    races = parted(records)[1]
+def changed(records: Records, **changes: object) -> list[WorkloadRecord]:
+    """Of the workloads, each with these fields of its processes replaced."""
     return [
         msgspec.structs.replace(
-            race,
-            processes=tuple(msgspec.structs.replace(p, **changes) for p in race.processes),
+            record,
+            processes=tuple(msgspec.structs.replace(p, **changes) for p in record.processes),
         )
-        for race in races
+        for record in parted(records)[1]
     ]
 
 
 def test_a_busy_machine_is_warned_of_at_the_top() -> None:
     busy = msgspec.structs.replace(RUN, cores_busy_before=1.5)
-    assert "Warning" not in render(RUN, sample())
-    assert "used 1.50 cores' worth" in render(busy, sample()).split("## ")[0]
+    assert "Warning" not in report(RUN, sample())
+    assert "used 1.50 cores' worth" in report(busy, sample()).split("## ")[0]
 
 
 def test_a_disturbed_run_says_so_at_its_top_and_decides_nothing() -> None:
-    records = cell_records(5)
+    records = workload_records(5)
     blocks = parted(records)[1][0].processes[0].blocks
-    races = changed(records, disturbed=blocks // 2)
-    markdown = render(FULL_RUN, parted(records)[0], races)
+    around = changed(records, disturbed=blocks // 2)
+    markdown = report(FULL_RUN, parted(records)[0], around)
     top, rest = markdown.split("## ", 1)
     assert "**Warning: a disturbed run.**" in top
     assert "undecided: others kept the machine busy" in rest
@@ -52,36 +50,38 @@ def test_a_disturbed_run_says_so_at_its_top_and_decides_nothing() -> None:
     assert "? has no rank" in rest
     assert rows(markdown, "keras-torch")[1][5] == "unclear"
     assert "** is fastest" not in rest
-    quiet = render(FULL_RUN, *parted(records))
+    quiet = report(FULL_RUN, *parted(records))
     assert "Warning" not in quiet
     assert rows(quiet, "keras-torch")[1][5] == "slower"
 
 
 def test_a_false_alarm_of_the_control_is_said_at_the_top() -> None:
-    measurements, races = parted(cell_records(5))
+    measurements, around = parted(workload_records(5))
     (again,) = [m for m in measurements if m.role == "control"]
     (process,) = again.processes
     late = msgspec.structs.replace(process, seconds=tuple(2 * s for s in process.seconds))
     slow = msgspec.structs.replace(again, processes=(late,))
     others = [m for m in measurements if m.role != "control"]
-    top = render(FULL_RUN, [*others, slow], races).split("## ")[0]
+    top = report(FULL_RUN, [*others, slow], around).split("## ")[0]
     assert "a false alarm.** In bptt[sentiment-lstm-base-cpu-float32], numpy" in top
-    assert "false alarm" not in render(FULL_RUN, measurements, races).split("## ")[0]
+    assert "false alarm" not in report(FULL_RUN, measurements, around).split("## ")[0]
 
 
-def test_controls_and_floors_are_no_variants() -> None:
-    markdown = render(FULL_RUN, *parted(cell_records(5)))
-    assert "| floor " not in markdown
+def test_controls_and_gemm_baselines_are_no_variants() -> None:
+    markdown = report(FULL_RUN, *parted(workload_records(5)))
+    assert "| gemm baseline " not in markdown
     assert "numpy (2)" not in markdown
     assert "7 of 7 agree" in markdown
-    assert "A/A control: numpy, entered twice, takes " in markdown
-    assert "GEMM floor (these products alone): " in markdown
+    assert "A/A control: numpy, measured twice, takes " in markdown
+    assert "GEMM baseline (these products alone): " in markdown
     assert "by openblas 0.3.31" in markdown
 
 
 def test_what_stands_beside_the_time() -> None:
-    measurements, races = parted(cell_records(5, {"numpy": (0.0100, 0.3), "jax": (0.0300, 2.0)}))
-    section = render(FULL_RUN, measurements, races).split("### ")[1]
+    measurements, around = parted(
+        workload_records(5, {"numpy": (0.0100, 0.3), "jax": (0.0300, 2.0)})
+    )
+    section = report(FULL_RUN, measurements, around).split("### ")[1]
     beside = next(row for row in rows(section, "numpy") if "FLOP/s" in row[1])
     seconds = np.median(measurements[0].round_seconds)
     assert beside[1] == f"{412e6 / seconds / 1e9:.1f} GFLOP/s"
@@ -98,38 +98,40 @@ def test_what_stands_beside_the_time() -> None:
 
 
 def test_throttling_of_a_gpu_is_said_at_the_top() -> None:
-    measurements, _ = parted(cell_records(5))
-    races = changed(cell_records(5), throttled=("power cap",), gpu_celsius=(60.0, 71.0))
-    markdown = render(FULL_RUN, measurements, races)
+    measurements, _ = parted(workload_records(5))
+    around = changed(workload_records(5), throttled=("power cap",), gpu_celsius=(60.0, 71.0))
+    markdown = report(FULL_RUN, measurements, around)
     assert "the GPU held its clock down:** power cap" in markdown.split("## ")[0]
     assert "GPU at 66 (60 to 71) °C." in markdown
 
 
 def test_a_serial_run_shows_times_and_compares_nothing() -> None:
     serial = msgspec.structs.replace(FULL_RUN, serial=True, selftest=None)
-    measurements, races = parted(cell_records(5))
+    measurements, around = parted(workload_records(5))
     taken = [msgspec.structs.replace(m, serial=True) for m in measurements]
-    markdown = render(serial, taken, races)
+    markdown = report(serial, taken, around)
     assert "A serial run." in markdown.split("## ")[0]
     before = markdown.split("## How to read this")[0]
     for word in ("#1", "slower", "** is fastest", "95 %", "A/A control: ", "ratios-"):
         assert word not in before, word
     assert "7 variants timed, not compared." in markdown
-    assert text.duration(statistics.median_seconds(parted(cell_records(5))[0][0])) in markdown
+    assert text.duration(estimators.median_seconds(parted(workload_records(5))[0][0])) in markdown
 
 
-def test_the_offset_is_said_to_be_measured_or_assumed() -> None:
-    assert "differ by 2.0 % (assumed;" in render(RUN, sample())
+def test_the_difference_between_processes_is_said_to_be_measured_or_assumed() -> None:
+    assert "differ by 2.0 % (assumed;" in report(RUN, sample())
     measured = "differ by 1.5 % (measured 2026-11-20 10:00 UTC)"
-    assert measured in render(FULL_RUN, *parted(cell_records(5)))
+    assert measured in report(FULL_RUN, *parted(workload_records(5)))
 
 
 def test_the_selftest_is_a_table_or_how_to_make_one() -> None:
-    assert "`rnnbench selftest` makes one" in render(RUN, sample())
-    markdown = render(FULL_RUN, *parted(cell_records(5)))
-    (first, second) = [row for row in rows(markdown, "numpy") if len(row) == 11]
+    assert "`rnnbench selftest` makes one" in report(RUN, sample())
+    markdown = report(FULL_RUN, *parted(workload_records(5)))
+    section = markdown.split("## Selftest")[1].split("\n## ")[0]
+    (first, second) = rows(section, "numpy")
     assert first[1:] == [
-        *("nothing", "1", "4", "10", "1.005", "±2 %", "0 of 4", "0", "4 of 4", "±17 %")
+        *("-", "1", "1.005", "0.992 - 1.018", "0 of 4", "0", "4 of 4", "0.915 - 1.185")
     ]
     assert second[1:3] == ["10 %", "2"]
-    assert second[-1] == "not run"
+    assert second[-1] == ""
+    assert "10 pairs of processes a variant" in markdown

@@ -10,18 +10,18 @@ from pathlib import Path
 import msgspec
 import pytest
 from markdown_it import MarkdownIt
+from pages import index, report
 from record_samples import (
     FULL_RUN,
     RUN,
-    cell_records,
     curves,
     sample,
     stopped,
+    workload_records,
 )
 
-from bench import record
-from bench.record import Measurement, Run
-from bench.report.render import render, render_index
+from bench.records import store
+from bench.records.schema import Measurement, Run
 from bench.report.write import write_report
 
 HOSTILE = (
@@ -41,8 +41,8 @@ def spoil(value: object) -> object:
 def spoilt(measurement: Measurement) -> Measurement:
     fields = msgspec.to_builtins(measurement)
     del fields["record"]
-    changed = {k: v if k in ("status", "spec", "role") else spoil(v) for k, v in fields.items()}
-    changed["spec"] = {k: spoil(v) for k, v in fields["spec"].items()}
+    changed = {k: v if k in ("status", "role") else spoil(v) for k, v in fields.items()}
+    changed["workload"]["spec"] = fields["workload"]["spec"]  # whose words are among a few
     changed["versions"] = {HOSTILE: HOSTILE}
     return msgspec.convert(changed, Measurement)
 
@@ -58,8 +58,8 @@ def test_no_value_of_a_record_becomes_markup() -> None:
     hostile = [spoilt(m) for m in sample()]
     browser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     for markdown, clean in (
-        (render(run, hostile), render(RUN, sample())),
-        (render_index([(run, hostile)], [(HOSTILE, HOSTILE)]), render_index([(RUN, sample())])),
+        (report(run, hostile), report(RUN, sample())),
+        (index([(run, hostile)], [(HOSTILE, HOSTILE)]), index([(RUN, sample())])),
     ):
         html = browser.render(markdown)
         assert HOSTILE[:9] not in html
@@ -67,16 +67,14 @@ def test_no_value_of_a_record_becomes_markup() -> None:
         for tag in ("<script", "<em>", "<h1>h", 'href="http'):
             assert tag not in html, tag
         assert "\x1b" not in markdown
-        # Their specs are none, so that there is no table of parameters.
-        headings = browser.render(clean.replace("## Models", "")).count("<h2>")
-        assert html.count("<h2>") == headings
-        cells = [c for c in html.split("<td>")[1:] if c.startswith("&lt;/td&gt;&lt;script&gt;")]
-        assert cells
-        assert all("| ` `` *a* _b_ [c](http://d) ![e](f) &amp;lt; $g$ \\\\|" in c for c in cells)
+        assert html.count("<h2>") == browser.render(clean).count("<h2>")
+        columns = [c for c in html.split("<td>")[1:] if c.startswith("&lt;/td&gt;&lt;script&gt;")]
+        assert columns
+        assert all("| ` `` *a* _b_ [c](http://d) ![e](f) &amp;lt; $g$ \\\\|" in c for c in columns)
 
 
 def test_the_html_is_one_file_with_its_figures_and_nothing_from_elsewhere(tmp_path: Path) -> None:
-    record.append(tmp_path / "measurements.jsonl", [FULL_RUN, *curves()])
+    store.append(tmp_path / "measurements.jsonl", [FULL_RUN, *curves()])
     page = write_report(tmp_path, "html").read_text(encoding="utf-8")
     assert {f.name for f in tmp_path.iterdir()} == {"measurements.jsonl", "report.html"}
     sources = _sources(page)
@@ -94,7 +92,7 @@ def test_the_html_of_hostile_records_holds_no_markup_of_theirs(tmp_path: Path) -
     fields = msgspec.to_builtins(RUN)
     del fields["record"]
     run = msgspec.convert(spoil(fields), Run)
-    record.append(tmp_path / "measurements.jsonl", [run, *map(spoilt, sample())])
+    store.append(tmp_path / "measurements.jsonl", [run, *map(spoilt, sample())])
     page = write_report(tmp_path, "html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "\x1b" not in page
@@ -105,11 +103,11 @@ def test_the_html_of_hostile_records_holds_no_markup_of_theirs(tmp_path: Path) -
 
 def test_the_csv_has_a_row_a_measurement_and_no_formula(tmp_path: Path) -> None:
     odd = stopped("=cmd()", "crashed", '@ended, with "quotes"\nand lines', task="감정")
-    records = [*cell_records(5), odd]
-    record.append(tmp_path / "measurements.jsonl", [FULL_RUN, *records])
+    records = [*workload_records(5), odd]
+    store.append(tmp_path / "measurements.jsonl", [FULL_RUN, *records])
     written = write_report(tmp_path, "csv").read_text(encoding="utf-8")
     found = list(csv.DictReader(written.splitlines()))
-    assert len(found) == 10  # seven variants, a control, a floor, the odd one
+    assert len(found) == 10  # seven variants, a control, a GEMM baseline, the odd one
     assert [row["role"] for row in found].count("control") == 1
     by_name = {row["variant"]: row for row in found if row["role"] == "variant"}
     assert float(by_name["jax"]["seconds"]) == pytest.approx(0.01, rel=0.2)
@@ -127,14 +125,10 @@ SHORT = ("[y](http://e.io/a.png)", "\\](http://e.io)", "# h", "> q", "- a", "1. 
 @pytest.mark.parametrize("task", SHORT)
 def test_no_short_name_becomes_markup(task: str, tmp_path: Path) -> None:
     """Where names are cut, what is short stands whole: in titles, lists and pictures' words."""
-    records = [
-        msgspec.structs.replace(r, task=task) if isinstance(r, Measurement) else r
-        for r in cell_records(1)
-    ]
-    record.append(tmp_path / "measurements.jsonl", [FULL_RUN, *records])
+    store.append(tmp_path / "measurements.jsonl", [FULL_RUN, *workload_records(1, task=task)])
     clean = tmp_path / "clean"
     clean.mkdir()
-    record.append(clean / "measurements.jsonl", [FULL_RUN, *cell_records(1)])
+    store.append(clean / "measurements.jsonl", [FULL_RUN, *workload_records(1)])
     pages = [write_report(folder, "html").read_text("utf-8") for folder in (tmp_path, clean)]
     assert "http://e.io" not in " ".join(re.findall(r'(?:src|href)="(.*?)"', pages[0]))
     for tag in ("<h1>", "<h2>", "<h3>", "<blockquote>", "<ol>", "<ul>", "<li>", "<hr", "<img"):

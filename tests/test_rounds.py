@@ -1,4 +1,4 @@
-"""Blocks and rounds, with sides that answer as they are told."""
+"""Blocks and rounds, with models that answer as they are set to."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import rounds, state
-from bench.rounds import Block, Rounds, Side
+from bench.config import protocol
+from bench.config.protocol import Block
+from bench.measurement import machine_state
+from bench.measurement.rounds import Rounds, TimedModel
 
 
 class Answers:
@@ -31,27 +33,27 @@ class Answers:
         return taken.tobytes(), unbroken, None, 0.0, (6 if unbroken else 3) * self.seconds
 
 
-def side(name: str, answers: Answers) -> Side:
-    return Side(name, answers, "bptt", Block())
+def timed(name: str, answers: Answers) -> TimedModel:
+    return TimedModel(name, answers, "bptt", Block())
 
 
-def race(sides: list[Side], **options: Any) -> Rounds:
-    return Rounds(running=lambda: sides, attempt=lambda _, block: block(), **options)
+def rounds_of(models: list[TimedModel], **options: Any) -> Rounds:
+    return Rounds(running=lambda: models, attempt=lambda _, block: block(), **options)
 
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[int], bool]], None]:
     """Says of each block, by its number, whether others disturb it; none by default."""
     count = 0
-    told: list[Callable[[int], bool]] = [lambda _: False]
+    answers: list[Callable[[int], bool]] = [lambda _: False]
 
     def disturbing(used: float, passed: float, cores: int) -> bool:
         nonlocal count
         count += 1
-        return told[-1](count)
+        return answers[-1](count)
 
-    monkeypatch.setattr(state, "disturbing", disturbing)
-    return told.append
+    monkeypatch.setattr(machine_state, "disturbing", disturbing)
+    return answers.append
 
 
 def rng() -> np.random.Generator:
@@ -61,90 +63,90 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize("step_seconds", [26e-6, 1e-3, 15e-3, 49e-3, 0.06, 0.4, 0.6, 5.0])
 def test_most_of_a_block_is_timed(step_seconds: float) -> None:
     block = Block()
-    hot = max(block.hot_steps * step_seconds, block.hot_seconds)
+    warmup = max(block.warmup_steps * step_seconds, block.warmup_seconds)
     timed = max(block.timed_steps * step_seconds, block.timed_seconds)
-    assert timed / (hot + timed) >= 2 / 3 - 1e-9
+    assert timed / (warmup + timed) >= 2 / 3 - 1e-9
     assert block.timed_seconds >= 0.020
     assert block.timed_steps >= 1
 
 
 def test_rounds_end_where_the_ratios_are_narrow(quiet: object) -> None:
-    sides = [side("a", Answers(1e-3, 1e-4, 1)), side("b", Answers(2e-3, 1e-4, 2))]
-    found = race(sides, narrow=0.005).run(rng(), least=10, seconds=60.0)
+    models = [timed("a", Answers(1e-3, 1e-4, 1)), timed("b", Answers(2e-3, 1e-4, 2))]
+    found = rounds_of(models, narrow=0.005).run(rng(), least=10, seconds=60.0)
     assert (found.rounds, found.stopped) == (10, "narrow enough")
-    assert [len(s.seconds) for s in sides] == [10, 10]
-    assert [len(s.throughput_seconds) for s in sides] == [4, 4]  # of rounds 1, 4, 7 and 10
+    assert [len(s.seconds) for s in models] == [10, 10]
+    assert [len(s.throughput_seconds) for s in models] == [4, 4]  # of rounds 1, 4, 7 and 10
 
 
 def test_of_latency_alone_the_timed_steps_are_counted(quiet: object) -> None:
-    sides = [side("a", Answers(1e-3)), side("b", Answers(1e-3))]
-    found = race(sides, narrow=None, latency_alone=True).run(rng(), least=10, seconds=0.15)
+    models = [timed("a", Answers(1e-3)), timed("b", Answers(1e-3))]
+    found = rounds_of(models, narrow=None, latency_alone=True).run(rng(), least=10, seconds=0.15)
     assert found.rounds == 25, "of two blocks with three steps of a millisecond each"
     assert found.timed_seconds == pytest.approx(0.15)
-    assert not any(s.throughput_seconds for s in sides)
+    assert not any(s.throughput_seconds for s in models)
 
 
 def test_rounds_go_on_while_a_ratio_is_wide_until_the_time_is_used_up(quiet: object) -> None:
-    sides = [side("a", Answers(1e-3, 0.5, 1)), side("b", Answers(2e-3, 0.5, 2))]
-    found = race(sides, narrow=0.005).run(rng(), least=10, seconds=0.2)
+    models = [timed("a", Answers(1e-3, 0.5, 1)), timed("b", Answers(2e-3, 0.5, 2))]
+    found = rounds_of(models, narrow=0.005).run(rng(), least=10, seconds=0.2)
     assert found.stopped == "time used up"
     assert found.rounds > 10
 
 
-def test_one_side_alone_is_never_narrow(quiet: object) -> None:
-    found = race([side("a", Answers(1e-3))], narrow=0.5).run(rng(), least=10, seconds=0.0)
+def test_one_model_alone_is_never_narrow(quiet: object) -> None:
+    found = rounds_of([timed("a", Answers(1e-3))], narrow=0.5).run(rng(), least=10, seconds=0.0)
     assert (found.rounds, found.stopped) == (10, "time used up")
 
 
-def test_the_floor_does_not_prolong_the_rounds(quiet: object) -> None:
-    floor = side("the floor", Answers(1e-3, 0.9, 3))
-    floor.counts = False
-    sides = [side("a", Answers(1e-3, 1e-4, 1)), side("b", Answers(2e-3, 1e-4, 2)), floor]
-    assert race(sides, narrow=0.005).run(rng(), least=10, seconds=60.0).rounds == 10
-    assert len(floor.seconds) == 10
+def test_the_baseline_does_not_prolong_the_rounds(quiet: object) -> None:
+    baseline = timed("the baseline", Answers(1e-3, 0.9, 3))
+    baseline.counts = False
+    models = [timed("a", Answers(1e-3, 1e-4, 1)), timed("b", Answers(2e-3, 1e-4, 2)), baseline]
+    assert rounds_of(models, narrow=0.005).run(rng(), least=10, seconds=60.0).rounds == 10
+    assert len(baseline.seconds) == 10
 
 
 def test_a_disturbed_block_is_taken_again_and_counted(
     quiet: Callable[[Callable[[int], bool]], None],
 ) -> None:
     quiet(lambda number: number in (4, 9))
-    sides = [side("a", Answers(1e-3)), side("b", Answers(2e-3))]
-    found = race(sides, narrow=None).run(rng(), least=10, seconds=0.0)
+    models = [timed("a", Answers(1e-3)), timed("b", Answers(2e-3))]
+    found = rounds_of(models, narrow=None).run(rng(), least=10, seconds=0.0)
     assert (found.blocks, found.repeated, found.disturbed) == (22, 2, 0)
-    assert [len(s.seconds) for s in sides] == [10, 10]
-    assert sum(s.ask.asked for s in sides) == 22  # type: ignore[attr-defined]
+    assert [len(s.seconds) for s in models] == [10, 10]
+    assert sum(s.ask.asked for s in models) == 22  # type: ignore[attr-defined]
 
 
 def test_a_machine_that_is_never_quiet_ends_nobodys_run(
     quiet: Callable[[Callable[[int], bool]], None],
 ) -> None:
     quiet(lambda _: True)
-    sides = [side("a", Answers(1e-3)), side("b", Answers(2e-3))]
-    found = race(sides, narrow=None).run(rng(), least=10, seconds=0.0)
+    models = [timed("a", Answers(1e-3)), timed("b", Answers(2e-3))]
+    found = rounds_of(models, narrow=None).run(rng(), least=10, seconds=0.0)
     assert found.disturbed == 20, "every block that was kept"
-    assert found.repeated <= rounds.LEAST_REPEATS + rounds.MOST_REPEATED * found.blocks + 1
+    assert found.repeated <= protocol.LEAST_REPEATS + protocol.MOST_REPEATED * found.blocks + 1
     assert found.blocks == 20 + found.repeated
 
 
-def test_every_side_stands_in_every_place(quiet: object) -> None:
-    sides = [side(name, Answers(1e-3, seed=k)) for k, name in enumerate("abc")]
-    race(sides, narrow=None).run(rng(), least=30, seconds=0.0)
-    for one in sides:
+def test_every_model_stands_in_every_place(quiet: object) -> None:
+    models = [timed(name, Answers(1e-3, seed=k)) for k, name in enumerate("abc")]
+    rounds_of(models, narrow=None).run(rng(), least=30, seconds=0.0)
+    for one in models:
         assert set(one.positions) == {0, 1, 2}
-    assert [sorted(p) for p in zip(*(s.positions for s in sides), strict=True)] == [[0, 1, 2]] * 30
+    assert [sorted(p) for p in zip(*(s.positions for s in models), strict=True)] == [[0, 1, 2]] * 30
 
 
-def test_a_side_that_drops_out_leaves_the_others_whole(quiet: object) -> None:
-    good, bad = side("a", Answers(1e-3)), side("b", Answers(2e-3))
-    sides = [good, bad]
+def test_a_model_that_drops_out_leaves_the_others_whole(quiet: object) -> None:
+    good, bad = timed("a", Answers(1e-3)), timed("b", Answers(2e-3))
+    models = [good, bad]
 
-    def attempt(one: Side, block: Callable[[], None]) -> None:
+    def attempt(one: TimedModel, block: Callable[[], None]) -> None:
         if one is bad and len(bad.seconds) == 4:
-            sides.remove(bad)
+            models.remove(bad)
         else:
             block()
 
-    found = Rounds(running=lambda: list(sides), attempt=attempt, narrow=None).run(
+    found = Rounds(running=lambda: list(models), attempt=attempt, narrow=None).run(
         rng(), least=10, seconds=0.0
     )
     assert (found.rounds, len(good.seconds), len(bad.seconds)) == (10, 10, 4)
@@ -154,15 +156,15 @@ def test_others_are_counted_beside_the_worker_and_this_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counts = [5.0, 6.0]
-    monkeypatch.setattr(state.machine, "busy_seconds", lambda cores: counts.pop(0))
-    watch = state.Watch()
+    monkeypatch.setattr(machine_state.machine, "busy_seconds", lambda cores: counts.pop(0))
+    watch = machine_state.Watch()
     watch.begin()
     used, passed = watch.others(worker_seconds=1e6)
     assert used == 0.0
     assert passed > 0.0
-    assert state.disturbing(others_seconds=0.1, passed=0.1)
-    assert not state.disturbing(others_seconds=0.02, passed=0.04), "two ticks of the clock"
-    assert not state.disturbing(others_seconds=None, passed=0.04), "not known"
+    assert machine_state.disturbing(others_seconds=0.1, passed=0.1)
+    assert not machine_state.disturbing(others_seconds=0.02, passed=0.04), "two ticks of the clock"
+    assert not machine_state.disturbing(others_seconds=None, passed=0.04), "not known"
 
 
 def test_the_ticks_of_many_cores_are_no_others() -> None:
@@ -172,7 +174,7 @@ def test_the_ticks_of_many_cores_are_no_others() -> None:
         begin, passed = rng.uniform(0.0, 1.0, (2000, cores)), 0.027
         ticks = np.floor((begin + passed) / 0.01) - np.floor(begin / 0.01)
         off = 0.01 * ticks.sum(axis=1) - passed * cores
-        assert np.mean([state.disturbing(used, passed, cores) for used in off]) < 0.01
+        assert np.mean([machine_state.disturbing(used, passed, cores) for used in off]) < 0.01
 
 
 def test_others_are_not_known_where_the_system_does_not_count(
@@ -186,8 +188,8 @@ def test_others_are_not_known_where_the_system_does_not_count(
             raise count
         return count
 
-    monkeypatch.setattr(state.machine, "busy_seconds", busy_seconds)
-    watch, used = state.Watch(), []
+    monkeypatch.setattr(machine_state.machine, "busy_seconds", busy_seconds)
+    watch, used = machine_state.Watch(), []
     for _ in range(3):
         watch.begin()
         used.append(watch.others(worker_seconds=1.0)[0])
@@ -198,9 +200,9 @@ def test_what_a_worker_spins_after_its_answer_is_its_own(
     quiet: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(0.0, 30.0)
-    one = replace(side("a", Answers(1e-3)), cpu_seconds=lambda: next(clock))
+    one = replace(timed("a", Answers(1e-3)), cpu_seconds=lambda: next(clock))
     own: list[float] = []
-    found = race([one], narrow=None)
+    found = rounds_of([one], narrow=None)
 
     def others(worker_seconds: float) -> tuple[float, float]:
         own.append(worker_seconds)
@@ -212,7 +214,7 @@ def test_what_a_worker_spins_after_its_answer_is_its_own(
 
 
 def test_the_clock_of_this_processor_is_read_or_not_known() -> None:
-    mhz = state.clocks("cpu").mhz
+    mhz = machine_state.clocks("cpu").mhz
     assert mhz is None or mhz > 0
 
 
@@ -276,7 +278,7 @@ def test_the_gpu_that_is_read_is_the_one_that_frameworks_use(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    found = state.clocks(device)
+    found = machine_state.clocks(device)
     assert (found.mhz, found.gpu_celsius) == (mhz, celsius)
     assert found.throttled == (("power cap",) if mhz else ())
     assert nvml.open == 0
@@ -288,6 +290,6 @@ def test_a_gpu_whose_library_is_not_there_tells_nothing(monkeypatch: pytest.Monk
 
     monkeypatch.setitem(sys.modules, "pynvml", nvml := FakeNvml())
     monkeypatch.setattr(nvml, "nvmlInit", absent)
-    assert state.clocks("cuda:0") == state.Clocks()
+    assert machine_state.clocks("cuda:0") == machine_state.Clocks()
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert state.clocks("cuda:0") == state.Clocks()
+    assert machine_state.clocks("cuda:0") == machine_state.Clocks()

@@ -1,4 +1,4 @@
-"""What a user types, and what they are told."""
+"""What a user types, and what they read then."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from running import Ran, command, environment, install_plugins, suite
+from running import Ran, command, environment, install, suite
 
 from backends import registry
-from bench import provenance
-from bench.interpreter import ROOT
+from bench import ROOT
+from bench.records import provenance
 
 WRONG = [
     (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),
@@ -47,8 +47,8 @@ WRONG = [
     (["--backend=keras-jax", "--dtype=float64"], ["nothing of this can run", "float32"]),
     (["--benchmark-timer=time.time"], ["--benchmark-timer", "perf_counter"]),
     (["--benchmark-cprofile=tottime"], ["--benchmark-cprofile", "other processes"]),
-    (["--benchmark-warmup=on"], ["--benchmark-warmup", "hot steps"]),
-    (["-n", "2"], ["-n and --dist", "several cells at once"]),
+    (["--benchmark-warmup=on"], ["--benchmark-warmup", "warm-up steps"]),
+    (["-n", "2"], ["-n and --dist", "several workloads at once"]),
     (["--benchmark-calibration-precision=5"], ["calibration-precision", "--benchmark-min-time"]),
 ]
 
@@ -67,10 +67,10 @@ def test_wrong_use_is_said_before_anything_runs(
 
 
 def test_two_backends_of_one_name_are_an_error_that_names_both(tmp_path: Path) -> None:
-    plugins = install_plugins(tmp_path / "plugins", {"torch": "mutants:honest"})
+    plugins = install(tmp_path / "plugins", {"torch": "mutants:correct"})
     ran = suite(tmp_path / "reports", paths=(plugins, Path(__file__).parent))
     assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
-    assert "two backends are named 'torch': one built in, one from strangers 1.0" in ran.output
+    assert "two backends are named 'torch': one built in, one from third-party 1.0" in ran.output
 
 
 def test_a_report_folder_that_cannot_be_written_is_said_before_the_run(tmp_path: Path) -> None:
@@ -125,7 +125,9 @@ def test_a_framework_that_is_broken_is_skipped_with_the_first_line(tmp_path: Pat
     assert "Traceback" not in named.output
 
 
-@pytest.mark.skipif(registry.find("torch").missing() is not None, reason="torch is not installed")
+@pytest.mark.skipif(
+    registry.missing(registry.find("torch")) is not None, reason="torch is not installed"
+)
 def test_a_device_that_is_not_there_is_said_with_what_was_found(tmp_path: Path) -> None:
     # The 99th GPU: absent on any machine that runs this.
     ran = suite(tmp_path / "reports", "--device=cuda:99", "--backend=numpy,torch", "--task=hihello")
@@ -136,19 +138,19 @@ def test_a_device_that_is_not_there_is_said_with_what_was_found(tmp_path: Path) 
     assert not list((tmp_path / "reports").glob("*/report.md"))
 
 
-def test_dry_run_lists_the_cells_and_starts_nothing(tmp_path: Path) -> None:
+def test_dry_run_lists_the_workloads_and_starts_nothing(tmp_path: Path) -> None:
     ran = suite(tmp_path / "reports", "--dry-run", "--size=base", "--hidden=32,64", "--layers=2")
     assert ran.code == 0, ran.output
     for label in ("base+H32+L2", "base+H64+L2"):
         for phase in ("forward", "bptt"):
             assert f"{phase}[sentiment-rnn_tanh-{label}-cpu-float32]" in ran.output
-    assert f"{12 * len(registry.default_names())} tests in 12 cells, about " in ran.output
+    assert f"{12 * len(registry.default_names())} tests in 12 workloads, about " in ran.output
     assert not (tmp_path / "reports").exists()
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ran]]:
-    """Two runs of the same cells, saved as pytest-benchmark saves them."""
+    """Two runs of the same workloads, saved as pytest-benchmark saves them."""
     storage = tmp_path_factory.mktemp("storage")
     ran = [
         suite(
@@ -237,7 +239,7 @@ def test_paths_in_what_a_framework_says_do_not_get_into_a_report() -> None:
     )
 
 
-def test_groups_and_parameters_can_be_told_apart(saved: tuple[Path, list[Ran]]) -> None:
+def test_groups_and_parameters_are_distinct(saved: tuple[Path, list[Ran]]) -> None:
     _, ran = saved
     content = json.loads((ran[0].folder / "benchmark.json").read_text())
     params = {tuple(sorted(bench["params"].items())) for bench in content["benchmarks"]}
@@ -252,7 +254,7 @@ def test_groups_and_parameters_can_be_told_apart(saved: tuple[Path, list[Ran]]) 
     assert tuple(sorted(expected)) in params
 
 
-def test_the_gate_alone_times_and_writes_nothing(tmp_path: Path) -> None:
+def test_the_checks_alone_time_and_write_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         command(
             "bench/suite",
@@ -285,16 +287,16 @@ def test_dropout_is_checked_without_and_timed_with(tmp_path: Path) -> None:
     assert ran.code == 0, ran.output
     found = ran.measurements()
     assert len(found) == 3
-    for (cell, _), m in found.items():
-        assert "source+L2+dropout0.4" in cell
-        assert m.spec["dropout"] == 0.4
+    for (workload, _), m in found.items():
+        assert "source+L2+dropout0.4" in workload
+        assert m.workload.spec.dropout == 0.4
         assert m.round_seconds
         assert m.agreement is not None
         assert {"outputs", "states"} <= set(m.agreement.kinds)
-        assert ("gradients" in m.agreement.kinds) == (m.phase != "forward")
+        assert ("gradients" in m.agreement.kinds) == (m.workload.phase != "forward")
 
 
-def test_processes_are_fresh_ones_of_one_cell(tmp_path: Path) -> None:
+def test_processes_are_fresh_ones_of_one_workload(tmp_path: Path) -> None:
     ran = suite(
         tmp_path,
         "--task=hihello",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backends.torch_operators import operator_calls
+from backends.torch.operators import operator_calls
 
 torch = pytest.importorskip("torch")
 

@@ -8,23 +8,22 @@ from typing import Any
 
 import pytest
 
-from bench import race, state
-from bench.race import CellRun
+from bench.measurement import machine_state, warm_up
 
-TOLD: dict[str, tuple[list[float | None], int]] = {
-    "stands": ([1000.0] * 20, race.LOOKS),
+READ: dict[str, tuple[list[float | None], int]] = {
+    "stands": ([1000.0] * 20, warm_up.LOOKS),
     "rises": ([200.0, 500.0, 900.0, 1000.0, 1010.0, 1005.0], 6),
-    "is not told": ([None] * 20, int(race.STEADY_SECONDS)),
-    "is told at times": ([None, 1000.0, None, 1000.0, 1000.0], 5),
+    "is not known": ([None] * 20, int(warm_up.STEADY_SECONDS)),
+    "is known at times": ([None, 1000.0, None, 1000.0, 1000.0], 5),
 }
 
 
-@pytest.mark.parametrize("clock", TOLD)
+@pytest.mark.parametrize("clock", READ)
 def test_a_gpu_runs_until_its_clock_is_known_to_stand(
     clock: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, looks = TOLD[clock]
-    mhz: Iterator[float | None] = iter(told)
+    readings, looks = READ[clock]
+    mhz: Iterator[float | None] = iter(readings)
     seconds = 0.0
 
     def ask(operation: str, **options: Any) -> None:
@@ -32,15 +31,15 @@ def test_a_gpu_runs_until_its_clock_is_known_to_stand(
         assert operation == "warm"
         seconds += 1.0
 
-    monkeypatch.setattr(race, "perf_counter", lambda: seconds)
-    monkeypatch.setattr(state, "clocks", lambda device: state.Clocks(mhz=next(mhz)))
-    run: Any = types.SimpleNamespace(cell=types.SimpleNamespace(device="cuda:0", phase="bptt"))
-    CellRun._warm(run, ask)
+    monkeypatch.setattr(warm_up, "perf_counter", lambda: seconds)
+    monkeypatch.setattr(machine_state, "clocks", lambda device: machine_state.Clocks(mhz=next(mhz)))
+    workload: Any = types.SimpleNamespace(device="cuda:0", phase="bptt")
+    warm_up.warm_up(ask, workload)
     assert seconds == 1 + looks
 
 
 def test_a_processor_is_warm_at_once() -> None:
     asked = []
-    run: Any = types.SimpleNamespace(cell=types.SimpleNamespace(device="cpu", phase="bptt"))
-    CellRun._warm(run, lambda operation, **options: asked.append(operation))
+    workload: Any = types.SimpleNamespace(device="cpu", phase="bptt")
+    warm_up.warm_up(lambda operation, **options: asked.append(operation), workload)
     assert asked == ["warm"]

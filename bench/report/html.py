@@ -9,8 +9,8 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
-from bench.record import Run
-from bench.report import text
+from bench.analysis import text
+from bench.records.schema import Run
 
 STYLE = """
 :root { color-scheme: light dark;
@@ -59,6 +59,6 @@ def page(run: Run, markdown: str, pictures: Mapping[str, bytes]) -> str:
 
 
 def _inline(image: Any, pictures: Mapping[str, bytes]) -> None:
-    """The picture itself in place of its path. KeyError for one that was not drawn."""
+    """The picture itself in place of its path. KeyError for one that is not there."""
     content = base64.b64encode(pictures[str(image.attrs["src"])]).decode()
     image.attrs["src"] = f"data:image/svg+xml;base64,{content}"

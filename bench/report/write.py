@@ -7,12 +7,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bench import record
-from bench.report import draw, figures, html, plots, rows, style
-from bench.report.cells import cells
-from bench.report.render import INDEX_HEAD, index_row, render_cells, render_index
-
-RECORDS = "measurements.jsonl"
+from bench.analysis import workload_view
+from bench.records import store
+from bench.report import csv, html
+from bench.report.figures import draw, figure, plots, style
+from bench.report.markdown import index
+from bench.report.markdown.render import render_index, render_report
+from bench.report.markdown.view import report_view
 
 FORMATS = ("md", "html", "csv")
 
@@ -25,17 +26,17 @@ def write_report(folder: Path, form: str = "md") -> Path:
     """
     if form not in FORMATS:
         raise ValueError(f"format {form!r} is unknown; expected one of {', '.join(FORMATS)}")
-    run, measurements, races = record.read_all(folder / RECORDS)
+    run, measurements, records = store.read(folder / store.FILE)
     if form == "csv":
-        return _write(folder / "report.csv", rows.csv(run, measurements, races))
-    found = cells(run, measurements, races)
-    drawn = plots.of_run(run, found)
-    looks = style.of_report(drawn)
-    pictures = {figure.path: draw.svg(figure, looks) for figure in drawn}
-    markdown = render_cells(run, measurements, found, drawn)
+        return _write(folder / "report.csv", csv.csv(run, measurements, records))
+    views = workload_view.views(run, measurements, records)
+    figures = plots.of_run(run, views)
+    styles = style.of_report(figures)
+    pictures = {figure.path: draw.svg(figure, styles) for figure in figures}
+    markdown = render_report(report_view(run, measurements, views, figures))
     if form == "html":
         return _write(folder / "report.html", html.page(run, markdown, pictures))
-    _write_figures(folder / figures.FOLDER, pictures)
+    _write_figures(folder / figure.FOLDER, pictures)
     return _write(folder / "report.md", markdown)
 
 
@@ -56,22 +57,20 @@ def write_index(reports: Path) -> Path | None:
 
     None where a README.md stands there that is no such index: it is somebody's, and stays.
     """
-    index = reports / "README.md"
-    if index.exists() and not index.read_bytes().startswith(INDEX_HEAD.encode()):
+    page = reports / "README.md"
+    if page.exists() and not page.read_bytes().startswith(index.HEAD.encode()):
         return None
     runs, unreadable = [], []
-    for file in sorted(reports.glob(f"*/{RECORDS}")):
+    for file in sorted(reports.glob(f"*/{store.FILE}")):
         if not file.stat().st_size:
-            continue  # a run that ended before its first cell
+            continue  # a run that ended before its first workload
         try:
-            run, measurements = record.read(file)
-            run = replace(run, name=file.parent.name)  # a renamed folder is linked as it is now
-            index_row(run, measurements)
-        except (OSError, ValueError, KeyError) as error:  # the index names it with this reason
+            run, measurements, _ = store.read(file)
+        except (OSError, ValueError) as error:  # the index names it with this reason
             unreadable.append((file.parent.name, f"{type(error).__name__}: {error}"))
-        else:
-            runs.append((run, measurements))
-    return _write(index, render_index(runs, unreadable))
+        else:  # a renamed folder is linked as it is now
+            runs.append((replace(run, name=file.parent.name), measurements))
+    return _write(page, render_index(index.index_view(runs, unreadable)))
 
 
 def _write(file: Path, content: str) -> Path:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.entrant import Outcome
-from bench.replay import clock, replay
+from bench.measurement.candidate import Outcome
+from bench.suite.replay import clock, replay
 
 PHASE = "forward"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import asked
 import pytest
 
-from bench.lab import Lab
+from bench.workers.pool import WorkerPool
 
 
 @pytest.fixture(scope="package")
-def lab() -> Iterator[Lab]:
+def pool() -> Iterator[WorkerPool]:
     yield from asked.opened()

@@ -1,6 +1,7 @@
-"""Every variant, in its own interpreter: what was published, and training. The rest: test_property.
+"""Every variant, in its own worker process: what was published, and training.
 
-The same checks as `rnnbench check`, at the size that a test session has time for.
+The same checks as `rnnbench check`, at the size that a test session has time for. The rest is in
+test_property.py.
 """
 
 from __future__ import annotations
@@ -10,11 +11,20 @@ import numpy as np
 import pytest
 from tally import TALLY
 
-from bench.check import published
-from bench.check.corners import trainable
-from bench.check.examine import ADAM, SGD, TRAIN_STEPS, build, curve, examine_training
-from bench.lab import Lab
-from bench.wire import unpack
+from bench.correctness.oracle import Inputs
+from bench.kit import published
+from bench.kit.conditioning import reference_case
+from bench.kit.examine import (
+    ADAM,
+    SGD,
+    TRAIN_STEPS,
+    asked_model,
+    curve,
+    examine_training,
+)
+from bench.kit.fixed_cases import training_cases
+from bench.kit.subject import refusal
+from bench.workers.pool import WorkerPool
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, init_params
 
 # eps at its usual size shows in float64 alone; in float32 it is as large as the gradients.
@@ -27,18 +37,21 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 @pytest.mark.parametrize("dtype", OPTIMIZERS)
 @pytest.mark.parametrize("variant", asked.VARIANTS)
-def test_training_stays_with_the_oracle(lab: Lab, variant: str, dtype: str, name: str) -> None:
-    subject = asked.subject(lab, variant)
+def test_training_stays_with_the_oracle(
+    pool: WorkerPool, variant: str, dtype: str, name: str
+) -> None:
+    subject = asked.subject(pool, variant)
     (optimizer,) = (each for each in OPTIMIZERS[dtype] if each.name == name)
-    (example,) = trainable(3, ["lstm" if name == "adam" else "gru"])
-    reason = subject.consult("refusal", example.spec, device="cpu", dtype=dtype, phase="train_step")
+    (case,) = training_cases(3, ["lstm" if name == "adam" else "gru"])
+    reason = refusal(subject, case.spec, dtype, "train_step")
     if reason is not None:
         pytest.skip(reason)
-    found = examine_training(subject, dtype, optimizer, example)
+    found = examine_training(subject, dtype, optimizer, case)
     for each in found:
-        assert not each.failures, f"{example.code()}: {'; '.join(each.failures)}"
-    declared = subject.consult("optimizer", optimizer)
-    expected = curve(example, dtype, declared)
+        assert not each.failures, f"{case.code()}: {'; '.join(each.failures)}"
+    start = reference_case(case, dtype)
+    assert not isinstance(start, str)
+    expected = curve(start, subject.consult("optimizer", optimizer))
     losses = expected.tensors["trained loss"]
     assert losses.shape == (TRAIN_STEPS,)
     assert losses[-1] < losses[0], "fifty updates did not lower the loss"
@@ -46,10 +59,10 @@ def test_training_stays_with_the_oracle(lab: Lab, variant: str, dtype: str, name
 
 
 @pytest.mark.parametrize("placement", ["corrected", "uncorrected"])
-def test_both_eps_placements_are_told_apart(lab: Lab, placement: str) -> None:
+def test_both_eps_placements_are_told_apart(pool: WorkerPool, placement: str) -> None:
     """numpy does both; each of them is far from the other's curve."""
-    subject = asked.subject(lab, "numpy")
-    (example,) = trainable(4, ["rnn_tanh"])
+    subject = asked.subject(pool, "numpy")
+    (case,) = training_cases(4, ["rnn_tanh"])
     adam = OptimizerSpec(
         "adam",
         learning_rate=2.0**-7,
@@ -60,26 +73,29 @@ def test_both_eps_placements_are_told_apart(lab: Lab, placement: str) -> None:
         learning_rate=2.0**-7,
         eps_placement="corrected" if placement == "uncorrected" else "uncorrected",
     )
-    for each in examine_training(subject, "float64", adam, example):
+    for each in examine_training(subject, "float64", adam, case):
         assert not each.failures
-    one, two = (curve(example, "float64", spec).tensors for spec in (adam, other))
+    start = reference_case(case, "float64")
+    assert not isinstance(start, str)
+    one, two = (curve(start, spec).tensors for spec in (adam, other))
     apart = max(np.linalg.norm(one[name] - two[name]) / np.linalg.norm(two[name]) for name in one)
     assert apart > 1e-8, "the bound of float64 could not tell them apart"
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("variant", asked.VARIANTS)
-def test_the_published_outputs_come_out_again(lab: Lab, variant: str, dtype: str) -> None:
-    subject = asked.subject(lab, variant)
-    if "forward" not in asked.phases(subject, published.SPEC, dtype):
+def test_the_published_outputs_come_out_again(pool: WorkerPool, variant: str, dtype: str) -> None:
+    subject = asked.subject(pool, variant)
+    if refusal(subject, published.SPEC, dtype, "forward") is not None:
         pytest.skip(f"{variant} refuses {dtype}")
-    build(subject, published.SPEC, published.PARAMS, published.batch(), dtype)
-    outputs = unpack(subject.ask(dtype, "answer", phase="forward")[1])["outputs"]
+    model = asked_model(subject, dtype)
+    model.build(published.inputs())
+    outputs = model.call("forward")[1]["outputs"]
     assert published.difference(outputs) is None
     off = outputs.copy()
     off[2, 1, 0] += 1e-4
     assert "outputs at t=1, sequence 2, unit 0" in (published.difference(off) or "")
-    subject.ask(dtype, "release")
+    model.ask("release")
 
 
 # The torch.nn.RNN note: the network, x (B,T,D), outputs (B,T,H), last states (L,B,H). Where it
@@ -94,29 +110,30 @@ SHAPES = [
 @pytest.mark.parametrize(("spec", "x", "outputs", "states"), SHAPES)
 @pytest.mark.parametrize("variant", asked.VARIANTS)
 def test_the_shapes_are_those_of_the_note(
-    lab: Lab,
+    pool: WorkerPool,
     variant: str,
     spec: ModelSpec,
     x: tuple[int, ...],
     outputs: tuple[int, ...],
     states: tuple[int, ...],
 ) -> None:
-    subject, rng = asked.subject(lab, variant), np.random.default_rng(0)
+    subject, rng = asked.subject(pool, variant), np.random.default_rng(0)
     given = {f"{n}0": rng.standard_normal((x[0], spec.hidden_size)) for n in spec.state_names()}
     batch = Batch(rng.standard_normal(x), np.zeros(x[:2], np.int64), state=given)
-    build(subject, spec, init_params(spec, 0), batch, "float32")
-    found = unpack(subject.ask("float32", "answer", phase="forward")[1])
+    model = asked_model(subject, "float32")
+    model.build(Inputs(spec, init_params(spec, 0), batch))
+    found = model.call("forward")[1]
     assert found["outputs"].shape == outputs
     assert np.stack([found[name] for name in spec.state_names()]).shape == states
     assert set(found) == {"outputs", *spec.state_names()}
-    subject.ask("float32", "release")
+    model.ask("release")
 
 
 @pytest.mark.parametrize("variant", asked.VARIANTS)
-def test_a_state_of_the_wrong_depth_is_a_clear_error(lab: Lab, variant: str) -> None:
+def test_a_state_of_the_wrong_depth_is_a_clear_error(pool: WorkerPool, variant: str) -> None:
     spec = ModelSpec("rnn_tanh", 10, 20, output_size=2)
     two_layers = {f"l{layer}.fwd.h0": np.zeros((5, 20)) for layer in range(2)}
     batch = Batch(np.zeros((5, 3, 10)), np.zeros((5, 3), np.int64), state=two_layers)
-    subject = asked.subject(lab, variant)
+    model = asked_model(asked.subject(pool, variant), "float32")
     with pytest.raises(Exception, match=r"state is .*l1\.fwd\.h0.*expected \['l0\.fwd\.h0'\]"):
-        build(subject, spec, init_params(spec, 0), batch, "float32")
+        model.build(Inputs(spec, init_params(spec, 0), batch))

@@ -1,0 +1,47 @@
+"""The table of the variants that come with the project."""
+
+from __future__ import annotations
+
+from backends.entry import Entry
+
+BUILT_IN: tuple[Entry, ...] = (
+    Entry("numpy", "backends.numpy.backend:numpy_backend"),
+    Entry("torch", "backends.torch.backend:torch_nn", ("torch",), "torch"),
+    Entry(
+        "keras-tensorflow",
+        "backends.keras.backend:keras_tensorflow",
+        ("keras", "tensorflow"),
+        "tensorflow",
+    ),
+    Entry(
+        "keras-tensorflow-jit",
+        "backends.keras.backend:keras_tensorflow_jit",
+        ("keras", "tensorflow"),
+        "tensorflow",
+        default=False,
+    ),
+    Entry("keras-jax", "backends.keras.backend:keras_jax", ("keras", "jax"), "keras,jax"),
+    Entry("keras-torch", "backends.keras.backend:keras_torch", ("keras", "torch"), "keras,torch"),
+    Entry("jax", "backends.jax.backend:jax_scan", ("jax",), "jax"),
+    Entry("flax", "backends.flax.nnx:flax_nnx", ("jax", "flax"), "jax"),
+    # A time loop in Python: what the source notes teach, and slow.
+    Entry("torch-cell", "backends.torch.cell:torch_cell", ("torch",), "torch", default=False),
+    # What an option of a framework changes; each is a variant of its own.
+    Entry("jax-unrolled", "backends.jax.backend:jax_unrolled", ("jax",), "jax", default=False),
+    Entry("flax-linen", "backends.flax.linen:flax_linen", ("jax", "flax"), "jax", default=False),
+    Entry(
+        "keras-tensorflow-train_on_batch",
+        "backends.keras.train_on_batch:keras_tensorflow_train_on_batch",
+        ("keras", "tensorflow"),
+        "tensorflow",
+        default=False,
+    ),
+    Entry(
+        "torch-compile",
+        "backends.torch.compiled:torch_compile",
+        ("torch",),
+        "torch",
+        default=False,
+        slow_build=True,
+    ),
+)

@@ -1,0 +1,1 @@
+"""JAX: a scan, and an unrolled scan."""

@@ -1,0 +1,211 @@
+"""JAX: everything around a net written in it, the same for every such variant.
+
+Compiling, devices, loss, optimizer, and what really ran. A net is a pure function behind `Net`;
+its parameters are an argument of the compiled functions, so that new ones need no new trace.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from backends.jax.xla import summary
+from tasks.spec import (
+    Batch,
+    ModelSpec,
+    OptimizerSpec,
+    Params,
+    check_batch,
+    check_params,
+    param_shapes,
+)
+
+# float32 is true fp32 on every device: left alone, recent GPUs multiply it in TF32.
+PRECISION = {"float32": "highest", "float64": "highest", "tf32": "tensorfloat32"}
+STORAGE = {"float32": "float32", "float64": "float64", "tf32": "float32"}
+
+
+class Net(Protocol):
+    """A model as a pure function of its parameters, which are two pytrees."""
+
+    def split(self, params: Params) -> tuple[Any, Any]:
+        """Canonical host parameters -> the trainable and the frozen tree."""
+        ...
+
+    def names(self, tree: Any) -> dict[str, Any]:
+        """The leaves of either tree, or of the trainable one's gradient, by canonical name."""
+        ...
+
+    def apply(
+        self, trainable: Any, frozen: Any, x: Any, state: Any, *, training: bool, key: Any
+    ) -> dict[str, Any]:
+        """x (B,T,D) or ids (B,T), state by name or None -> outputs (B,T,C) or (B,C), last states.
+
+        `key` draws the dropout masks; None: no dropout.
+        """
+        ...
+
+    def describe(self, *, training: bool) -> str:
+        """What runs the layers."""
+        ...
+
+
+class Placed(NamedTuple):
+    """A batch on the device; jit compiles separately with and without weight and state."""
+
+    x: Any  # (B,T,D) | (B,T)
+    y: Any  # (B,T) | (B,) | (B,T,C) | (B,C)
+    weight: Any  # (B,T) | None
+    state: Any  # {"l0.fwd.h0": (B,H), ...} | None
+
+
+def loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
+    """tasks.loss.loss in JAX: outputs (B,T,C) or (B,C) -> ()."""
+    import jax
+    import jax.numpy as jnp
+
+    if spec.loss == "mse":
+        each = ((outputs - batch.y) ** 2).mean(axis=-1)
+    else:
+        log_p = jax.nn.log_softmax(outputs)
+        each = -jnp.take_along_axis(log_p, batch.y[..., None], axis=-1)[..., 0]
+    if batch.weight is not None:
+        total, weights = (batch.weight * each).sum(), batch.weight.sum()
+        if spec.time_reduction == "sum":
+            return total / len(each)
+        return jnp.where(weights == 0.0, 0.0, total / jnp.where(weights == 0.0, 1.0, weights))
+    if spec.time_reduction == "sum":
+        return each.sum() / len(each)
+    return each.mean()
+
+
+def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> dict[str, Any]:
+    """The jitted function of each phase; `update` is an optax transformation, or None.
+
+    All take (what is held, frozen parameters, batch, step): held are the trainable parameters, in
+    train_step with the optimizer's state; step seeds the dropout masks, None: no dropout.
+    """
+    import jax
+
+    def forward(trainable: Any, frozen: Any, batch: Placed, step: Any) -> dict[str, Any]:
+        with jax.default_matmul_precision(precision):
+            return net.apply(trainable, frozen, batch.x, batch.state, training=False, key=None)
+
+    def batch_loss(trainable: Any, frozen: Any, batch: Placed, step: Any) -> Any:
+        key = None if step is None else jax.random.fold_in(jax.random.key(0), step)
+        with jax.default_matmul_precision(precision):
+            out = net.apply(trainable, frozen, batch.x, batch.state, training=True, key=key)
+        return loss(spec, out["outputs"], batch)
+
+    def bptt(trainable: Any, frozen: Any, batch: Placed, step: Any) -> dict[str, Any]:
+        value, grads = jax.value_and_grad(batch_loss)(trainable, frozen, batch, step)
+        return {"loss": value, **{f"grad.{n}": g for n, g in net.names(grads).items()}}
+
+    def train_step(held: Any, frozen: Any, batch: Placed, step: Any) -> tuple[Any, dict[str, Any]]:
+        import optax
+
+        trainable, moments = held
+        value, grads = jax.value_and_grad(batch_loss)(trainable, frozen, batch, step)
+        changes, moments = update.update(grads, moments, trainable)
+        return (optax.apply_updates(trainable, changes), moments), {"loss": value}
+
+    phases = {"forward": jax.jit(forward), "bptt": jax.jit(bptt)}
+    if update is not None:
+        phases["train_step"] = jax.jit(train_step, donate_argnums=0)
+    return phases
+
+
+class JaxModel:
+    """A net with its parameters on one device."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        net: Net,
+        params: Params,
+        *,
+        device: Any,
+        dtype: str,
+        optimizer: OptimizerSpec | None,
+    ) -> None:
+        self._spec, self._net, self._device = spec, net, device
+        self._storage = np.dtype(STORAGE[dtype])
+        self._update = None if optimizer is None else optax_update(optimizer)
+        self._phases = compile_phases(spec, net, PRECISION[dtype], self._update)
+        self._last_call: tuple[str, Placed] | None = None
+        self.load(params)
+
+    def load(self, params: Params) -> None:
+        import jax
+
+        check_params(self._spec, params)
+        # A copy: on the CPU a device array may share the memory of the numpy array it came from.
+        host = {name: np.array(value, self._storage) for name, value in params.items()}
+        self._trainable, self._frozen = jax.device_put(self._net.split(host), self._device)
+        if self._update is not None:
+            self._moments = jax.device_put(self._update.init(self._trainable), self._device)
+        self._step = 0 if self._spec.dropout and self._spec.num_layers > 1 else None
+
+    def place(self, batch: Batch) -> Placed:
+        import jax
+
+        check_batch(self._spec, batch)
+
+        def cast(value: np.ndarray) -> np.ndarray:
+            return np.array(value, np.int32 if value.dtype.kind in "iu" else self._storage)
+
+        weight = None if batch.weight is None else np.array(batch.weight, self._storage)
+        state = None if batch.state is None else {n: cast(v) for n, v in batch.state.items()}
+        return jax.device_put(Placed(cast(batch.x), cast(batch.y), weight, state), self._device)
+
+    def forward(self, placed: Placed) -> dict[str, Any]:
+        return self._run("forward", placed)
+
+    def bptt(self, placed: Placed) -> dict[str, Any]:
+        return self._run("bptt", placed)
+
+    def train_step(self, placed: Placed) -> dict[str, Any]:
+        if self._update is None:
+            raise ValueError("train_step has no optimizer; build with optimizer=OptimizerSpec(...)")
+        (self._trainable, self._moments), result = self._run("train_step", placed)
+        return result
+
+    def _run(self, phase: str, placed: Placed) -> Any:
+        self._last_call = phase, placed
+        if self._step is not None:
+            self._step += 1
+        return self._phases[phase](*self._arguments(phase, placed))
+
+    def _arguments(self, phase: str, placed: Placed) -> tuple[Any, Any, Placed, int | None]:
+        held = (self._trainable, self._moments) if phase == "train_step" else self._trainable
+        return held, self._frozen, placed, self._step
+
+    def sync(self, result: dict[str, Any]) -> None:
+        import jax
+
+        # One program writes loss and update: a train step's loss is ready when its update is.
+        jax.block_until_ready(result)
+
+    def to_host(self, result: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {name: np.array(value) for name, value in result.items()}
+
+    def params(self) -> Params:
+        held = {**self._net.names(self._trainable), **self._net.names(self._frozen)}
+        return {name: np.array(held[name]) for name in param_shapes(self._spec)}
+
+    def path(self) -> str:
+        if self._last_call is None:
+            raise ValueError("nothing ran yet; call forward, bptt or train_step before path")
+        phase, placed = self._last_call
+        hlo = self._phases[phase].lower(*self._arguments(phase, placed)).compile().as_text()
+        return f"{self._net.describe(training=phase != 'forward')}; {summary(hlo)}"
+
+
+def optax_update(spec: OptimizerSpec) -> Any:
+    """optax's own update; its Adam adds eps to the corrected sqrt(v)."""
+    import optax
+
+    if spec.name == "sgd":
+        return optax.sgd(spec.learning_rate)
+    return optax.adam(spec.learning_rate, b1=spec.beta1, b2=spec.beta2, eps=spec.eps)

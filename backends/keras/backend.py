@@ -1,0 +1,225 @@
+"""Keras 3 on TensorFlow, JAX and torch: the same layers, a custom step on each.
+
+`KERAS_BACKEND` is read once, when Keras is imported, hence one worker process a variant. Keras
+keeps the learning rate in float32 and computes Adam's bias correction in the parameters' dtype.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from backends.interface import PHASES
+from backends.keras.net import Placed, batch_loss, build_net, to_canonical, to_keras, variables
+from backends.keras.on_jax import Jax
+from backends.keras.on_tensorflow import TensorFlow
+from backends.keras.on_torch import Torch
+from backends.keras.steps import Engine, Forward, Gradients
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_batch, check_params
+
+
+def keras_tensorflow() -> KerasBackend:
+    """A plain graph, as Keras' own `jit_compile="auto"` runs on a CPU."""
+    return KerasBackend("keras-tensorflow", TensorFlow())
+
+
+def keras_tensorflow_jit() -> KerasBackend:
+    """The same step compiled by XLA."""
+    return KerasBackend("keras-tensorflow-jit", TensorFlow(jit=True))
+
+
+def keras_jax() -> KerasBackend:
+    return KerasBackend("keras-jax", Jax())
+
+
+def keras_torch() -> KerasBackend:
+    return KerasBackend("keras-torch", Torch())
+
+
+@dataclass(frozen=True)
+class KerasBackend:
+    name: str
+    engine: Engine
+
+    def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
+        pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+        return {
+            "KERAS_BACKEND": self.engine.keras_backend,
+            **dict.fromkeys(pools, str(threads)),
+            **hidden,
+            **self.engine.environment(threads=threads, device=device),
+        }
+
+    def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
+        if phase not in PHASES:
+            return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            return f"device {device!r} is not supported; expected cpu, cuda or cuda:N"
+        if dtype not in ("float32", "float64", "tf32"):
+            return f"dtype {dtype!r} is not supported; expected float32, float64 or tf32"
+        if dtype == "tf32" and device == "cpu":
+            return "tf32 is a GPU's arithmetic; the CPU has float32 and float64"
+        return self.engine.float64_refusal if dtype == "float64" else None
+
+    def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
+        return replace(spec, eps_placement="uncorrected")
+
+    def versions(self) -> Mapping[str, str]:
+        self._prepare()
+        names = ("keras", *self.engine.packages)
+        return {name: importlib.import_module(name).__version__ for name in names}
+
+    def devices(self) -> Sequence[str]:
+        self._prepare()
+        return ["cpu", *(f"cuda:{i}" for i in range(self.engine.gpu_count()))]
+
+    def threads(self) -> int | None:
+        self._prepare()
+        return self.engine.threads()
+
+    def peak_bytes(self, device: str) -> int | None:
+        return self.engine.peak_bytes(device)
+
+    def build(
+        self,
+        spec: ModelSpec,
+        params: Params,
+        *,
+        device: str,
+        dtype: str,
+        optimizer: OptimizerSpec | None = None,
+    ) -> KerasModel:
+        """Raises ValueError where `refusal` gives a reason."""
+        reason = self.refusal(spec, device=device, dtype=dtype, phase="train_step")
+        if reason is not None:
+            raise ValueError(f"{self.name}: {reason}")
+        check_params(spec, params)
+        self._prepare()
+        self.engine.allow_tf32(dtype == "tf32")
+        self.engine.forget_peak(device)
+        stored = "float64" if dtype == "float64" else "float32"
+        return KerasModel(spec, self.engine, params, device, stored, optimizer)
+
+    def _prepare(self) -> None:
+        import keras
+
+        runs, expected = keras.backend.backend(), self.engine.keras_backend
+        if runs != expected:
+            raise RuntimeError(
+                f"Keras runs on {runs!r}; {self.name} expected {expected!r}: set "
+                f"KERAS_BACKEND={expected} before the interpreter starts"
+            )
+        self.engine.prepare()
+
+
+class KerasModel:
+    """The net on one device, with its optimizer and the steps of its Keras backend."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        engine: Engine,
+        params: Params,
+        device: str,
+        dtype: str,
+        optimizer: OptimizerSpec | None,
+    ) -> None:
+        self._spec, self._dtype, self._index_dtype = spec, dtype, engine.index_dtype
+        self._numpy = engine.numpy
+        self._device = "cpu" if device == "cpu" else f"gpu:{device.partition(':')[2] or 0}"
+        with self._on_device():
+            self._net = build_net(spec, dtype, engine.use_cudnn)
+            self._optimizer = None if optimizer is None else _keras_optimizer(optimizer, dtype)
+            if self._optimizer is not None:
+                self._optimizer.build(self._net.trainable_variables)
+            self._variables = variables(spec, self._net)
+            loss = partial(batch_loss, spec)
+            self._steps = engine.steps(self._net, loss, self._optimizer, self._device)
+        names = {id(variable): name for name, variable in self._variables.items()}
+        self._trainable = [names[id(variable)] for variable in self._net.trainable_variables]
+        self.load(params)
+
+    def _on_device(self) -> Any:
+        import keras
+
+        return keras.device(self._device)
+
+    def load(self, params: Params) -> None:
+        check_params(self._spec, params)
+        with self._on_device():
+            for name, value in to_keras(self._spec, params).items():
+                self._variables[name].assign(np.asarray(value, self._dtype))
+            self._steps.reset()
+
+    def place(self, batch: Batch) -> Placed:
+        from keras import ops
+
+        check_batch(self._spec, batch)
+
+        def tensor(value: np.ndarray) -> Any:
+            # A copy: a tensor on the CPU may share the memory of the array it came from.
+            dtype = self._index_dtype if value.dtype.kind in "iu" else self._dtype
+            return ops.convert_to_tensor(np.array(value, dtype))
+
+        with self._on_device():
+            given, names = batch.state, self._spec.state_names()
+            state = None if given is None else [tensor(given[f"{name}0"]) for name in names]
+            weight = None if batch.weight is None else tensor(batch.weight.astype(self._dtype))
+            return Placed(tensor(batch.x), tensor(batch.y), weight, state)
+
+    def forward(self, placed: Placed) -> Forward:
+        return self._steps.forward(placed)
+
+    def bptt(self, placed: Placed) -> Gradients:
+        return self._steps.bptt(placed)
+
+    def train_step(self, placed: Placed) -> Gradients:
+        if self._optimizer is None:
+            raise ValueError("train_step has no optimizer; give one to build(optimizer=...)")
+        return self._steps.train_step(placed)
+
+    def sync(self, result: Forward | Gradients) -> None:
+        self._steps.sync(result)
+
+    def to_host(self, result: Forward | Gradients) -> dict[str, np.ndarray]:
+        if isinstance(result, Forward):
+            named = {"outputs": result.outputs}
+            named |= dict(zip(self._spec.state_names(), result.states, strict=True))
+            return {name: self._numpy(value) for name, value in named.items()}
+        host = {"loss": self._numpy(result.loss)}
+        if result.gradients is not None:
+            values = [self._numpy(gradient) for gradient in result.gradients]
+            named = to_canonical(self._spec, dict(zip(self._trainable, values, strict=True)))
+            host |= {f"grad.{name}": value for name, value in named.items()}
+        return host
+
+    def params(self) -> Params:
+        self._steps.write_back()
+        # A copy: on the CPU an array may share the parameter's memory.
+        held = {name: np.array(self._numpy(v.value)) for name, v in self._variables.items()}
+        return to_canonical(self._spec, held)
+
+    def path(self) -> str:
+        return self._steps.path()
+
+
+def _keras_optimizer(spec: OptimizerSpec, dtype: str) -> Any:
+    from keras import optimizers
+
+    if spec.name == "sgd":
+        return optimizers.SGD(float(spec.learning_rate))
+    # Where Keras takes powers of a beta, a Python float is float32 first; a numpy one stays.
+    real = np.float64 if dtype == "float64" else float
+    return optimizers.Adam(
+        float(spec.learning_rate),
+        beta_1=real(spec.beta1),
+        beta_2=real(spec.beta2),
+        epsilon=spec.eps,
+    )

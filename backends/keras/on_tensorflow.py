@@ -1,0 +1,153 @@
+"""Keras on TensorFlow: `tf.function` and `GradientTape`."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from backends.keras.net import Cudnn, Placed
+from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
+
+
+class TensorFlow:
+    """`jit`: the step as one XLA program, which cannot hold cuDNN's recurrent op."""
+
+    keras_backend: str = "tensorflow"
+    packages: tuple[str, ...] = ("tensorflow",)
+    float64_refusal: str | None = None
+    index_dtype: str = "int64"
+
+    def __init__(self, *, jit: bool = False) -> None:
+        self._jit = jit
+        self.use_cudnn: Cudnn = False if jit else "auto"
+
+    def environment(self, *, threads: int, device: str) -> Mapping[str, str]:
+        return {
+            "TF_NUM_INTRAOP_THREADS": str(threads),
+            "TF_NUM_INTEROP_THREADS": str(threads),
+            "TF_CPP_MIN_LOG_LEVEL": "2",  # errors alone
+            "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+        }
+
+    def prepare(self) -> None:
+        import tensorflow as tf
+
+        # The runtime reads these variables by itself; the getters answer only for the setters.
+        threading, env = tf.config.threading, os.environ
+        threading.set_intra_op_parallelism_threads(int(env.get("TF_NUM_INTRAOP_THREADS", "0")))
+        threading.set_inter_op_parallelism_threads(int(env.get("TF_NUM_INTEROP_THREADS", "0")))
+        tf.get_logger().setLevel("ERROR")  # it warns of many traces where there are many models
+
+    def allow_tf32(self, allowed: bool) -> None:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)
+
+    def gpu_count(self) -> int:
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))
+
+    def threads(self) -> int:
+        """Of the pool that one operation spreads over; 0: TensorFlow's own choice."""
+        import tensorflow as tf
+
+        return tf.config.threading.get_intra_op_parallelism_threads()
+
+    def forget_peak(self, device: str) -> None:
+        import tensorflow as tf
+
+        if device != "cpu":
+            tf.config.experimental.reset_memory_stats(_gpu(device))
+
+    def peak_bytes(self, device: str) -> int | None:
+        import tensorflow as tf
+
+        if device == "cpu":
+            return None
+        return int(tf.config.experimental.get_memory_info(_gpu(device))["peak"])
+
+    def numpy(self, tensor: Any) -> np.ndarray:
+        return tensor.numpy()
+
+    def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
+        return TensorFlowSteps(net, loss, optimizer, device, jit=self._jit)
+
+
+def _gpu(device: str) -> str:
+    """TensorFlow's name of "cuda" or "cuda:N"."""
+    return f"GPU:{device.partition(':')[2] or 0}"
+
+
+class TensorFlowSteps:
+    """`tf.function` around each phase, traced once a shape; gradients from a GradientTape."""
+
+    def __init__(self, net: Any, loss: Loss, optimizer: Any, device: str, *, jit: bool) -> None:
+        import tensorflow as tf
+
+        def forward(batch: Placed) -> Forward:
+            with tf.device(device):
+                return Forward(*net(batch.x, state=batch.state, training=False))
+
+        def bptt(batch: Placed) -> Gradients:
+            with tf.device(device):
+                with tf.GradientTape() as tape:
+                    outputs, _ = net(batch.x, state=batch.state, training=True)
+                    value = loss(outputs, batch)
+                gradients = tape.gradient(value, net.trainable_variables)
+                # An embedding's gradient comes as IndexedSlices; everyone else's is dense.
+                return Gradients(value, [tf.convert_to_tensor(g) for g in gradients])
+
+        def train_step(batch: Placed) -> Gradients:
+            value, gradients = bptt(batch)
+            optimizer.apply(gradients, net.trainable_variables)
+            return Gradients(value, None)
+
+        self._phases = {
+            phase.__name__: tf.function(phase, jit_compile=jit)
+            for phase in (forward, bptt, train_step)
+        }
+        self._device, self._fresh = device, FreshOptimizer(optimizer)
+        self._ran: tuple[str, Placed] | None = None
+
+    def _run(self, phase: str, batch: Placed) -> Any:
+        self._ran = (phase, batch)
+        return self._phases[phase](batch)
+
+    def forward(self, batch: Placed) -> Forward:
+        return self._run("forward", batch)
+
+    def bptt(self, batch: Placed) -> Gradients:
+        return self._run("bptt", batch)
+
+    def train_step(self, batch: Placed) -> Gradients:
+        return self._run("train_step", batch)
+
+    def sync(self, result: Any) -> None:
+        import tensorflow as tf
+
+        # On the CPU a call returns with its values computed; only a GPU's stream runs on.
+        if self._device.startswith("gpu"):
+            tf.test.experimental.sync_devices()
+
+    def reset(self) -> None:
+        self._fresh.restore()
+
+    def write_back(self) -> None:
+        pass
+
+    def path(self) -> str:
+        if self._ran is None:
+            return "nothing ran"
+        phase, batch = self._ran
+        concrete = self._phases[phase].get_concrete_function(batch)
+        graph = concrete.graph.as_graph_def()
+        nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+        ops = Counter(node.op.removeprefix("Stateless") for node in nodes)
+        counts = [f"{ops[op]} {op}" for op in ("CudnnRNNV3", "While") if ops[op]]
+        xla = concrete.function_def.attr["_XlaMustCompile"].b
+        return f"tf.function, {'XLA' if xla else 'graph'}: {', '.join(counts) or 'no loop'}"

@@ -1,0 +1,122 @@
+"""Keras on torch: eager calls and `loss.backward()`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from backends.keras.net import Cudnn, Placed
+from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
+from backends.torch.model import set_float32_products
+from backends.torch.operators import operator_calls
+
+
+class Torch:
+    keras_backend: str = "torch"
+    packages: tuple[str, ...] = ("torch",)
+    float64_refusal: str | None = (
+        "Keras on torch computes float64 layers partly in float32 (its matmul rounds to it); "
+        "run it in float32"
+    )
+    index_dtype: str = "int64"
+    use_cudnn: Cudnn = "auto"
+
+    def environment(self, *, threads: int, device: str) -> Mapping[str, str]:
+        return {}
+
+    def prepare(self) -> None:
+        pass
+
+    def allow_tf32(self, allowed: bool) -> None:
+        set_float32_products(tf32=allowed)
+
+    def gpu_count(self) -> int:
+        import torch
+
+        return torch.cuda.device_count()
+
+    def threads(self) -> int:
+        import torch
+
+        return torch.get_num_threads()
+
+    def forget_peak(self, device: str) -> None:
+        import torch
+
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def peak_bytes(self, device: str) -> int | None:
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
+
+    def numpy(self, tensor: Any) -> np.ndarray:
+        return tensor.detach().cpu().numpy()
+
+    def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
+        return TorchSteps(net, loss, optimizer, device)
+
+
+class TorchSteps:
+    """Eager calls; gradients from `loss.backward()`."""
+
+    def __init__(self, net: Any, loss: Loss, optimizer: Any, device: str) -> None:
+        self._net, self._loss, self._optimizer = net, loss, optimizer
+        self._device, self._fresh = device, FreshOptimizer(optimizer)
+        self._ran: tuple[Callable[[Placed], Any], Placed] | None = None
+
+    def forward(self, batch: Placed) -> Forward:
+        import keras
+        import torch
+
+        self._ran = (self.forward, batch)
+        with torch.inference_mode(), keras.device(self._device):
+            return Forward(*self._net(batch.x, state=batch.state, training=False))
+
+    def bptt(self, batch: Placed) -> Gradients:
+        import keras
+
+        self._ran = (self.bptt, batch)
+        with keras.device(self._device):
+            self._net.zero_grad()
+            outputs, _ = self._net(batch.x, state=batch.state, training=True)
+            loss = self._loss(outputs, batch)
+            loss.backward()
+        return Gradients(loss.detach(), [v.value.grad for v in self._net.trainable_variables])
+
+    def train_step(self, batch: Placed) -> Gradients:
+        import keras
+        import torch
+
+        loss, gradients = self.bptt(batch)
+        with torch.no_grad(), keras.device(self._device):
+            self._optimizer.apply(gradients, self._net.trainable_variables)
+        return Gradients(loss, None)
+
+    def sync(self, result: Any) -> None:
+        import torch
+
+        if self._device.startswith("gpu"):
+            torch.cuda.synchronize()
+
+    def reset(self) -> None:
+        self._fresh.restore()
+
+    def write_back(self) -> None:
+        pass
+
+    def path(self) -> str:
+        if self._ran is None:
+            return "nothing ran"
+        step, batch = self._ran
+        counts = operator_calls(lambda: step(batch))
+        fused = [
+            f"{n} {key}" for key, n in sorted(counts.items()) if re.search(r"_rnn|lstm|gru", key)
+        ]
+        products = sum(counts[name] for name in ("mm", "addmm", "bmm"))
+        loops = ", ".join(fused) or "no fused recurrent op"
+        return f"torch, eager: {loops}, {products} matrix products"

@@ -1,0 +1,102 @@
+"""Keras' own step: `compile`, then `train_on_batch`, with its metrics and all that it does around.
+
+What most users of Keras run; `keras-tensorflow` is the custom step that Keras' guides write where
+speed matters. Only `train_step` is a row of its own: Keras has no such way to the gradients, and
+`predict_on_batch` would be the graph of `keras-tensorflow` again. What checks this variant asks for
+those two, from the same net.
+
+The metric is reset before each step, so that the loss is that of its batch and can be compared;
+`fit` resets it once an epoch. That costs some assignments of a scalar a step, as its path states.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backends.keras.backend import KerasBackend
+from backends.keras.net import Placed
+from backends.keras.on_tensorflow import TensorFlow, TensorFlowSteps
+from backends.keras.steps import Gradients, Loss, Steps
+from tasks.spec import ModelSpec
+
+
+class TrainOnBatch(TensorFlow):
+    """The engine of Keras on TensorFlow, with Keras' own step."""
+
+    def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
+        return TrainOnBatchSteps(net, loss, optimizer, device, jit=False)
+
+
+class TrainOnBatchSteps(TensorFlowSteps):
+    """`train_on_batch` of a compiled model around the net."""
+
+    def __init__(self, net: Any, loss: Loss, optimizer: Any, device: str, *, jit: bool) -> None:
+        super().__init__(net, loss, optimizer, device, jit=jit)
+        self._trained = None if optimizer is None else _compiled(net, loss, optimizer)
+
+    def train_step(self, batch: Placed) -> Gradients:
+        import tensorflow as tf
+
+        assert self._trained is not None  # KerasModel has looked
+        with tf.device(self._device):
+            self._trained.reset_metrics()  # else the loss is the mean of all batches so far
+            value = self._trained.train_on_batch(batch, batch)
+        self._ran = ("train_on_batch", batch)
+        return Gradients(tf.convert_to_tensor(value), None)
+
+    def path(self) -> str:
+        if self._ran is None or self._ran[0] != "train_on_batch":
+            return super().path()
+        assert self._trained is not None
+        how = "XLA" if self._trained.jit_compile else "graph"
+        return (
+            f"Model.train_on_batch, {how}, {len(self._trained.metrics)} metric, reset at each step"
+        )
+
+
+def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:
+    """A keras.Model that is trained on batches: x and y are both the whole of one."""
+    import keras
+
+    class Trained(keras.Model):
+        def __init__(self) -> None:
+            super().__init__(dtype=net.dtype)
+            self.net = net
+
+        def call(self, batch: Placed, training: bool = False) -> Any:
+            outputs, _ = self.net(batch.x, state=batch.state, training=training)
+            return outputs
+
+        def compute_loss(
+            self,
+            x: Any = None,
+            y: Any = None,
+            y_pred: Any = None,
+            sample_weight: Any = None,
+            training: bool = True,
+        ) -> Any:
+            return loss(y_pred, y)
+
+    trained = Trained()
+    trained.built = True  # the net is
+    trained.compile(optimizer=optimizer, loss="mse")  # never asked: `compute_loss` is
+    return trained
+
+
+class TrainOnBatchBackend(KerasBackend):
+    """As Keras on TensorFlow, for the one phase that is another there."""
+
+    def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
+        if phase in ("forward", "bptt"):
+            return f"train_on_batch is a training step; keras-tensorflow has {phase}"
+        if dtype == "float64":
+            return "train_on_batch gives its loss as a metric, which Keras keeps in float32"
+        if spec.vocab_size is not None and spec.train_embedding:
+            # Its gradient stays sparse there, and the update is another than the contract's.
+            return "train_on_batch updates an embedding from sparse gradients, not as Adam does"
+        return super().refusal(spec, device=device, dtype=dtype, phase=phase)
+
+
+def keras_tensorflow_train_on_batch() -> TrainOnBatchBackend:
+    """Keras' own training step on TensorFlow."""
+    return TrainOnBatchBackend("keras-tensorflow-train_on_batch", TrainOnBatch())

@@ -1,0 +1,1 @@
+"""The numpy backend; in float64 it is the oracle."""

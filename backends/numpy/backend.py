@@ -1,0 +1,279 @@
+"""numpy: hand-written forward pass and BPTT, the oracle in float64 and a contender in float32."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backends.interface import PHASES
+from backends.numpy.net import Arrays, Placed, Workspace
+from backends.numpy.scan import reorder
+from tasks.spec import (
+    Batch,
+    ModelSpec,
+    OptimizerSpec,
+    Params,
+    check_batch,
+    check_params,
+    param_shapes,
+)
+
+DTYPES = ("float32", "float64")
+
+
+def numpy_backend() -> NumpyBackend:
+    """The variant "numpy"."""
+    return NumpyBackend()
+
+
+class NumpyBackend:
+    """`backends.interface.Backend`."""
+
+    name = "numpy"
+
+    def __init__(self) -> None:
+        if _threadpoolctl_can_tell():
+            self.threads = _blas_threads
+
+    def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
+        libraries = ("OPENBLAS", "OMP", "MKL", "BLIS")
+        counts = {f"{library}_NUM_THREADS": str(threads) for library in libraries}
+        return counts | {"VECLIB_MAXIMUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": ""}
+
+    def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
+        if device != "cpu":
+            return f"numpy computes on the cpu alone, not on {device}"
+        if dtype not in DTYPES:
+            return f"numpy's products are fast in {' and '.join(DTYPES)} alone, not in {dtype}"
+        if phase not in PHASES:
+            return f"phase {phase!r} is unknown; there are {', '.join(PHASES)}"
+        return None
+
+    def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
+        return spec  # both eps placements are written out below
+
+    def versions(self) -> Mapping[str, str]:
+        return {"numpy": np.__version__}
+
+    def devices(self) -> Sequence[str]:
+        return ("cpu",)
+
+    def build(
+        self,
+        spec: ModelSpec,
+        params: Params,
+        *,
+        device: str,
+        dtype: str,
+        optimizer: OptimizerSpec | None = None,
+    ) -> NumpyModel:
+        if reason := self.refusal(spec, device=device, dtype=dtype, phase="forward"):
+            raise ValueError(reason)
+        return NumpyModel(spec, params, np.dtype(dtype), optimizer)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the last call left in the buffers; a later call of the same model replaces it."""
+
+    phase: str
+    call: int
+    work: Workspace
+    loss: np.floating | None = None
+
+
+class NumpyModel:
+    """`backends.interface.Model`. Trainable parameters and gradients are views of two vectors."""
+
+    def __init__(
+        self, spec: ModelSpec, params: Params, dtype: np.dtype, optimizer: OptimizerSpec | None
+    ) -> None:
+        self._spec, self._dtype = spec, dtype
+        shapes = {name: param_shapes(spec)[name] for name in spec.trainable()}
+        self._theta, self._values = _flat(shapes, dtype)
+        self._gradient, self._gradients = _flat(shapes, dtype)
+        if spec.vocab_size is not None and not spec.train_embedding:
+            self._values["E"] = np.empty(param_shapes(spec)["E"], dtype)
+        self._update = (
+            None if optimizer is None else _UPDATES[optimizer.name](optimizer, self._theta)
+        )
+        self._works: dict[bool, Workspace] = {}
+        self._rng = np.random.default_rng(0)
+        self._calls = 0
+        self.load(params)
+
+    def load(self, params: Params) -> None:
+        check_params(self._spec, params)
+        for name, value in self._values.items():
+            value[...] = reorder(self._spec, name, np.asarray(params[name]), canonical=False)
+        if self._update is not None:
+            self._update.reset()
+
+    def place(self, batch: Batch) -> Placed:
+        check_batch(self._spec, batch)
+        integer = self._spec.vocab_size is not None, self._spec.loss == "cross_entropy"
+        x, y = (
+            np.array(array, np.intp if is_integer else self._dtype)
+            for array, is_integer in zip((batch.x, batch.y), integer, strict=True)
+        )
+        weight = None if batch.weight is None else np.array(batch.weight, self._dtype)
+        state = {name: np.array(h, self._dtype) for name, h in (batch.state or {}).items()}
+        return Placed(x, y, weight, state)
+
+    def forward(self, placed: Placed) -> Result:
+        work = self._workspace(placed, keep=False)
+        work.forward(placed)
+        return self._result("forward", work)
+
+    def bptt(self, placed: Placed) -> Result:
+        work = self._workspace(placed, keep=True)
+        work.forward(placed)
+        return self._result("bptt", work, work.backward(placed))
+
+    def train_step(self, placed: Placed) -> Result:
+        if self._update is None:
+            raise ValueError("train_step needs an optimizer; give `build` an OptimizerSpec")
+        work = self._workspace(placed, keep=True)
+        work.forward(placed)
+        loss = work.backward(placed)
+        self._update.step(self._gradient)
+        return self._result("train_step", work, loss)
+
+    def sync(self, result: Result) -> None:
+        """Nothing to wait for: every call returns with its results computed."""
+
+    def to_host(self, result: Result) -> Arrays:
+        if result.call != self._calls:
+            raise ValueError(
+                f"this is the result of call {result.call} and its buffers hold that of call "
+                f"{self._calls}; read a result before the next call"
+            )
+        if result.phase == "forward":
+            return result.work.outputs_and_states()
+        host = {"loss": np.array(result.loss)}
+        if result.phase == "bptt":
+            gradients = self._canonical(self._gradients)
+            host |= {f"grad.{name}": gradient for name, gradient in gradients.items()}
+        return host
+
+    def params(self) -> Params:
+        return self._canonical(self._values)
+
+    def path(self) -> str:
+        return f"numpy ufuncs in place, products by {_blas()}"
+
+    def _canonical(self, arrays: Arrays) -> Arrays:
+        return {
+            name: reorder(self._spec, name, arrays[name], canonical=True).copy()
+            for name in param_shapes(self._spec)
+            if name in arrays
+        }
+
+    def _workspace(self, placed: Placed, *, keep: bool) -> Workspace:
+        """The buffers for a batch of this shape, those of the last shape where it is the same."""
+        shape = placed.x.shape[:2]
+        if keep not in self._works or self._works[keep].shape != shape:
+            gradients = self._gradients if keep else None
+            self._works.clear()  # one at a time: whoever trains does not hold what forward needs
+            self._works[keep] = Workspace(self._spec, self._values, gradients, shape, self._rng)
+        return self._works[keep]
+
+    def _result(self, phase: str, work: Workspace, loss: np.floating | None = None) -> Result:
+        self._calls += 1
+        return Result(phase, self._calls, work, loss)
+
+
+class Sgd:
+    """p -= lr * g, for all parameters at once: theta (P)."""
+
+    def __init__(self, spec: OptimizerSpec, theta: np.ndarray) -> None:
+        self._spec, self._theta, self._tmp = spec, theta, np.empty_like(theta)
+
+    def reset(self) -> None:
+        """SGD keeps nothing between steps."""
+
+    def step(self, gradient: np.ndarray) -> None:
+        """Update theta in place from its gradient (P)."""
+        np.multiply(gradient, self._spec.learning_rate, out=self._tmp)
+        np.subtract(self._theta, self._tmp, out=self._theta)
+
+
+class Adam:
+    """`OptimizerSpec`'s equations, for all parameters at once: theta (P)."""
+
+    def __init__(self, spec: OptimizerSpec, theta: np.ndarray) -> None:
+        self._spec, self._theta = spec, theta
+        self._m, self._v, self._tmp = (np.empty_like(theta) for _ in range(3))
+
+    def reset(self) -> None:
+        self._t = 0
+        self._m.fill(0)
+        self._v.fill(0)
+
+    def step(self, gradient: np.ndarray) -> None:
+        """Update theta in place from its gradient (P)."""
+        spec, m, v, tmp = self._spec, self._m, self._v, self._tmp
+        self._t += 1
+        np.multiply(m, spec.beta1, out=m)
+        np.multiply(gradient, 1 - spec.beta1, out=tmp)
+        np.add(m, tmp, out=m)
+        np.multiply(v, spec.beta2, out=v)
+        np.multiply(gradient, gradient, out=tmp)
+        np.multiply(tmp, 1 - spec.beta2, out=tmp)
+        np.add(v, tmp, out=v)
+        rate = spec.learning_rate / (1 - spec.beta1**self._t)
+        root = math.sqrt(1 - spec.beta2**self._t)
+        np.sqrt(v, out=tmp)
+        if spec.eps_placement == "corrected":
+            np.divide(tmp, root, out=tmp)  # sqrt(v^)
+        else:
+            rate *= root
+        np.add(tmp, spec.eps, out=tmp)
+        np.divide(m, tmp, out=tmp)
+        np.multiply(tmp, rate, out=tmp)
+        np.subtract(self._theta, tmp, out=self._theta)
+
+
+_UPDATES: dict[str, type[Sgd] | type[Adam]] = {"sgd": Sgd, "adam": Adam}
+
+
+def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> tuple[np.ndarray, Arrays]:
+    """One vector (P) for arrays of these shapes, and the arrays as views of it."""
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    flat = np.zeros(sum(sizes), dtype)
+    parts = np.split(flat, np.cumsum(sizes)[:-1])
+    views = {
+        name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)
+    }
+    return flat, views
+
+
+def _blas_pools() -> list[dict[str, Any]]:
+    """The pools that threadpoolctl lists for numpy's own BLAS; all where none has its name."""
+    from threadpoolctl import threadpool_info
+
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return [pool for pool in pools if "numpy" in pool["filepath"]] or pools
+
+
+def _blas() -> str:
+    """Name and version of the BLAS that numpy calls, as loaded or else as configured."""
+    if _threadpoolctl_can_tell():
+        return " + ".join(f"{pool['internal_api']} {pool['version']}" for pool in _blas_pools())
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{blas['name']} {blas['version']} (by its build configuration)"
+
+
+def _blas_threads() -> int:
+    """How many threads numpy's BLAS reports that it uses."""
+    return max(pool["num_threads"] for pool in _blas_pools())
+
+
+def _threadpoolctl_can_tell() -> bool:
+    """Whether threadpoolctl is installed and knows this BLAS; it does not know Accelerate."""
+    return importlib.util.find_spec("threadpoolctl") is not None and bool(_blas_pools())

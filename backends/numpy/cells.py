@@ -1,0 +1,216 @@
+"""The four cells in numpy, forward and back through time; `scan` has what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from backends.numpy.scan import Scan
+
+
+class RnnTanh(Scan):
+    """h' = tanh(x W_xh + h W_hh + b)."""
+
+    def forward(self) -> None:
+        self.input_product()
+        W_hh, rec = self.weights.W_hh, self.rec
+        for pre, _, h_prev, h in self.steps:
+            np.dot(h_prev, W_hh, out=rec)
+            np.add(rec, pre, out=rec)
+            np.tanh(rec, out=h)
+
+    def backward(self) -> None:
+        W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
+        for (da, _, _, h), dy in self.back_steps:
+            if dy is not None:
+                np.add(dh, dy, out=dh)
+            np.multiply(h, h, out=slope)
+            np.subtract(self.one, slope, out=slope)
+            np.multiply(dh, slope, out=da)
+            np.dot(da, W_hh_T, out=dh)
+
+
+class RnnRelu(Scan):
+    """h' = max(x W_xh + h W_hh + b, 0)."""
+
+    def forward(self) -> None:
+        self.input_product()
+        W_hh, rec = self.weights.W_hh, self.rec
+        for pre, _, h_prev, h in self.steps:
+            np.dot(h_prev, W_hh, out=rec)
+            np.add(rec, pre, out=rec)
+            np.maximum(rec, 0, out=h)
+
+    def backward(self) -> None:
+        W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
+        for (da, _, _, h), dy in self.back_steps:
+            if dy is not None:
+                np.add(dh, dy, out=dh)
+            np.greater(h, 0, out=slope)
+            np.multiply(dh, slope, out=da)
+            np.dot(da, W_hh_T, out=dh)
+
+
+class Lstm(Scan):
+    """i, f, o = sigmoid, g = tanh of x W_xh + h W_hh + b; c' = f*c + i*g; h' = o*tanh(c')."""
+
+    def _views(
+        self,
+        pre: Sequence[np.ndarray],
+        gates: Sequence[np.ndarray],
+        h_prev: Sequence[np.ndarray],
+        h: Sequence[np.ndarray],
+    ) -> list[tuple[np.ndarray, ...]]:
+        steps, (batch, hidden), dtype = len(h), h[0].shape, h[0].dtype
+        if self.gradients:
+            c = list(np.empty((steps + 1, batch, hidden), dtype))
+            tanh_c = list(np.empty((steps, batch, hidden), dtype))
+        else:
+            c = [np.empty((batch, hidden), dtype)] * (steps + 1)
+            tanh_c = [self.tmp] * steps
+        self.c0, self.last_c = c[0], c[-1]
+        self.dc = np.empty((batch, hidden), dtype)
+        i, f, o, g = ([row[:, k * hidden : (k + 1) * hidden] for row in gates] for k in range(4))
+        ifo = [row[:, : 3 * hidden] for row in gates]
+        columns = (pre, gates, ifo, i, f, o, g, c[:-1], c[1:], tanh_c, h_prev, h)
+        return list(zip(*columns, strict=True))
+
+    def start(self, h0: np.ndarray | None, c0: np.ndarray | None) -> None:
+        super().start(h0, c0)
+        self.c0[...] = 0 if c0 is None else c0
+
+    def last(self) -> dict[str, np.ndarray]:
+        return {"h": self.last_h, "c": self.last_c}
+
+    def forward(self) -> None:
+        self.input_product()
+        W_hh, rec, tmp = self.weights.W_hh, self.rec, self.tmp
+        with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
+            for pre, gates, ifo, i, f, o, g, c_prev, c, tanh_c, h_prev, h in self.steps:
+                np.dot(h_prev, W_hh, out=rec)
+                np.add(rec, pre, out=gates)
+                _sigmoid(ifo, self.one)
+                np.tanh(g, out=g)
+                np.multiply(f, c_prev, out=c)
+                np.multiply(i, g, out=tmp)
+                np.add(c, tmp, out=c)
+                np.tanh(c, out=tanh_c)
+                np.multiply(o, tanh_c, out=h)
+
+    def backward(self) -> None:
+        W_hh_T, one, dh, dc, tmp = self.weights.W_hh.T, self.one, self.dh, self.dc, self.tmp
+        hidden = dh.shape[1]
+        di, df, do = (self.rec[:, k * hidden : (k + 1) * hidden] for k in range(3))
+        d_ifo = self.rec[:, : 3 * hidden]
+        dc.fill(0)
+        for (_, da, ifo, i, f, o, g, c_prev, _, tanh_c, _, _), dy in self.back_steps:
+            if dy is not None:
+                np.add(dh, dy, out=dh)
+            np.multiply(dh, tanh_c, out=do)
+            np.multiply(tanh_c, tanh_c, out=tmp)
+            np.subtract(one, tmp, out=tmp)
+            np.multiply(tmp, o, out=tmp)
+            np.multiply(tmp, dh, out=tmp)
+            np.add(dc, tmp, out=dc)  # dc' + dh o (1 - tanh(c)^2)
+            np.multiply(dc, g, out=di)
+            np.multiply(dc, c_prev, out=df)
+            np.multiply(g, g, out=g)
+            np.subtract(one, g, out=g)
+            np.multiply(g, i, out=g)
+            np.multiply(g, dc, out=g)  # da_g = dc i (1 - g^2)
+            np.multiply(dc, f, out=dc)
+            np.multiply(d_ifo, ifo, out=d_ifo)
+            np.subtract(one, ifo, out=ifo)
+            np.multiply(d_ifo, ifo, out=ifo)  # da_s = ds s (1 - s)
+            np.dot(da, W_hh_T, out=dh)
+
+
+class Gru(Scan):
+    """r, z = sigmoid(x W + b + h U + b_hh); n = tanh(x W_n + b_n + r*u); h' = (1-z)*n + z*h."""
+
+    extra_gates = 1  # u beside n, r, z
+
+    def _views(
+        self,
+        pre: Sequence[np.ndarray],
+        gates: Sequence[np.ndarray],
+        h_prev: Sequence[np.ndarray],
+        h: Sequence[np.ndarray],
+    ) -> list[tuple[np.ndarray, ...]]:
+        hidden = self.tmp.shape[1]
+        self.rz = np.empty((len(self.tmp), 2 * hidden), self.tmp.dtype)  # scratch of backward
+        self.z_dh = np.empty_like(self.tmp)
+        b_hh = self.weights.b_hh
+        self.b_hh_n = np.zeros_like(self.tmp[0]) if b_hh is None else b_hh[-hidden:]
+        pre_n = [row[:, :hidden] for row in pre]
+        pre_rz = [row[:, hidden:] for row in pre]
+        n, r, z, u = ([row[:, k * hidden : (k + 1) * hidden] for row in gates] for k in range(4))
+        rz = [row[:, hidden : 3 * hidden] for row in gates]
+        recurrent = [row[:, hidden:] for row in gates]
+        return list(zip(pre_n, pre_rz, recurrent, rz, n, r, z, u, h_prev, h, strict=True))
+
+    def bias(self) -> np.ndarray | None:
+        """b, with b_hh of r and z (3H); that of n belongs into u."""
+        b, b_hh, hidden = self.weights.b, self.weights.b_hh, self.tmp.shape[1]
+        if b is None or b_hh is None:
+            return None
+        bias = b.copy()
+        bias[hidden:] += b_hh[:-hidden]
+        return bias
+
+    def forward(self) -> None:
+        self.input_product()
+        W_hh, rec, tmp, b_hh_n = self.weights.W_hh, self.rec, self.tmp, self.b_hh_n
+        split = 2 * tmp.shape[1]
+        rec_rz, rec_n = rec[:, :split], rec[:, split:]
+        with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
+            for pre_n, pre_rz, _, rz, n, r, z, u, h_prev, h in self.steps:
+                np.dot(h_prev, W_hh, out=rec)
+                np.add(rec_rz, pre_rz, out=rz)
+                _sigmoid(rz, self.one)
+                np.add(rec_n, b_hh_n, out=u)
+                np.multiply(r, u, out=tmp)
+                np.add(tmp, pre_n, out=n)
+                np.tanh(n, out=n)
+                np.subtract(h_prev, n, out=tmp)
+                np.multiply(tmp, z, out=tmp)
+                np.add(tmp, n, out=h)  # (1 - z) n + z h
+
+    def backward(self) -> None:
+        W_hh_T, one, dh, dn, z_dh = self.weights.W_hh.T, self.one, self.dh, self.tmp, self.z_dh
+        split = dh.shape[1]
+        d_rz, dr, dz = self.rz, self.rz[:, :split], self.rz[:, split:]
+        for (_, _, da_recurrent, rz, n, r, z, u, h_prev, _), dy in self.back_steps:
+            if dy is not None:
+                np.add(dh, dy, out=dh)
+            np.multiply(z, dh, out=z_dh)
+            np.subtract(dh, z_dh, out=dn)
+            np.subtract(h_prev, n, out=dz)
+            np.multiply(dz, dh, out=dz)
+            np.multiply(n, n, out=n)
+            np.subtract(one, n, out=n)
+            np.multiply(n, dn, out=n)  # da_n = dn (1 - n^2)
+            np.multiply(n, u, out=dr)
+            np.multiply(n, r, out=u)  # du = da_n r
+            np.multiply(d_rz, rz, out=d_rz)
+            np.subtract(one, rz, out=rz)
+            np.multiply(d_rz, rz, out=rz)  # da_s = ds s (1 - s)
+            np.dot(da_recurrent, W_hh_T, out=dh)
+            np.add(dh, z_dh, out=dh)
+
+
+def _sigmoid(a: np.ndarray, one: np.ndarray) -> None:
+    """1 / (1 + exp(-a)) in place; the caller ignores the overflow of exp."""
+    np.negative(a, out=a)
+    np.exp(a, out=a)
+    np.add(a, one, out=a)
+    np.reciprocal(a, out=a)
+
+
+SCANS: dict[str, type[Scan]] = {
+    "rnn_tanh": RnnTanh,
+    "rnn_relu": RnnRelu,
+    "lstm": Lstm,
+    "gru": Gru,
+}

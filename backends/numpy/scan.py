@@ -1,0 +1,152 @@
+"""What the four cells in numpy share: one direction of one layer, with its buffers and products.
+
+Buffers are time-major, allocated once for a shape and reused, and every product and ufunc writes
+into them. What does not depend on the step before is done for all T steps at once: the input
+product, and from the gradients of the pre-activations those of weights, biases and input. These
+gradients overwrite the gates that they are made from.
+
+Equations are `tasks.spec`'s. Columns stand in an order of this folder's own, so that one call
+serves neighbouring gates: LSTM i, f, o, g. GRU n, r, z in W_xh and b, but r, z, n in W_hh and
+b_hh: then a row (n, r, z, u), u = h U_n + b_hh_n, holds the gates as both see them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.spec import ModelSpec
+
+_ORDERS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("lstm W_xh", "lstm W_hh", "lstm b"), (0, 1, 3, 2)),  # i f g o -> i f o g
+    **dict.fromkeys(("gru W_xh", "gru b"), (2, 0, 1)),  # r z n -> n r z
+}
+
+
+def reorder(spec: ModelSpec, name: str, array: np.ndarray, *, canonical: bool) -> np.ndarray:
+    """A parameter or its gradient (.., G*H) in canonical gate order, or in this folder's."""
+    order = _ORDERS.get(f"{spec.cell} {name.rsplit('.', 1)[-1]}")
+    if order is None:
+        return array
+    blocks = array.reshape(*array.shape[:-1], spec.gates, spec.hidden_size)
+    return blocks[..., np.argsort(order) if canonical else order, :].reshape(array.shape)
+
+
+class Weights(NamedTuple):
+    """One direction of one layer; its gradients have the same form."""
+
+    W_xh: np.ndarray  # (I, G*H)
+    W_hh: np.ndarray  # (H, G*H)
+    b: np.ndarray | None  # (G*H)
+    b_hh: np.ndarray | None  # (3H), GRU only
+
+
+class Scan:
+    """One direction of one layer over T steps, with every buffer it needs.
+
+    x (T,B,I) and states (T+2,B,F) belong to the layer: states[t + 1] is the output of step t,
+    the first and the last item hold the initial states of fwd and bwd. `half` are this
+    direction's columns of F. d_states (T,B,F) is the gradient from above, None where the last
+    step alone has one. Lists of views go in the order of processing: back in time for bwd.
+    """
+
+    extra_gates = 0  # blocks of H columns that the gates' buffer has beyond G*H
+
+    def __init__(
+        self,
+        weights: Weights,
+        gradients: Weights | None,
+        x: np.ndarray,
+        states: np.ndarray,
+        d_states: np.ndarray | None,
+        *,
+        half: slice,
+        reverse: bool,
+    ) -> None:
+        (steps, batch, _), dtype = x.shape, x.dtype
+        hidden, width = weights.W_hh.shape
+        order = range(steps)[::-1] if reverse else range(steps)
+        before = 2 if reverse else 0
+        self.weights, self.gradients, self.half = weights, gradients, half
+        self.x = x.reshape(steps * batch, -1)
+        self.h0 = states[-1 if reverse else 0][:, half]
+        self.last_h = states[1 if reverse else -2][:, half]
+        self.all_h_prev = states[before : before + steps].reshape(steps * batch, -1)[:, half]
+        h_prev = [states[t + before][:, half] for t in order]
+        h = [states[t + 1][:, half] for t in order]
+        self.rec = np.empty((batch, width), dtype)  # h W_hh, then scratch
+        self.tmp = np.empty((batch, hidden), dtype)
+        self.one = np.ones((), dtype)
+        self.ones = np.ones(steps * batch, dtype)
+        wide = width + self.extra_gates * hidden
+        columns = wide if gradients else width
+        self.gates = np.empty((steps * batch, columns), dtype)  # pre-activations, gates, gradients
+        rows = self.gates.reshape(steps, batch, columns)
+        pre = [rows[t][:, :width] for t in order]
+        if gradients:
+            gates = [rows[t] for t in order]
+        else:  # all steps share one buffer, which stays in cache
+            gates = [np.empty((batch, wide), dtype) if self.extra_gates else self.rec] * steps
+        self.steps = self._views(pre, gates, h_prev, h)
+        if gradients:
+            self.dh = np.empty((batch, hidden), dtype)
+            dy = [None if d_states is None else d_states[t][:, half] for t in order]
+            self.back_steps = list(zip(reversed(self.steps), reversed(dy), strict=True))
+
+    def _views(
+        self,
+        pre: Sequence[np.ndarray],
+        gates: Sequence[np.ndarray],
+        h_prev: Sequence[np.ndarray],
+        h: Sequence[np.ndarray],
+    ) -> list[tuple[np.ndarray, ...]]:
+        """What each step reads and writes, from rows (B,G*H), (B,G*H or more), (B,H), (B,H)."""
+        return list(zip(pre, gates, h_prev, h, strict=True))
+
+    def start(self, h0: np.ndarray | None, c0: np.ndarray | None) -> None:
+        """Set the initial states, h0 and c0 (B,H); None for zeros."""
+        self.h0[...] = 0 if h0 is None else h0
+
+    def last(self) -> dict[str, np.ndarray]:
+        """The last states (B,H): h, and c where there is one."""
+        return {"h": self.last_h}
+
+    def input_product(self) -> None:
+        """x W_xh + b of all steps."""
+        width = self.weights.W_xh.shape[1]
+        pre = self.gates[:, :width]
+        np.matmul(self.x, self.weights.W_xh, out=pre)
+        if (bias := self.bias()) is not None:
+            np.add(pre, bias, out=pre)
+
+    def bias(self) -> np.ndarray | None:
+        """What joins the input product of all steps (G*H)."""
+        return self.weights.b
+
+    def weight_products(self) -> None:
+        """Gradients of weights and biases from those of the pre-activations of all steps."""
+        assert self.gradients is not None
+        W_xh, W_hh, b, b_hh = self.gradients
+        width = W_hh.shape[1]
+        da_input, da_recurrent = self.gates[:, :width], self.gates[:, -width:]
+        np.matmul(self.x.T, da_input, out=W_xh)
+        np.matmul(self.all_h_prev.T, da_recurrent, out=W_hh)
+        if b is not None:
+            np.matmul(self.ones, da_input, out=b)
+        if b_hh is not None:
+            np.matmul(self.ones, da_recurrent, out=b_hh)
+
+    def input_gradient(self, dx: np.ndarray) -> None:
+        """Gradient of the input of all steps into dx (T*B,I)."""
+        W_xh = self.weights.W_xh
+        np.matmul(self.gates[:, : W_xh.shape[1]], W_xh.T, out=dx)
+
+    def forward(self) -> None:
+        """States and, with gradients, gates of all steps, from `x` and the initial state."""
+        raise NotImplementedError
+
+    def backward(self) -> None:
+        """Pre-activation gradients of all steps; `dh` holds the last state's when it starts."""
+        raise NotImplementedError

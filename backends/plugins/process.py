@@ -1,0 +1,213 @@
+"""Another Python as its parent sees it: started, asked, stopped between questions, ended.
+
+The one way in which this project talks to another interpreter. What waits is stopped (SIGSTOP),
+with its whole process group: thread pools spin on after their work is done, and a plugin may have
+started anything. What runs inside is `backends.plugins.server`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from time import clock_gettime, sleep
+from typing import Any
+
+import execnet
+import psutil
+from execnet import XSpec
+
+from backends.plugins.errors import (
+    BrokenContractError,
+    DiedError,
+    NoAnswerError,
+    RaisedError,
+    StartError,
+)
+from backends.plugins.sanitize import plain, plain_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+POLL_SECONDS = 0.0002  # where a system cannot tell that a process has stopped
+LOG_LINES = 30  # of what it printed, in the details of an error
+
+_BOOT = """
+import sys
+
+def run(root, module, function, parent, log):
+    if sys.version_info < (3, 11):
+        return "its interpreter is Python %d.%d; expected 3.11 or newer" % sys.version_info[:2]
+    try:
+        import numpy
+    except ImportError as error:
+        found = "numpy cannot be imported there (%s)" % error
+        return found + "; install it there, every backend needs it"
+    sys.path.insert(0, root)
+    import importlib
+    getattr(importlib.import_module(module), function)(channel, parent, log)
+
+problem = run(*channel.receive())
+if problem is not None:
+    channel.send(("error", "start", problem, ""))
+"""
+_ERRORS = {"start": StartError, "contract": BrokenContractError, "raised": RaisedError}
+
+
+class PythonProcess:
+    """Answers the operations of one server; `call` wakes it, asks, waits, and stops it again."""
+
+    def __init__(
+        self, python: str, server: str, variables: Mapping[str, str] | None = None
+    ) -> None:
+        """Start `python` with `variables` in its environment; `server` is "module:function".
+
+        Raises StartError where it ends before it can be asked anything.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            # The kernel ends a child together with the thread that made it.
+            raise RuntimeError("processes are started from the main thread only")
+        self._strays: list[psutil.Process] = []
+        self._group = execnet.Group()
+        descriptor, log = tempfile.mkstemp(prefix="rnnbench-", suffix=".log")
+        os.close(descriptor)
+        self._log = Path(log)
+        try:
+            self.process, self._channel = self._start(python, server, variables or {})
+        except (EOFError, OSError, ValueError) as error:  # closed, or gone already
+            printed = plain(self._log.read_text(errors="replace"), 200)
+            self._let_go()
+            raise StartError("its interpreter ends before it answers", printed) from error
+
+    def _start(
+        self, python: str, server: str, variables: Mapping[str, str]
+    ) -> tuple[psutil.Process, Any]:
+        spec = XSpec("popen")
+        # `env` and not execnet's own: the variables must stand before the interpreter starts. And
+        # what it prints until the server sends it to the log is not the terminal's either.
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(self._log)]
+        spec.python = shlex.join([*to_log, "env", *pairs, python])
+        before = set(psutil.Process().children())
+        gateway = self._group.makegateway(spec)
+        (process,) = set(psutil.Process().children()) - before
+        channel = gateway.remote_exec(_BOOT)
+        module, _, function = server.partition(":")
+        channel.send((str(ROOT), module, function, os.getpid(), str(self._log)))
+        return process, channel
+
+    def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
+        """The operation's value, its strings without control characters.
+
+        Raises RaisedError, BrokenContractError and StartError, after which it lives on; DiedError
+        and NoAnswerError, after which it is gone.
+        """
+        self.wake()
+        try:
+            self._channel.send((operation, arguments))
+            status, *answer = self._channel.receive(timeout)
+        except self._channel.TimeoutError:
+            raise NoAnswerError(f"within {timeout:g} s", self.kill()) from None
+        except (EOFError, OSError) as error:
+            end = self._end()
+            raise DiedError(end, self.kill()) from error
+        self._park()
+        if status == "error":
+            kind, message, details = answer
+            raise _ERRORS[kind](plain(message), plain_lines(details))
+        return _plainly(answer[0])
+
+    def cpu_seconds(self) -> float | None:
+        """CPU time of all threads of its process until now; None where the system does not tell."""
+        if sys.platform != "linux":
+            return None
+        try:
+            # The clock of another process, as clock_getcpuclockid(3) makes its number.
+            return clock_gettime((~self.process.pid << 3) | 2)
+        except OSError:
+            return None  # ended, or a system without such clocks
+
+    def wake(self) -> None:
+        """Let it run though nothing is asked of it, until the next call stops it again."""
+        self._signal(signal.SIGCONT)
+
+    def _park(self) -> None:
+        """Stop it, and return when every one of its threads stands: a signal only asks for that."""
+        self._signal(signal.SIGSTOP)
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            while self.alive() and self.process.status() != psutil.STATUS_STOPPED:
+                sleep(POLL_SECONDS)
+            return
+        with contextlib.suppress(ChildProcessError):  # it ended, and was waited for
+            # WNOWAIT: what is told here is told again to whoever waits for its end.
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def survey(self) -> None:
+        """Find descendants that left its process group, to stop them with it."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family = self.process.children(recursive=True)
+            self._strays = [child for child in family if _group_of(child) != self.process.pid]
+
+    def alive(self) -> bool:
+        return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+
+    def kill(self) -> str:
+        """SIGKILL, since a stopped process only waits on anything milder; its last lines."""
+        self.survey()
+        self._signal(signal.SIGKILL)
+        with contextlib.suppress(psutil.TimeoutExpired):
+            self.process.wait(5)
+        printed = self._printed()
+        self._let_go()
+        return printed
+
+    def _let_go(self) -> None:
+        """Of pipes, threads and the log; the process is gone."""
+        self._group.terminate(timeout=1.0)
+        self._log.unlink(missing_ok=True)
+
+    def _end(self) -> str:
+        """How a process that closed its channel ended."""
+        try:
+            code = self.process.wait(5)
+        except psutil.TimeoutExpired:
+            return "its channel closed, and it lives on"
+        if code is None:
+            return "no exit status"
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, number)
+        for process in (self.process, *self._strays):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def _printed(self) -> str:
+        """The last lines that it printed."""
+        if not self._log.exists():
+            return ""  # it was ended before
+        lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+        return plain_lines("\n".join(lines))
+
+
+def _plainly(value: Any) -> Any:
+    """The same value with every string in it plain."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {_plainly(key): _plainly(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plainly, value))
+    return value
+
+
+def _group_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None

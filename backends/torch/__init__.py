@@ -1,0 +1,1 @@
+"""PyTorch: `nn` modules, a hand-written cell, and `torch.compile`."""

@@ -1,0 +1,179 @@
+"""PyTorch: nn.RNN, nn.GRU and nn.LSTM as their users call them.
+
+weight_ih = W_xh.T, weight_hh = W_hh.T and bias_ih = b, with the gates in canonical order. bias_hh
+is the GRU's b_hh; RNN and LSTM have one bias here (`tasks.spec`), so that theirs is zero and
+frozen: it gets no gradient, and oneDNN and cuDNN are taken all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backends.interface import PHASES
+from backends.torch.model import Net, TorchModel, set_float32_products
+from tasks.spec import ModelSpec, OptimizerSpec, Params
+
+
+def torch_nn() -> TorchBackend:
+    """The variant "torch": nn.RNN, nn.GRU, nn.LSTM."""
+    return TorchBackend("torch", NnNet)
+
+
+MakeNet = Callable[[ModelSpec, Any, Any], Net]  # spec, torch.device, torch.dtype
+
+
+@dataclass(frozen=True)
+class TorchBackend:
+    """`backends.interface.Backend` around one kind of net."""
+
+    name: str
+    make_net: MakeNet
+
+    def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
+        variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        variables["KINETO_LOG_LEVEL"] = "99"  # else the profiler writes notices to the terminal
+        return variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
+
+    def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            return f"torch is run on cpu, cuda and cuda:N here, not on {device}"
+        if dtype == "tf32" and device == "cpu":
+            return "TF32 products exist on a GPU alone"
+        if dtype not in ("float32", "float64", "tf32"):
+            return f"torch is run in float32, float64 and (on a GPU) tf32 here, not in {dtype}"
+        if phase not in PHASES:
+            return f"phase {phase!r} is unknown; there are {', '.join(PHASES)}"
+        return None
+
+    def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
+        return replace(spec, eps_placement="corrected")
+
+    def versions(self) -> Mapping[str, str]:
+        import torch
+
+        versions = {"torch": str(torch.__version__)}
+        if torch.cuda.is_available():
+            cudnn = torch.backends.cudnn.version()
+            versions |= {"cuda": str(torch.version.cuda), "cudnn": str(cudnn)}
+        return versions
+
+    def devices(self) -> Sequence[str]:
+        import torch
+
+        return ("cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count())))
+
+    def threads(self) -> int:
+        """Threads within one operation."""
+        import torch
+
+        return torch.get_num_threads()
+
+    def peak_bytes(self, device: str) -> int | None:
+        """Of tensors on a GPU; None on the CPU, where torch does not count."""
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
+
+    def stopwatch(self, device: str) -> Stopwatch | None:
+        """CUDA events around work on a GPU; None on the CPU, where the wall clock is enough."""
+        return Stopwatch(device) if device != "cpu" else None
+
+    def build(
+        self,
+        spec: ModelSpec,
+        params: Params,
+        *,
+        device: str,
+        dtype: str,
+        optimizer: OptimizerSpec | None = None,
+    ) -> TorchModel:
+        if reason := self.refusal(spec, device=device, dtype=dtype, phase="forward"):
+            raise ValueError(reason)
+        import torch
+
+        if device.split(":")[0] not in {name.split(":")[0] for name in self.devices()}:
+            raise ValueError(f"{device} is not there; torch sees {', '.join(self.devices())}")
+        _configure(tf32=dtype == "tf32")
+        if device != "cpu":
+            torch.cuda.reset_peak_memory_stats(device)
+        stored = torch.float64 if dtype == "float64" else torch.float32
+        at = torch.device(device)
+        return TorchModel(spec, params, self.make_net(spec, at, stored), at, stored, optimizer)
+
+
+class Stopwatch:
+    """Time between two CUDA events of one stream: what the device needed, whoever waited."""
+
+    def __init__(self, device: str) -> None:
+        import torch
+
+        self._stream = torch.cuda.current_stream(device)
+        self._begin, self._end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+
+    def start(self) -> None:
+        self._begin.record(self._stream)
+
+    def stop(self) -> float:
+        """Seconds since `start`, once all that was queued until now is computed."""
+        self._end.record(self._stream)
+        self._end.synchronize()
+        return float(self._begin.elapsed_time(self._end)) / 1e3
+
+
+def _configure(*, tf32: bool) -> None:
+    """Threads as the environment sets them; float32 products on a GPU true, or in TF32."""
+    import torch
+
+    if "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    if torch.get_num_interop_threads() != 1:
+        torch.set_num_interop_threads(1)
+    set_float32_products(tf32=tf32)
+
+
+class NnNet:
+    """nn.RNN, nn.GRU or nn.LSTM."""
+
+    def __init__(self, spec: ModelSpec, device: Any, dtype: Any) -> None:
+        from torch import nn
+
+        kinds = {"rnn_tanh": nn.RNN, "rnn_relu": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+        own = {"nonlinearity": spec.cell[4:]} if spec.cell.startswith("rnn") else {}
+        self.module = kinds[spec.cell](
+            spec.input_size,
+            spec.hidden_size,
+            spec.num_layers,
+            bias=spec.bias,
+            batch_first=True,
+            dropout=spec.dropout if spec.num_layers > 1 else 0.0,
+            bidirectional=spec.bidirectional,
+            device=device,
+            dtype=dtype,
+            **own,
+        )
+        self.tensors: dict[str, Any] = {}
+        for layer, direction, prefix in spec.stack():
+            suffix = f"l{layer}" + ("_reverse" if direction == "bwd" else "")
+            names = {"W_xh": "weight_ih", "W_hh": "weight_hh"}
+            if spec.bias:
+                names["b"] = "bias_ih"
+                if spec.cell == "gru":
+                    names["b_hh"] = "bias_hh"
+                else:
+                    nn.init.zeros_(getattr(self.module, f"bias_hh_{suffix}")).requires_grad_(False)
+            for ours, theirs in names.items():
+                self.tensors[f"{prefix}.{ours}"] = getattr(self.module, f"{theirs}_{suffix}")
+
+    def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
+        if self.module.mode != "LSTM":
+            y, h = self.module(x, state[0] if state else None)
+            return y, h, None
+        y, (h, c) = self.module(x, state)
+        return y, h, c
+
+    def title(self) -> str:
+        return f"nn.{type(self.module).__name__}"

@@ -1,0 +1,256 @@
+"""PyTorch: everything around the recurrent layers, the same for every torch variant.
+
+Embedding, readout, head, loss, gradients, optimizer, and the way to torch's form and back: its
+matrices are (out, in), ours (in, out).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tasks.spec import (
+    Batch,
+    ModelSpec,
+    OptimizerSpec,
+    Params,
+    check_batch,
+    check_params,
+    param_shapes,
+)
+
+
+class Net(Protocol):
+    """The recurrent layers of a model."""
+
+    module: Any  # nn.Module that holds their parameters and knows whether it trains
+    tensors: dict[str, Any]  # canonical name -> trainable parameter, matrices (out, in)
+
+    def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
+        """Outputs (B,T,F), last h and last c or None, (L*directions,B,H) in `spec.stack` order.
+
+        x (B,T,D); state: h0, LSTM also c0, in the same form as the last ones; None for zeros.
+        """
+        ...
+
+    def title(self) -> str:
+        """What a user of torch would call it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A batch on the device, batch first as it came."""
+
+    x: Any  # (B,T,D) | (B,T) int
+    y: Any  # (B,T) | (B,) int, or (B,T,C) | (B,C)
+    weight: Any  # (B,T) or None
+    state: tuple[Any, ...] | None  # h0, LSTM also c0, (L*directions,B,H)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call returns: tensors that no later call writes to."""
+
+    phase: str
+    tensors: Mapping[str, Any]
+
+
+class TorchModel:
+    """`backends.interface.Model`: embedding, a net, head and loss."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        params: Params,
+        net: Net,
+        device: Any,
+        dtype: Any,
+        optimizer: OptimizerSpec | None,
+    ) -> None:
+        from torch import nn
+
+        self._spec, self._net, self._device, self._dtype = spec, net, device, dtype
+        self._optimizer_spec = optimizer
+        self._embedding = self._head = None
+        self._tensors = dict(net.tensors)
+        at = {"device": device, "dtype": dtype}
+        if spec.vocab_size is not None:
+            self._embedding = nn.Embedding(spec.vocab_size, spec.input_size, **at)
+            self._embedding.weight.requires_grad_(spec.train_embedding)
+            self._tensors["E"] = self._embedding.weight
+        if spec.output_size is not None:
+            self._head = nn.Linear(spec.feature_size, spec.output_size, **at)
+            self._tensors |= {"W_hy": self._head.weight, "b_y": self._head.bias}
+        self._trainable = {name: self._tensors[name] for name in spec.trainable()}
+        self._last: tuple[str, Placed] | None = None
+        self.load(params)
+
+    def load(self, params: Params) -> None:
+        import torch
+
+        check_params(self._spec, params)
+        with torch.no_grad():
+            for name, tensor in self._tensors.items():
+                tensor.copy_(torch.from_numpy(_turned(name, np.asarray(params[name])).copy()))
+        self._optimizer = self._new_optimizer()
+
+    def place(self, batch: Batch) -> Placed:
+        import torch
+
+        check_batch(self._spec, batch)
+
+        def put(array: np.ndarray) -> Any:
+            dtype = torch.int64 if array.dtype.kind in "iu" else self._dtype
+            return torch.tensor(array, dtype=dtype, device=self._device)
+
+        state = None
+        if batch.state is not None:
+            kinds = ("h", "c") if self._spec.cell == "lstm" else ("h",)
+            prefixes = [prefix for *_, prefix in self._spec.stack()]
+            stacked = (np.stack([batch.state[f"{p}.{kind}0"] for p in prefixes]) for kind in kinds)
+            state = tuple(map(put, stacked))
+        weight = None if batch.weight is None else put(batch.weight)
+        return Placed(put(batch.x), put(batch.y), weight, state)
+
+    def forward(self, placed: Placed) -> Result:
+        import torch
+
+        self._last = ("forward", placed)
+        if self._net.module.training:
+            self._net.module.eval()
+        with torch.inference_mode():
+            outputs, h, c = self._run(placed)
+        states = {"h": h} if c is None else {"h": h, "c": c}
+        return Result("forward", {"outputs": outputs, **states})
+
+    def bptt(self, placed: Placed) -> Result:
+        self._last = ("bptt", placed)
+        loss = self._backward(placed)
+        gradients = {f"grad.{name}": tensor.grad for name, tensor in self._trainable.items()}
+        return Result("bptt", {"loss": loss, **gradients})
+
+    def train_step(self, placed: Placed) -> Result:
+        if self._optimizer is None:
+            raise ValueError("train_step needs an optimizer; give `build` an OptimizerSpec")
+        self._last = ("train_step", placed)
+        loss = self._backward(placed)
+        self._optimizer.step()
+        return Result("train_step", {"loss": loss})
+
+    def sync(self, result: Result) -> None:
+        """Wait for the GPU; on the CPU every call returns with its results computed."""
+        if self._device.type == "cuda":
+            import torch
+
+            torch.cuda.synchronize(self._device)
+
+    def to_host(self, result: Result) -> dict[str, np.ndarray]:
+        host = {name: tensor.detach().cpu().numpy() for name, tensor in result.tensors.items()}
+        if result.phase != "forward":
+            return {name: _turned(name, value).copy() for name, value in host.items()}
+        found = {"outputs": host["outputs"].copy()}
+        for index, (*_, prefix) in enumerate(self._spec.stack()):
+            found |= {f"{prefix}.{k}": host[k][index].copy() for k in ("h", "c") if k in host}
+        return found
+
+    def params(self) -> Params:
+        return {
+            name: _turned(name, self._tensors[name].detach().cpu().numpy()).copy()
+            for name in param_shapes(self._spec)
+        }
+
+    def path(self) -> str:
+        """The kernels of one more call like the last, from torch's profiler."""
+        from torch.profiler import ProfilerActivity, profile
+
+        if self._last is None:
+            return f"{self._net.title()}, not run yet"
+        phase, placed = self._last
+        step = self.forward if phase == "forward" else self.bptt  # leaves the parameters alone
+        with profile(activities=[ProfilerActivity.CPU]) as profiler:
+            self.sync(step(placed))
+        counts = {e.key.removeprefix("aten::"): e.count for e in profiler.key_averages()}
+        fused = [
+            name for name in counts if re.match(r"mkldnn_rnn_layer|_cudnn_rnn|_thnn_fused", name)
+        ]
+        products = [name for name in counts if name in ("addmm", "mm", "bmm", "addbmm", "baddbmm")]
+        kernels = ", ".join(f"{counts[name]} {name}" for name in sorted(fused) or sorted(products))
+        return f"{self._net.title()}: {'' if fused else 'no fused kernel, products '}{kernels}"
+
+    def _run(self, placed: Placed) -> tuple[Any, Any, Any]:
+        """Outputs (B,T,C) or (B,C), and the last states as `Net.run` gives them."""
+        import torch
+
+        x = placed.x if self._embedding is None else self._embedding(placed.x)
+        y, h, c = self._net.run(x, placed.state)
+        if self._spec.readout == "last_step":
+            y = torch.cat((h[-2], h[-1]), dim=-1) if self._spec.bidirectional else h[-1]
+        return (y if self._head is None else self._head(y)), h, c
+
+    def _backward(self, placed: Placed) -> Any:
+        """The loss; leaves the gradients in the parameters, which hold none from before."""
+        for tensor in self._trainable.values():
+            tensor.grad = None
+        if not self._net.module.training:
+            self._net.module.train()
+        loss = _loss(self._spec, self._run(placed)[0], placed)
+        loss.backward()
+        return loss.detach()
+
+    def _new_optimizer(self) -> Any:
+        from torch import optim
+
+        spec, tensors = self._optimizer_spec, list(self._trainable.values())
+        if spec is None:
+            return None
+        if spec.name == "sgd":
+            return optim.SGD(tensors, lr=spec.learning_rate)
+        betas = (spec.beta1, spec.beta2)
+        return optim.Adam(tensors, lr=spec.learning_rate, betas=betas, eps=spec.eps)
+
+
+def set_float32_products(*, tf32: bool) -> None:
+    """Float32 products on a GPU true, or in TF32; nothing on a machine without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return
+    # The two ways of setting it must not be mixed: torch raises where it finds both.
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        precision = "tf32" if tf32 else "ieee"
+        torch.backends.cuda.matmul.fp32_precision = precision
+        torch.backends.cudnn.rnn.fp32_precision = precision
+    else:
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
+def _loss(spec: ModelSpec, outputs: Any, placed: Placed) -> Any:
+    """`tasks.loss` of outputs (B,T,C) or (B,C)."""
+    import torch
+    from torch.nn import functional as F
+
+    rows = outputs.reshape(-1, outputs.shape[-1])  # (N,C), N = B*T or B
+    classes = spec.loss == "cross_entropy"
+    function: Callable[..., Any] = F.cross_entropy if classes else F.mse_loss
+    y, width = placed.y.reshape(-1 if classes else rows.shape), 1 if classes else rows.shape[-1]
+    if placed.weight is None:
+        if spec.time_reduction == "mean":
+            return function(rows, y)
+        return function(rows, y, reduction="sum") / (width * len(outputs))
+    each = function(rows, y, reduction="none").reshape(len(rows), -1).mean(dim=-1)
+    weight = placed.weight.reshape(-1)
+    if spec.time_reduction == "sum":
+        return torch.dot(weight, each) / len(outputs)
+    total = weight.sum()
+    return torch.dot(weight, each) * torch.where(total == 0, 0.0, 1 / total)
+
+
+def _turned(name: str, array: np.ndarray) -> np.ndarray:
+    """A parameter or gradient between torch's form and ours: matrices but E change their axes."""
+    return array.T if array.ndim == 2 and name.rsplit(".", 1)[-1] != "E" else array

@@ -1,0 +1,1 @@
+"""What the records say: estimators, verdicts, break-even, scaling, formatting. Pure."""

@@ -1,0 +1,138 @@
+"""Workloads that differ in T, B or H alone: sweeps, and how fast their times grow. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.analysis import estimators
+from bench.analysis.workload_view import WorkloadView
+from bench.records.workload import Workload
+from tasks.spec import ModelSpec, OptimizerSpec
+
+FEWEST = 3  # points of a curve
+FEW = 8  # workloads, all of which are shown first
+AXES = {"T": "time steps", "B": "sequences in a batch", "H": "hidden size"}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """seconds ~ axis ** exponent, fitted by least squares on logarithms."""
+
+    exponent: float
+    half_width: float  # of its 95 % interval, from how far the points are off the line
+    last: float  # exponent between the last two points
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Workloads along one axis, in its order; everything else in them is the same."""
+
+    axis: str  # "T", "B" or "H"
+    values: tuple[int, ...]
+    views: tuple[WorkloadView, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Variants with a time at two points or more."""
+        names = dict.fromkeys(label for view in self.views for label in view.ranked)
+        return [name for name in names if len(self.points(name)) > 1]
+
+    def points(self, label: str) -> list[tuple[int, float]]:
+        """(value of the axis, seconds of the median step)."""
+        return [
+            (value, view.seconds[label])
+            for value, view in zip(self.values, self.views, strict=True)
+            if label in view.ranked
+        ]
+
+    def baseline(self) -> list[tuple[int, float]]:
+        """(value, seconds) of the bare matrix products."""
+        return [
+            (value, estimators.median_seconds(view.baseline))
+            for value, view in zip(self.values, self.views, strict=True)
+            if view.baseline is not None and view.baseline.round_seconds
+        ]
+
+    @property
+    def fixed(self) -> dict[str, int]:
+        """By its letter, each size but that of the axis."""
+        return {k: v for k, v in _sizes(self.views[0].workload).items() if k != self.axis}
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What else the options set, in the words of a label: "bi", "sgd"."""
+        return _words(self.views[0].workload)
+
+
+def find(views: Sequence[WorkloadView]) -> list[Sweep]:
+    """Every sweep of FEWEST workloads or more, by axis, in the order of the records."""
+    found = []
+    for axis in AXES:
+        groups: dict[tuple[object, ...], dict[int, WorkloadView]] = {}
+        for view in views:
+            value, rest = _split(view.workload, axis)
+            groups.setdefault(rest, {}).setdefault(value, view)
+        for points in groups.values():
+            if len(points) >= FEWEST:
+                values = tuple(sorted(points))
+                found.append(Sweep(axis, values, tuple(points[v] for v in values)))
+    return found
+
+
+def first_look(views: Sequence[WorkloadView]) -> list[WorkloadView]:
+    """Those that are worth a first look: without the points of curves, where there are many.
+
+    Of a curve there stays the workload where it meets another one; of a single curve, its middle.
+    """
+    if len(views) <= FEW:
+        return list(views)
+    found = find(views)
+    times = Counter(id(view) for sweep in found for view in sweep.views)
+    kept = {place for place, count in times.items() if count > 1}
+    for sweep in found:
+        if not kept & {id(view) for view in sweep.views}:
+            kept.add(id(sweep.views[len(sweep.views) // 2]))
+    return [view for view in views if id(view) not in times.keys() - kept]
+
+
+def _sizes(workload: Workload) -> dict[str, int]:
+    spec = workload.spec
+    sizes = {"B": workload.batch, "T": workload.steps}
+    return sizes | {"D": spec.input_size, "H": spec.hidden_size, "L": spec.num_layers}
+
+
+def _split(workload: Workload, axis: str) -> tuple[int, tuple[object, ...]]:
+    """The workload's value on `axis`, and all else that it is."""
+    sizes = _sizes(workload)
+    value = sizes.pop(axis)
+    # The model, but for a size that may be the axis.
+    spec: ModelSpec = dataclasses.replace(workload.spec, hidden_size=1)
+    optimizer: OptimizerSpec | None = workload.optimizer
+    where = (workload.phase, workload.task, workload.device, workload.dtype, workload.threads)
+    return value, (*where, *sizes.items(), spec, optimizer)
+
+
+def _words(workload: Workload) -> tuple[str, ...]:
+    spec, named = workload.spec, workload.overridden
+    words = {"bidirectional": "bi", "dropout": f"dropout{spec.dropout:g}"}
+    if workload.optimizer is not None:
+        words["optimizer"] = workload.optimizer.name
+    return tuple(words[field] for field in words if field in named)
+
+
+def growth(points: Sequence[tuple[int, float]]) -> Growth | None:
+    """Of (value, seconds); None with fewer than FEWEST points."""
+    if len(points) < FEWEST:
+        return None
+    from scipy.stats import linregress  # takes long to import, and few reports have a sweep
+
+    x, y = np.log(np.array(points, float)).T
+    fit = linregress(x, y)
+    last = float((y[-1] - y[-2]) / (x[-1] - x[-2]))
+    half_width = estimators.quantile(len(points) - 2) * float(fit.stderr)
+    return Growth(float(fit.slope), half_width, last)

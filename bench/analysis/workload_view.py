@@ -1,0 +1,215 @@
+"""One workload as a report sees it: its records put together, and what the rounds say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from bench.analysis import estimators, text, verdicts
+from bench.analysis.verdicts import Comparison, Estimate
+from bench.records.schema import (
+    BetweenProcess,
+    Measurement,
+    ProcessConditions,
+    Run,
+    WorkloadRecord,
+)
+from bench.records.workload import Workload
+
+NOT_RUN = ("refused", "skipped")
+FINE = ("ok", "agrees")  # verdicts that need no reason
+
+CELLS = {
+    "rnn_tanh": "vanilla RNN (tanh)",
+    "rnn_relu": "vanilla RNN (relu)",
+    "gru": "GRU",
+    "lstm": "LSTM",
+}
+
+
+@dataclass(frozen=True)
+class WorkloadView:
+    """What was measured of one workload; `candidates` by the label of the variant, escaped."""
+
+    workload: Workload
+    title: str  # escaped
+    candidates: dict[str, Measurement]
+    between_process: BetweenProcess = verdicts.ASSUMED
+    record: WorkloadRecord | None = None  # None where no variant was timed
+    baseline: Measurement | None = None  # the GEMM baseline
+    controls: tuple[Measurement, ...] = ()  # variants that were measured twice
+    serial: bool = False  # nothing is compared
+    also: tuple[str, ...] = ()  # what tells it from its neighbours, in words
+
+    @property
+    def conditions(self) -> tuple[ProcessConditions, ...]:
+        """Around the rounds; none where nothing was compared."""
+        return self.record.processes if self.record else ()
+
+    @property
+    def flops(self) -> int:
+        """Of a step; 0 where nothing was compared."""
+        return self.record.flops if self.record and self.conditions else 0
+
+    @property
+    def disturbed(self) -> float:
+        """Share of blocks kept although others were busy; 0 where nobody counted."""
+        return self.record.disturbed if self.record else 0.0
+
+    @property
+    def unclear(self) -> bool:
+        """Others kept the machine so busy that nothing is decided."""
+        return self.disturbed > verdicts.MOST_DISTURBED
+
+    @cached_property
+    def fastest(self) -> str | None:
+        """Label of the reference: the lowest median of those that may be compared."""
+        best = estimators.fastest(self.candidates.values())
+        return next((label for label, m in self.candidates.items() if m is best), None)
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """Labels of those that may be compared."""
+        return [label for label, m in self.candidates.items() if estimators.ranked(m)]
+
+    @cached_property
+    def seconds(self) -> dict[str, float]:
+        """The median step of each ranked label."""
+        return {label: estimators.median_seconds(self.candidates[label]) for label in self.ranked}
+
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """Each ranked label but the fastest, beside it; none where nothing may be compared."""
+        if self.serial:
+            return {}
+        return verdicts.against_fastest(
+            self.candidates, self.between_process, disturbed=self.disturbed
+        )
+
+    @cached_property
+    def ranks(self) -> dict[str, int]:
+        if self.serial:
+            return {}
+        return verdicts.ranks(self.candidates, self.between_process, disturbed=self.disturbed)
+
+    @cached_property
+    def first(self) -> list[str]:
+        """Labels that share the first rank, the fastest before the others."""
+        shared = [label for label in self.order if self.ranks.get(label) == 1]
+        return sorted(shared, key=lambda label: label != self.fastest)
+
+    @cached_property
+    def order(self) -> list[str]:
+        """Labels: by rank and ratio, then those with no rank; none that did not run."""
+
+        def place(label: str) -> tuple[float, bool, float]:
+            found = self.comparisons.get(label)
+            ratio = found.estimate.ratio if found else float(label != self.fastest)
+            return (self.ranks.get(label, float("inf")), label not in self.ranked, ratio)
+
+        ran = [label for label, m in self.candidates.items() if m.status not in NOT_RUN]
+        return sorted(ran, key=place)
+
+    def share_of_baseline(self, label: str) -> Estimate | None:
+        """The GEMM baseline's time / the variant's; None without one in the same rounds."""
+        m = self.candidates[label]
+        if self.baseline is None or self.serial or label not in self.ranked:
+            return None
+        if not self.baseline.processes or not estimators.paired(self.baseline, m):
+            return None
+        return verdicts.compare(self.baseline, m, self.between_process)
+
+    def control(self, again: Measurement) -> tuple[str, Comparison] | None:
+        """The label that `again` repeats, and what the rounds say of the two; None if unpaired."""
+        for label, m in self.candidates.items():
+            comparable = label in self.ranked and again.processes and not self.serial
+            if m.variant == again.variant and comparable and estimators.paired(again, m):
+                found = verdicts.compare(again, m, self.between_process)
+                judged = verdicts.judge({label: found}, disturbed=self.disturbed)
+                return label, judged[label]
+        return None
+
+    @property
+    def false_alarms(self) -> list[str]:
+        """Labels that are reported as different from themselves."""
+        found = filter(None, map(self.control, self.controls))
+        return [label for label, judged in found if judged.verdict in ("faster", "slower")]
+
+
+def views(
+    run: Run, measurements: Iterable[Measurement], records: Iterable[WorkloadRecord] = ()
+) -> list[WorkloadView]:
+    """The workloads of a run, in the order of their records.
+
+    A title names its threads where a run has several counts. A variant that comes twice in a
+    workload is shown twice: "torch", "torch (2)".
+    """
+    groups: dict[Workload, dict[str, Measurement]] = {}
+    baselines: dict[Workload, Measurement] = {}
+    controls: dict[Workload, list[Measurement]] = {}
+    for m in map(alone, measurements):
+        if m.role == "gemm baseline":
+            baselines[m.workload] = m
+        elif m.role == "control":
+            controls.setdefault(m.workload, []).append(m)
+        else:
+            group = groups.setdefault(m.workload, {})
+            group[text.numbered(text.escape(m.variant), group)] = m
+    of_workloads = {record.workload: record for record in records}
+    several = len({*run.threads, *(workload.threads for workload in groups)}) > 1
+    return [
+        WorkloadView(
+            workload=workload,
+            title=text.escape(workload.id)
+            + (f", {text.plural(workload.threads, 'thread')}" if several else ""),
+            candidates=group,
+            between_process=run.between_process,
+            record=of_workloads.get(workload),
+            baseline=baselines.get(workload),
+            controls=tuple(controls.get(workload, ())),
+            serial=run.serial,
+            also=also,
+        )
+        for (workload, group), also in zip(groups.items(), _differences(list(groups)), strict=True)
+    ]
+
+
+def alone(m: Measurement) -> Measurement:
+    """A serial one as if it could be ranked: its view, which is serial, compares nothing."""
+    return msgspec.structs.replace(m, serial=False) if m.serial else m
+
+
+def _differences(workloads: Sequence[Workload]) -> list[tuple[str, ...]]:
+    """What tells each from the others beside task, cell and phase: size, dtype, threads.
+
+    A size is named where its task has several; the dtype and threads where the run has.
+    """
+    sizes: dict[str, set[str]] = {}
+    for workload in workloads:
+        sizes.setdefault(workload.task, set()).add(workload.label)
+    dtypes, threads = {w.dtype for w in workloads}, {w.threads for w in workloads}
+    return [
+        (
+            *([text.escape(workload.label)] if len(sizes[workload.task]) > 1 else []),
+            *([text.escape(workload.dtype)] if len(dtypes) > 1 else []),
+            *([text.plural(workload.threads, "thread")] if len(threads) > 1 else []),
+        )
+        for workload in workloads
+    ]
+
+
+def cell_in_words(workload: Workload) -> str:
+    """ "vanilla RNN (tanh)"."""
+    return CELLS.get(workload.spec.cell, text.escape(workload.spec.cell))
+
+
+def verdict(m: Measurement) -> str:
+    """What stands where a ratio cannot: "disagrees", "crashed", "agrees" (untimed), ..."""
+    if m.status != "ok" or estimators.ranked(m):
+        return m.status
+    if m.agreement is None or not m.agreement.tensors:
+        return "not checked"
+    return "disagrees" if m.agreement.failures else "agrees"

@@ -1,0 +1,123 @@
+"""`rnnbench check NAME`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from backends import registry
+from backends.interface import PHASES
+from bench.cli.console import console, line, table, wrong_use
+from bench.config import validation
+from bench.kit.findings import Findings
+from bench.kit.plan import DTYPES, LONG, SHORT
+from tasks.spec import CELLS
+
+SHOWN = 5  # failures in words; all of them are counted
+
+
+def check(
+    name: Annotated[str, typer.Argument(help="a variant, as `rnnbench list` names it")],
+    seed: Annotated[int, typer.Option(help="of the random models")] = 0,
+    cell: Annotated[str | None, typer.Option(help="cells, comma-separated; default all")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda:0, ...")] = "cpu",
+    models: Annotated[
+        int, typer.Option(min=1, help="random ones a dtype, beside those always asked")
+    ] = 16,
+    long: Annotated[bool, typer.Option("--long", help="400 models, up to half an hour")] = False,
+) -> None:
+    """The conformance kit: what one variant gets right, what wrong, how far, what it refuses.
+
+    Exit status: 0 all good, 1 something is wrong or nothing was compared, 2 wrong use.
+    """
+    from bench.kit import ask  # with hypothesis, for which no other command need wait
+
+    try:
+        cells = validation.names("cell", cell, CELLS) or CELLS
+        missing = ask.missing(name)
+    except (ValueError, registry.UnknownBackendError, registry.BrokenBackendError) as error:
+        wrong_use(str(error))
+    if missing:
+        wrong_use(missing)
+    plan = LONG if long else dataclasses.replace(SHORT, models=models)
+    plan = dataclasses.replace(plan, seed=seed, cells=cells)
+    with console.status("") as status:
+        findings = ask.check(name, device=device, plan=plan, progress=status.update)
+    _show(findings)
+    raise typer.Exit(0 if findings.ok else 1)
+
+
+def _show(findings: Findings) -> None:
+    """Print all of it. Nothing that a command or a line to copy holds is wrapped."""
+    versions = "".join(f", {name} {number}" for name, number in findings.versions.items())
+    line(f"{findings.name} on {findings.device}{versions}; seed {findings.seed}")
+    for dtype, path in findings.paths.items():
+        line(f"{dtype}: {path}")
+    line()
+    for made, rows in ((_checks, findings.lines), (_errors, findings.worst)):
+        if rows:
+            console.print(made(findings))
+            line()
+    for words in _unchecked(findings):
+        line(words)
+    for number, failure in enumerate(findings.failures[:SHOWN], 1):
+        line()
+        for words in findings.describe(failure, number):
+            line(words)
+    line()
+    line(_verdict(findings))
+
+
+def _checks(findings: Findings) -> Table:
+    found = table("check", "dtype", "models", "tensors", "verdict")
+    for (check, dtype), counts in findings.lines.items():
+        verdict = "right" if counts.models else "not made"
+        if counts.failures:
+            verdict = f"{counts.failures} wrong"
+        numbers = str(counts.models), str(counts.tensors) if counts.tensors else ""
+        found.add_row(*map(Text, (check, dtype, *numbers, verdict)))
+    return found
+
+
+def _errors(findings: Findings) -> Table:
+    found = table("largest error", "dtype", "tensor", "off by", "may be")
+    for (dtype, kind), error in findings.worst.items():
+        off = "no number" if error.error is None else f"{error.error:.1e}"
+        found.add_row(*map(Text, (kind, dtype, error.name, off, f"{error.bound:.1e}")))
+    return found
+
+
+def _unchecked(findings: Findings) -> Iterator[str]:
+    """Refusals with reasons, cases that could tell nothing, what the time did not allow."""
+    for reason, of in findings.refusals.items():
+        words = [
+            _some(of["cell"], CELLS, "every cell asked"),
+            _some(of["dtype"], DTYPES, "both dtypes"),
+            _some(of["phase"], PHASES, "every phase"),
+        ]
+        yield f"refused ({'; '.join(words)}): {reason}"
+    for reason, count in findings.dropped.items():
+        yield f"left out {count}: {reason}"
+    for (check, dtype), counts in findings.lines.items():
+        if counts.unasked and not findings.failures:
+            yield f"{check}, {dtype}: {counts.unasked} more models were not asked: the time was up"
+
+
+def _some(found: set[str], every: tuple[str, ...], everything: str) -> str:
+    if set(every) <= found:
+        return everything
+    return ", ".join(sorted(found, key=every.index))
+
+
+def _verdict(findings: Findings) -> str:
+    took = f"{findings.tensors} tensors compared in {findings.seconds:.0f} s"
+    if findings.failures:
+        return f"{findings.name} FAILS: {len(findings.failures)} wrong; {took}"
+    if not findings.tensors:
+        return f"{findings.name} FAILS: nothing was compared, everything is refused"
+    return f"{findings.name} passes: {took}"

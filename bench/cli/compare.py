@@ -1,0 +1,61 @@
+"""`rnnbench compare RUN RUN [...]`: reads, compares, prints, and fails where it was asked to."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.console import errors, line, wrong_use
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="folders of runs, or JSON files of pytest-benchmark; the base first"),
+    ],
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(metavar="PERCENT", help="exit 1 where a variant is slower by that, surely"),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option(help="compare other specs, dtypes, threads, machines, and say so")
+    ] = False,
+) -> None:
+    """Runs side by side: what is slower or faster than in the first, and how sure that is."""
+    # Here, so that the other commands start without what statistics need.
+    from bench.compare import changes, render
+    from bench.compare.matching import match
+    from bench.compare.runs import read
+
+    limit = _percent(fail_if_slower)
+    if len(runs) < 2:
+        wrong_use(f"one run was given ({runs[0]}); expected two or more, the base first", errors)
+    try:
+        base, *others = map(read, runs)
+        pairs = [match(base, other, force=force) for other in others]
+        results = [
+            changes.compare(pair.base, pair.other, same_machine=pair.same_machine) for pair in pairs
+        ]
+    except (FileNotFoundError, ValueError) as error:
+        wrong_use(str(error), errors)
+    failed = []
+    for pair, result in zip(pairs, results, strict=True):
+        line(render.render(pair, result))
+        failed += render.failures(pair, result, limit) if limit is not None else []
+    for failure in failed:
+        line(f"FAILED: {failure}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _percent(value: str | None) -> float | None:
+    """0.05 of "5%" or "5"; None where the option was not given."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%?\s*", value)
+    if found is None:
+        wrong_use(f"--fail-if-slower {value!r}: expected a number of percent, as in 5%", errors)
+    return float(found[1]) / 100

@@ -1,0 +1,108 @@
+"""`rnnbench list`."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from backends import registry
+from bench import __version__
+from bench.cli.console import console, line, table, wrong_use
+from bench.config import presets
+from bench.records import machine
+from bench.workers.pool import WorkerPool
+from bench.workers.process import WorkerError, WorkerKey
+from tasks import TASKS
+
+
+def list_(
+    quick: Annotated[bool, typer.Option(help="start no framework: devices stay unknown")] = False,
+    verbose: Annotated[bool, typer.Option(help="and where each variant comes from")] = False,
+    wait: Annotated[float, typer.Option(help="seconds, for a framework to start")] = 120.0,
+) -> None:
+    """Tasks, variants with their versions or what keeps them from running, devices."""
+    try:
+        entries = registry.table()
+    except registry.BrokenBackendError as error:
+        wrong_use(str(error))
+    console.print(_tasks())
+    console.print()
+    console.print(_presets())
+    console.print()
+    found = table("variant", "versions", "devices", "from", "in a default run")
+    problems: dict[str, str] = {}
+    with WorkerPool(None, wait, "--wait") as pool, console.status("") as status:
+        for name, entry in entries.items():
+            status.update(f"asking {name}")
+            versions, devices, problem = _ask(pool, entry, quick)
+            if problem:
+                problems[name] = problem
+            note = "no, see below" if problem else "yes" if entry.default else "no, by name"
+            found.add_row(*map(Text, (name, versions, devices, entry.origin, note)))
+    console.print(found)
+    if verbose:
+        lines = map(_origin, entries.values())
+        console.print("", *lines, sep="\n", soft_wrap=True, markup=False)
+    for name, problem in problems.items():
+        # A line of its own, never wrapped: it holds a command to copy.
+        named = problem.startswith((f"{name} (", f"{name}: "))
+        line(f"\n{problem if named else f'{name}: {problem}'}")
+    console.print(f"\n{machine.describe().cpu}, {len(machine.available_cores())} cores to use")
+
+
+def _origin(entry: registry.Entry) -> str:
+    """ "torch: rnnbench 0.1.0, backends.torch.backend:torch_nn": whose it is and where it lies."""
+    if entry.own_environment:
+        return f"{entry.name}: {entry.origin}, {entry.runs} as {entry.python} has it"
+    distribution = entry.origin if entry.plugin else f"rnnbench {__version__}"
+    return f"{entry.name}: {distribution}, {registry.plain(entry.target)}"
+
+
+def _presets() -> Table:
+    found = table("preset", "asks", "source")
+    for preset in map(presets.find, presets.names()):
+        needs = " (needs a GPU)" if preset.gpu else ""
+        found.add_row(*map(Text, (preset.name, preset.asks + needs, preset.source)))
+    return found
+
+
+def _tasks() -> Table:
+    found = table("task", "shape", "size", "B", "T", "D", "H", "L")
+    for name, task in TASKS.items():
+        for number, (label, size) in enumerate(task.sizes.items()):
+            head = ("", "") if number else (name, task.shape)
+            numbers = (size.batch, size.steps, size.input, size.hidden, size.layers)
+            found.add_row(*head, label, *map(str, numbers))
+    return found
+
+
+def _ask(pool: WorkerPool, entry: registry.Entry, quick: bool) -> tuple[str, str, str]:
+    """Versions, devices, and what keeps it from running."""
+    missing = registry.missing(entry)
+    if missing:
+        return _installed(entry), "", missing
+    if quick:
+        return _installed(entry), "not asked", ""
+    key = WorkerKey(entry.name, "float32", "cpu", 1)
+    try:
+        started = pool.get(key).started
+    except (registry.BrokenBackendError, WorkerError) as error:
+        return _installed(entry), "", str(error)
+    pool.end(key)
+    versions = ", ".join(f"{name} {number}" for name, number in started.versions.items())
+    return versions, ", ".join(started.devices), ""
+
+
+def _installed(entry: registry.Entry) -> str:
+    """Versions by the distributions' own word, without an import."""
+    found = []
+    for module in entry.modules:
+        try:
+            found.append(f"{module} {version(module)}")
+        except PackageNotFoundError:
+            continue  # not there, or under another name: the last column says what is missing
+    return ", ".join(found)

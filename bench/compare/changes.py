@@ -1,0 +1,149 @@
+"""Two runs side by side: the same variant in both, in the vocabulary of `verdicts`.
+
+A run is a set of processes at a time of its own, so nothing is paired over runs. What is compared
+is how a variant stands to its drift controls in each run: the other candidates of its workload,
+which were timed in the same rounds (`drift`). Their change from run to run is the machine's.
+
+A variant over all workloads of a run: the deviations between processes last as long as the
+processes, which serve many workloads, and stay whole; what is above them is each workload's own,
+and is averaged. Workloads that others disturbed are left out.
+
+A program that changed is no drift control. So the most certain change is found first; its program
+then stands for the machine no longer, and all are compared again, until no further one is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from bench.analysis import verdicts
+from bench.analysis.verdicts import Comparison, Estimate
+from bench.compare import drift
+from bench.compare.drift import Drifted, Ground, Samples
+from bench.compare.runs import RunData, Sample, WorkloadKey
+
+
+@dataclass(frozen=True)
+class Change:
+    """One variant in one workload, in two runs."""
+
+    workload: WorkloadKey
+    base: Sample
+    other: Sample
+    drift_controls: int  # 0: seconds were compared as they are
+    judged: Comparison
+
+    @property
+    def seconds_ratio(self) -> float:
+        """Of the medians, as they are."""
+        return self.other.seconds / self.base.seconds
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run beside the base run."""
+
+    changes: tuple[Change, ...]
+    variants: dict[str, Comparison]  # over all its workloads together
+    baselines: dict[WorkloadKey, float]  # ratio of the GEMM baseline's seconds, a workload
+
+
+_Pairs = Mapping[WorkloadKey, tuple[Samples, Samples]]  # of both runs, of what both have
+
+
+def compare(base: RunData, other: RunData, *, same_machine: bool = True) -> Result:
+    """Every variant that both have, in every workload that both have; raises ValueError for none.
+
+    Verdicts are Holm-corrected over all workloads and variants, and once more over the variants
+    alone. Across machines there are no drift controls: seconds are compared as they are.
+    """
+    between = max(base.between_process, other.between_process, key=lambda found: found.deviation)
+    pairs = {
+        key: (samples, other.workloads[key])
+        for key, samples in base.workloads.items()
+        if key in other.workloads
+    }
+    disturbed = {key for key in pairs if _disturbed(base, other, key)}
+    changed: set[str] = set()
+    while True:
+        result = _compared(pairs, disturbed, Ground(between, same_machine, frozenset(changed)))
+        surest = _surest(result, changed)
+        if surest is None:
+            return result
+        changed.add(surest)
+
+
+def _disturbed(base: RunData, other: RunData, key: WorkloadKey) -> bool:
+    """Were others too busy in either run."""
+    shares = (run.disturbed.get(key, 0.0) for run in (base, other))
+    return max(shares) > verdicts.MOST_DISTURBED
+
+
+def _compared(pairs: _Pairs, disturbed: Collection[WorkloadKey], ground: Ground) -> Result:
+    found = {
+        (key, name): drift.change(here, there, name, ground)
+        for key, (here, there) in pairs.items()
+        for name in here
+        if name in there and here[name].role == "variant"
+        if here[name].ranked and there[name].ranked
+    }
+    if not found:
+        raise ValueError("the runs have no variant with a time in both")
+    judged = _judged({place: each.estimate() for place, each in found.items()}, disturbed)
+    changes = tuple(
+        Change(key, here[name], there[name], found[key, name].controls, judged[key, name])
+        for key, (here, there) in pairs.items()
+        for name in here
+        if (key, name) in found
+    )
+    quiet = {place: each for place, each in found.items() if place[0] not in disturbed}
+    ratios = {key: _baseline_ratio(*samples) for key, samples in pairs.items()}
+    baselines = {key: ratio for key, ratio in ratios.items() if ratio is not None}
+    return Result(changes, _by_variant(quiet), baselines)
+
+
+def _surest(result: Result, known: Collection[str]) -> str | None:
+    """The program that changed most certainly, of those not `known` to have; None if none did."""
+    programs = {change.base.name: change.base.program for change in result.changes}
+    judged = [(change.base.name, change.judged) for change in result.changes]
+    judged += list(result.variants.items())
+    found = [
+        (comparison.estimate.p_value, programs[name])
+        for name, comparison in judged
+        if comparison.verdict in ("slower", "faster") and programs[name] not in known
+    ]
+    return min(found)[1] if found else None
+
+
+def _judged(
+    estimates: Mapping[tuple[WorkloadKey, str], Estimate], disturbed: Collection[WorkloadKey]
+) -> dict[tuple[WorkloadKey, str], Comparison]:
+    """By Holm's procedure over all; unclear in a workload that others disturbed in either run."""
+    labels = {f"{number}": place for number, place in enumerate(estimates)}
+    found = verdicts.judge({label: estimates[place] for label, place in labels.items()})
+    judged = {labels[label]: comparison for label, comparison in found.items()}
+    for (key, name), comparison in judged.items():
+        if key in disturbed:
+            judged[key, name] = Comparison(comparison.estimate, "unclear")
+    return judged
+
+
+def _baseline_ratio(here: Samples, there: Samples) -> float | None:
+    """Ratio of the GEMM baselines' seconds; None where they are not in both, or not alike."""
+    ratios = (
+        there[name].seconds / baseline.seconds
+        for name, baseline in here.items()
+        if baseline.role == "gemm baseline" and baseline.usable
+        if name in there and there[name].usable and baseline.versions == there[name].versions
+    )
+    return next(ratios, None)
+
+
+def _by_variant(found: Mapping[tuple[WorkloadKey, str], Drifted]) -> dict[str, Comparison]:
+    """Each variant over all its workloads, where it has several."""
+    groups: dict[str, list[Drifted]] = {}
+    for (_, name), each in found.items():
+        groups.setdefault(name, []).append(each)
+    means = {name: drift.mean(each) for name, each in groups.items() if len(each) > 1}
+    return verdicts.judge({name: each.estimate() for name, each in means.items()})

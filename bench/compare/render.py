@@ -1,0 +1,199 @@
+"""A comparison of two runs in words, and what of it is a failure. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+
+from bench.analysis import text
+from bench.analysis.verdicts import Comparison
+from bench.compare.changes import Change, Result
+from bench.compare.matching import Match
+from bench.compare.runs import RunData
+
+# Log ratio of the GEMM baseline's change to the variants', from which on it is reported.
+NOTEWORTHY_DRIFT = 0.05
+MOST_ROWS = 60  # of workloads that did not change; those that did are always shown
+
+
+def failures(pair: Match, result: Result, limit: float) -> list[str]:
+    """Each significant slow-down of `limit` or more; each variant that lost its time."""
+    found = [
+        f"{text.plain(change.base.name)} takes {_words(change.judged)} times as long in "
+        f"{text.plain(workload)}"
+        for workload, change in _placed(result)
+        if _slower(change.judged, limit)
+    ]
+    found += [
+        f"{text.plain(name)} takes {_words(judged)} times as long over all its workloads"
+        for name, judged in result.variants.items()
+        if _slower(judged, limit)
+    ]
+    return found + [f"{line} there" for line in _lost(pair)]
+
+
+def _slower(judged: Comparison, limit: float) -> bool:
+    return judged.verdict == "slower" and judged.estimate.ratio >= 1 + limit
+
+
+def _lost(pair: Match) -> list[str]:
+    """Variants that have a time in the base run, were asked for in the other and have none."""
+    return [
+        f"{text.plain(name)} has no time in {text.plain(key)} of {text.plain(pair.other.name)}"
+        for key, samples in pair.base.workloads.items()
+        for name, sample in samples.items()
+        if sample.role == "variant" and sample.ranked
+        if name in (there := pair.other.workloads.get(key, {})) and not there[name].ranked
+    ]
+
+
+def _words(judged: Comparison) -> str:
+    """ "1.10 (1.05 to 1.15)"."""
+    return f"{text.ratio(judged.estimate.ratio)} ({text.interval(*judged.estimate.interval)})"
+
+
+def _placed(result: Result) -> list[tuple[str, Change]]:
+    """(workload, change), with the threads where there are several counts."""
+    several = len({change.workload.threads for change in result.changes}) > 1
+    return [
+        (f"{change.workload}{f', {change.workload.threads} threads' if several else ''}", change)
+        for change in result.changes
+    ]
+
+
+def render(pair: Match, result: Result) -> str:
+    """The comparison as markdown that reads well in a terminal."""
+    base, other = pair.base, pair.other
+    parts = [
+        f"## {text.escape(other.name)} beside {text.escape(base.name)}",
+        _runs(base, other),
+    ]
+    parts += [f"> Not the same, compared because of --force: {text.escape(difference)}."
+              for difference in pair.differences]  # fmt: skip
+    parts += [_machine(result), _variants(result), _workloads(result), _versions(result)]
+    parts += [f"{text.escape(line)}." for line in _lost(pair)]
+    parts += [_alone(pair)]
+    return "\n\n".join([*filter(None, parts), _summary(result)]) + "\n"
+
+
+def _alone(pair: Match) -> str:
+    """The workloads that there is nothing beside."""
+    counts = [
+        f"{text.plural(count, 'workload')} of {text.escape(run.name)}"
+        for count, run in zip(pair.alone, (pair.base, pair.other), strict=True)
+        if count
+    ]
+    if not counts:
+        return ""
+    return f"Left out, for they are in one of the runs alone: {text.joined(counts)}."
+
+
+def _runs(base: RunData, other: RunData) -> str:
+    rows = [
+        list(map(text.escape, (run.name, run.started, run.commit, run.machine)))
+        for run in (base, other)
+    ]
+    return text.table(("run", "started", "commit", "machine"), rows)
+
+
+def _machine(result: Result) -> str:
+    """How the machine itself stood in the two runs."""
+    alone = [change for change in result.changes if not change.drift_controls]
+    beside = [change for change in result.changes if change.drift_controls]
+    sentences = []
+    if len(alone) < len(result.changes):
+        taken_out = [c.seconds_ratio / c.judged.estimate.ratio for c in beside]
+        sentences.append(
+            f"What is the same program in both took {_range(taken_out)} times as long in the "
+            "second: that is the machine, and is taken out of every change below."
+        )
+        baselines = list(result.baselines.values())
+        if baselines and abs(math.log(median(baselines) / median(taken_out))) > NOTEWORTHY_DRIFT:
+            sentences.append(
+                f"The GEMM baseline took {_range(baselines)} times as long, which is not the "
+                "same. So either the machine changed for most programs and not for it, or most "
+                "variants changed together; a change that all of them share is not seen below."
+            )
+    if alone:
+        sentences.append(
+            f"{text.plural(len(alone), 'time')} stand alone, with too little beside them that is "
+            "the same in both runs: compared as they are, with the interval that runs at other "
+            "times ask for."
+        )
+    return " ".join(sentences)
+
+
+def _range(ratios: Sequence[float]) -> str:
+    """The median and, of several, the ends: "1.02 (0.97 to 1.10)"."""
+    ends = f" ({text.interval(min(ratios), max(ratios))})" if len(ratios) > 1 else ""
+    return f"{text.ratio(median(ratios))}{ends}"
+
+
+def _variants(result: Result) -> str:
+    if not result.variants:
+        return ""
+    counts = {
+        name: sum(change.base.name == name for change in result.changes) for name in result.variants
+    }
+    rows = [
+        [text.escape(name), str(counts[name]), *_judged(judged)]
+        for name, judged in result.variants.items()
+    ]
+    head = ("over all workloads", "workloads", "times as long", "95 % interval", "verdict")
+    return text.table(head, rows, right=(1, 2, 3))
+
+
+def _judged(judged: Comparison) -> list[str]:
+    estimate = judged.estimate
+    verdict = f"**{judged.verdict}**" if judged.verdict in ("faster", "slower") else judged.verdict
+    return [text.ratio(estimate.ratio), text.interval(*estimate.interval), verdict]
+
+
+def _workloads(result: Result) -> str:
+    placed = _placed(result)
+    quiet = [row for row in placed if row[1].judged.verdict not in ("faster", "slower")]
+    hidden = {id(change) for _, change in quiet[MOST_ROWS:]}
+    rows = [
+        [
+            *(text.escape(workload), text.escape(change.base.name)),
+            *map(text.duration, (change.base.seconds, change.other.seconds)),
+            *(text.ratio(change.seconds_ratio), *_judged(change.judged)),
+        ]
+        for workload, change in placed
+        if id(change) not in hidden
+    ]
+    head = ("workload", "variant", "base", "second", "as they are")
+    table = text.table(
+        (*head, "times as long", "95 % interval", "verdict"), rows, right=(2, 3, 4, 5, 6)
+    )
+    more = f"\n\n{len(hidden)} further ones are neither faster nor slower." if hidden else ""
+    return table + more
+
+
+def _versions(result: Result) -> str:
+    """What was another version in the second run."""
+    found: dict[str, str] = {}
+    for change in result.changes:
+        before, after = dict(change.base.versions), dict(change.other.versions)
+        moved = [
+            f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
+            for name in before | after
+            if before.get(name) != after.get(name)
+        ]
+        if moved:
+            found[change.base.name] = ", ".join(moved)
+    moves = (f"{text.escape(name)}: {text.escape(moved)}" for name, moved in found.items())
+    return f"Other versions: {'; '.join(moves)}." if found else ""
+
+
+def _summary(result: Result) -> str:
+    """ "Slower: torch. Faster: nothing." """
+    words = []
+    for verdict in ("slower", "faster"):
+        names: Sequence[str] = [
+            change.base.name for change in result.changes if change.judged.verdict == verdict
+        ]
+        names = [*names, *(n for n, j in result.variants.items() if j.verdict == verdict)]
+        words.append(f"{verdict.capitalize()}: {text.listing(names) or 'nothing'}.")
+    return " ".join(words)

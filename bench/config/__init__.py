@@ -1,0 +1,1 @@
+"""What a run is asked for: options, presets, the grid of workloads."""

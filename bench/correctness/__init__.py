@@ -1,0 +1,1 @@
+"""Does a variant compute what the oracle computes, and all of it in its timed steps."""

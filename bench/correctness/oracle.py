@@ -1,0 +1,169 @@
+"""What the oracle says: the numpy backend in float64, from the same parameters and batch.
+
+Both are rounded to the variant's dtype before either computes with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backends import registry
+from bench.correctness.tolerances import (
+    COARSER,
+    FLOAT64_BOUND,
+    SHAKE,
+    SHAKES,
+    STEP,
+    STORAGE,
+    kind,
+    relative_error,
+)
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
+
+Tensors = dict[str, np.ndarray]
+
+
+def rounded(dtype: str, params: Params, batch: Batch) -> tuple[Params, Batch]:
+    """Both in float64 with values that `dtype` can hold, so that all start from the same."""
+
+    def cut(array: np.ndarray) -> np.ndarray:
+        if array.dtype.kind != "f":
+            return array
+        return array.astype(STORAGE[dtype]).astype(np.float64)
+
+    return (
+        {name: cut(value) for name, value in params.items()},
+        Batch(
+            x=cut(batch.x),
+            y=cut(batch.y),
+            weight=None if batch.weight is None else cut(batch.weight),
+            state=None
+            if batch.state is None
+            else {name: cut(value) for name, value in batch.state.items()},
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the oracle says of one (spec, params, batch), and how far each tensor may be off."""
+
+    dtype: str
+    tensors: Tensors
+    bounds: Mapping[str, float]  # relative; absolute where the reference is zero
+
+    def named(self, phase: str) -> list[str]:
+        """The tensors that `phase` answers for, the loss of its outputs included."""
+        if phase == "forward":
+            return [name for name in self.tensors if kind(name) != "gradients"]
+        return list(self.tensors)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a backend is given: a model with parameters, and a batch."""
+
+    spec: ModelSpec
+    params: Params
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class ReferenceCase(Inputs):
+    """The same, and what the oracle makes of it."""
+
+    expected: Reference
+
+
+def reference(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Reference:
+    """Ask the oracle, and itself in float32 for the bounds. Inputs are already `rounded`."""
+
+    def run(params: Params, batch: Batch, dtype: str) -> Tensors:
+        return run_oracle(spec, params, batch, dtype)
+
+    return _bounded(run, params, batch, dtype)
+
+
+def _bounded(
+    run: Callable[[Params, Batch, str], Tensors],
+    params: Params,
+    batch: Batch,
+    dtype: str,
+    updates: int = 1,
+) -> Reference:
+    """The oracle's tensors and their bounds; `run` gives those of the numpy backend in a dtype."""
+    exact = run(params, batch, "float64")
+    if dtype == "float64":
+        return Reference(dtype, exact, dict.fromkeys(exact, FLOAT64_BOUND))
+    starts = [(params, batch), *(shaken(params, batch, seed, SHAKE) for seed in range(SHAKES))]
+    singles = [run(*start, "float32") for start in starts]
+    least = STEP[dtype] * math.sqrt(batch.x.shape[1]) * updates
+    bounds = {
+        name: max(least, COARSER[dtype] * max(relative_error(one[name], ref) for one in singles))
+        for name, ref in exact.items()
+    }
+    return Reference(dtype, exact, bounds)
+
+
+def shaken(params: Params, batch: Batch, seed: int, size: float) -> tuple[Params, Batch]:
+    """Both with every parameter, input and initial state moved by up to `size` of itself."""
+    rng = np.random.default_rng(seed)
+
+    def moved(array: np.ndarray) -> np.ndarray:
+        if array.dtype.kind != "f":
+            return array
+        return array * (1 + size * rng.uniform(-1, 1, array.shape))
+
+    state = None if batch.state is None else {name: moved(h) for name, h in batch.state.items()}
+    return (
+        {name: moved(value) for name, value in params.items()},
+        dataclasses.replace(batch, x=moved(batch.x), state=state),
+    )
+
+
+def run_oracle(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Tensors:
+    """Every tensor of the numpy backend: outputs, last states, loss, gradients."""
+    model = registry.load("numpy").build(spec, params, device="cpu", dtype=dtype)
+    placed = model.place(batch)
+    tensors = dict(model.to_host(model.forward(placed)))
+    tensors = {name: np.array(value) for name, value in tensors.items()}
+    return tensors | {k: np.array(v) for k, v in model.to_host(model.bptt(placed)).items()}
+
+
+def curve(losses: Sequence[float], params: Mapping[str, np.ndarray]) -> Tensors:
+    """K updates as tensors to compare: the losses (K), and each parameter after them."""
+    return {"trained loss": np.asarray(losses, np.float64)} | {
+        f"trained {name}": np.asarray(value) for name, value in params.items()
+    }
+
+
+def run_training(
+    spec: ModelSpec, params: Params, batch: Batch, optimizer: OptimizerSpec, dtype: str, steps: int
+) -> Tensors:
+    """`curve` of the numpy backend."""
+    model = registry.load("numpy").build(
+        spec, params, device="cpu", dtype=dtype, optimizer=optimizer
+    )
+    placed = model.place(batch)
+    losses = [float(model.to_host(model.train_step(placed))["loss"]) for _ in range(steps)]
+    return curve(losses, model.params())
+
+
+def training_reference(
+    spec: ModelSpec, params: Params, batch: Batch, optimizer: OptimizerSpec, dtype: str, steps: int
+) -> Reference:
+    """The oracle's curve over `steps` updates with the eps placement that a variant declares.
+
+    In float32 an update may be off by as much as a gradient is, and they add up: the bound of a
+    gradient times `steps`, or the float32 reference error.
+    """
+
+    def run(params: Params, batch: Batch, dtype: str) -> Tensors:
+        return run_training(spec, params, batch, optimizer, dtype, steps)
+
+    return _bounded(run, params, batch, dtype, steps)

@@ -1,0 +1,51 @@
+"""The kit's two questions, of a variant by its name: all of it, and one case again."""
+
+from __future__ import annotations
+
+from backends import registry
+from bench.kit.case import CaseSpec
+from bench.kit.examine import ADAM, SGD, examine, examine_training
+from bench.kit.findings import Findings
+from bench.kit.plan import SHORT, Plan
+from bench.kit.run import Kit
+from bench.kit.subject import PoolSubject, phases
+from bench.records import machine
+from bench.workers.pool import Progress, WorkerPool, silent
+
+TIMEOUT_SECONDS = 120.0
+
+
+def missing(name: str) -> str | None:
+    """Why a built-in variant is not here to be checked; the findings say what a plugin lacks.
+
+    Raises registry.UnknownBackendError, or registry.BrokenBackendError where two have the name.
+    """
+    entry = registry.find(name)
+    return None if entry.plugin else registry.missing(entry)
+
+
+def check(
+    name: str, *, device: str = "cpu", plan: Plan = SHORT, progress: Progress = silent
+) -> Findings:
+    """Check one variant in worker processes of its own; raises registry.UnknownBackendError."""
+    with _pool() as pool:
+        threads = len(machine.available_cores())
+        return Kit(PoolSubject(pool, name, device, threads), plan, threads, progress).run()
+
+
+def replay(name: str, case: CaseSpec, dtype: str = "float32", device: str = "cpu") -> bool:
+    """Ask a variant about one case and print what comes; True where all of it agrees."""
+    with _pool() as pool:
+        subject = PoolSubject(pool, name, device, len(machine.available_cores()))
+        taken = phases(subject, case.spec, dtype)
+        found = examine(subject, case, dtype, taken)
+        if "train_step" in taken:
+            for optimizer in (ADAM, SGD):
+                found += examine_training(subject, dtype, optimizer, case)
+    failures = [failure for each in found for failure in each.failures]
+    print("\n".join(failures) or f"{sum(each.tensors for each in found)} tensors agree")
+    return not failures
+
+
+def _pool() -> WorkerPool:
+    return WorkerPool(machine.cores_to_pin(), TIMEOUT_SECONDS)

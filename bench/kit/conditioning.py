@@ -1,0 +1,74 @@
+"""Which cases can tell right from wrong: the well-conditioned ones, with the oracle's answer.
+
+A vanilla RNN with large recurrent weights is chaotic: one ulp of its input grows until any wrong
+program lies within the rounding of a right one. Such cases are dropped, and counted.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from bench.correctness import oracle
+from bench.correctness.oracle import ReferenceCase
+from bench.correctness.tolerances import relative_error
+from bench.kit.case import CaseSpec
+from tasks.spec import Batch, ModelSpec, Params
+
+ULP = 2.0**-52
+MOST_MOVED = 1e-12  # of any tensor, when every input and parameter moves by an ulp
+# Nearer than this to relu's kink, another order of the same sum takes the other slope.
+LEAST_FROM_KINK = 1e-5
+# A bound beyond this would let products rounded as TF32 rounds them pass for float32.
+LOOSEST_BOUND = 1e-4
+
+
+@lru_cache(maxsize=512)
+def reference_case(case: CaseSpec, dtype: str) -> ReferenceCase | str:
+    """The case with the oracle's answer in the rounding of `dtype`, or why it can tell nothing."""
+    spec = case.spec
+    params, batch = oracle.rounded(dtype, *case.made())
+    if spec.cell == "rnn_relu" and _nearest_kink(spec, params, batch) < LEAST_FROM_KINK:
+        return f"a pre-activation lies within {LEAST_FROM_KINK:g} of relu's kink"
+    expected = oracle.reference(spec, params, batch, dtype)
+    moved = oracle.run_oracle(spec, *oracle.shaken(params, batch, 0, ULP), "float64")
+    for name, ref in expected.tensors.items():
+        if not np.isfinite(ref).all() or relative_error(moved[name], ref) > MOST_MOVED:
+            return f"an ulp of change moves a tensor by more than {MOST_MOVED:g}"
+    if max(expected.bounds.values()) > LOOSEST_BOUND:
+        return f"{dtype} is too coarse for it: a bound would be above {LOOSEST_BOUND:g}"
+    return ReferenceCase(spec, params, batch, expected)
+
+
+def pair_of_cases(case: CaseSpec, dtype: str) -> tuple[ReferenceCase, ReferenceCase] | str:
+    """The case and one of the same shapes that comes after it, or why one tells nothing."""
+    first, other = reference_case(case, dtype), reference_case(case.after(), dtype)
+    if isinstance(first, str):
+        return first
+    return other if isinstance(other, str) else (first, other)
+
+
+def _nearest_kink(spec: ModelSpec, params: Params, batch: Batch) -> float:
+    """The smallest |x W_xh + h W_hh + b| of any unit at any step."""
+    x = batch.x if spec.vocab_size is None else params["E"][batch.x]  # (B,T,I)
+    least = math.inf
+    for layer in range(spec.num_layers):
+        both = []
+        for direction in spec.directions:
+            prefix = f"l{layer}.{direction}"
+            W_xh, W_hh = params[f"{prefix}.W_xh"], params[f"{prefix}.W_hh"]
+            b = params.get(f"{prefix}.b", np.zeros(spec.hidden_size))
+            h = np.zeros((len(x), spec.hidden_size))
+            if batch.state is not None:
+                h = batch.state[f"{prefix}.h0"]
+            outputs = np.empty((*x.shape[:2], spec.hidden_size))
+            steps = range(x.shape[1])
+            for t in steps if direction == "fwd" else reversed(steps):
+                a = x[:, t] @ W_xh + h @ W_hh + b
+                least = min(least, float(np.abs(a).min()))
+                h = outputs[:, t] = np.maximum(a, 0)
+            both.append(outputs)
+        x = np.concatenate(both, axis=2)
+    return least

@@ -1,0 +1,92 @@
+"""One variant, one case: every tensor of every call, against the oracle."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bench.correctness import comparison, oracle
+from bench.correctness.asked_model import AskedModel
+from bench.correctness.oracle import Reference, ReferenceCase
+from bench.kit.case import CaseSpec
+from bench.kit.conditioning import pair_of_cases, reference_case
+from bench.kit.subject import Subject
+from bench.records.schema import Agreement
+from bench.workers.serialization import unpack
+from tasks.spec import OptimizerSpec
+
+# Powers of two: the same in a framework that holds them in float32. With eps so large its
+# placement shows in every parameter.
+ADAM = OptimizerSpec("adam", learning_rate=2.0**-7, eps=2.0**-10)
+SGD = OptimizerSpec("sgd", learning_rate=2.0**-5)
+TRAIN_STEPS = 50
+
+# What was given is held as it is; both were rounded to the dtype before.
+HELD = 1e-16
+
+
+def asked_model(subject: Subject, dtype: str, optimizer: OptimizerSpec | None = None) -> AskedModel:
+    """The model that the subject's worker for `dtype` holds."""
+    return AskedModel(partial(subject.ask, dtype), subject.device, dtype, optimizer)
+
+
+def examine(
+    subject: Subject, case: CaseSpec, dtype: str, phases: tuple[str, ...]
+) -> list[Agreement]:
+    """Compare all that forward and bptt give, as far as they are among `phases`.
+
+    Asked twice; then with new parameters and a new batch; then with parameters that are loaded
+    when the batch is placed already. Raises ValueError for a case that is not well-conditioned.
+    """
+    pair = pair_of_cases(case, dtype)
+    if isinstance(pair, str):
+        raise ValueError(f"{case.code()} can tell nothing: {pair}")
+    first, other = pair
+    model = asked_model(subject, dtype, ADAM if "train_step" in phases else None)
+    model.build(first)
+    asked = [phase for phase in ("forward", "bptt") if phase in phases]
+    found = [model.answer(first, phase, when) for when in ("", "asked again") for phase in asked]
+    found.append(_held(model, first))
+    model.renew(other)
+    found += [model.answer(other, phase, "on new parameters") for phase in asked]
+    for phase in asked:
+        found.append(model.read_late(other, phase, first))
+        found.append(model.loaded_last(other, phase, first))
+    model.ask("release")
+    return found
+
+
+def examine_training(
+    subject: Subject, dtype: str, optimizer: OptimizerSpec, case: CaseSpec
+) -> list[Agreement]:
+    """Loss at each of TRAIN_STEPS updates, parameters after them; again from `load`."""
+    start = reference_case(case, dtype)
+    if isinstance(start, str):
+        raise ValueError(f"{case.code()} can tell nothing: {start}")
+    expected = curve(start, subject.consult("optimizer", optimizer))
+    model = asked_model(subject, dtype, optimizer)
+    model.build(start)
+    found = []
+    for when in (optimizer.name, f"{optimizer.name}, loaded again"):
+        found.append(model.train(expected, TRAIN_STEPS, when))
+        model.renew(start)
+    model.ask("release")
+    return found
+
+
+def curve(start: ReferenceCase, declared: OptimizerSpec) -> Reference:
+    """The oracle's TRAIN_STEPS updates under the optimizer that the subject declares."""
+    dtype = start.expected.dtype
+    return oracle.training_reference(
+        start.spec, start.params, start.batch, declared, dtype, TRAIN_STEPS
+    )
+
+
+def _held(model: AskedModel, start: ReferenceCase) -> Agreement:
+    """Does `params` give what `build` was given, now that it was used?"""
+    _, packed = model.ask("train", steps=0)
+    given, came = (
+        {f"parameter {name}": value for name, value in params.items()}
+        for params in (start.params, unpack(packed))
+    )
+    expected = Reference(start.expected.dtype, given, dict.fromkeys(given, HELD))
+    return comparison.compare(expected, "train_step", came, "given by params()")

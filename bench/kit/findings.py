@@ -1,0 +1,95 @@
+"""What a check found: counts, largest errors, refusals, failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from bench.correctness.comparison import keep_worst
+from bench.kit.case import CaseSpec
+from bench.records.schema import Agreement, TensorError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One thing that is wrong; `case` shows it, where it needs one."""
+
+    check: str
+    dtype: str
+    message: str
+    case: CaseSpec | None = None
+    details: str = ""  # a traceback
+
+
+@dataclass
+class Line:
+    """One check in one dtype."""
+
+    models: int = 0
+    unasked: int = 0  # models that the time did not reach
+    tensors: int = 0
+    failures: int = 0
+
+
+@dataclass
+class Findings:
+    """Everything `rnnbench check` prints. `ok` is its exit status."""
+
+    name: str
+    device: str
+    seed: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)  # by dtype: what ran, as it says itself
+    lines: dict[tuple[str, str], Line] = field(default_factory=dict)  # by check and dtype
+    worst: dict[tuple[str, str], TensorError] = field(default_factory=dict)  # by dtype and kind
+    refusals: dict[str, dict[str, set[str]]] = field(default_factory=dict)  # by reason: of what
+    dropped: Counter[str] = field(default_factory=Counter)  # cases, by reason
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def tensors(self) -> int:
+        return sum(line.tensors for line in self.lines.values())
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed, and something was compared: agreement on nothing is none."""
+        return not self.failures and self.tensors > 0
+
+    def line(self, check: str, dtype: str) -> Line:
+        return self.lines.setdefault((check, dtype), Line())
+
+    def add(self, check: str, dtype: str, found: Agreement) -> None:
+        """Count one comparison and keep the worst of each kind of tensor."""
+        self.line(check, dtype).tensors += found.tensors
+        for kind, error in found.kinds.items():
+            keep_worst(self.worst, (dtype, kind), error)
+
+    def refuse(self, reason: str, cell: str, dtype: str, phase: str) -> None:
+        of = self.refusals.setdefault(reason, {"cell": set(), "dtype": set(), "phase": set()})
+        of["cell"].add(cell)
+        of["dtype"].add(dtype)
+        of["phase"].add(phase)
+
+    def fail(self, failure: Failure) -> None:
+        self.line(failure.check, failure.dtype).failures += 1
+        self.failures.append(failure)
+
+    def describe(self, failure: Failure, number: int = 1) -> Iterator[str]:
+        """Lines: what is wrong and, of the first, code that asks again about its case.
+
+        The first is the one to look into: others may follow from it.
+        """
+        where = f"{failure.check}, {failure.dtype}" if failure.dtype else failure.check
+        yield f"{number}. {where}: {failure.message}"
+        if number > 1:
+            return
+        yield from (f"   {line}" for line in failure.details.splitlines()[:20])
+        if failure.case is not None:
+            device = "" if self.device == "cpu" else f", device={self.device!r}"
+            yield "   to see it again:"
+            yield ""
+            yield "from bench.kit import CaseSpec, replay"
+            yield "from tasks.spec import ModelSpec"
+            yield f"replay({self.name!r}, {failure.case.code()}, {failure.dtype!r}{device})"

@@ -1,0 +1,69 @@
+"""The variant under check, as the kit sees it: its pure members, and a worker a dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from backends import registry
+from backends.interface import PHASES
+from bench.workers.pool import Pool
+from bench.workers.process import WorkerKey
+from tasks.spec import ModelSpec
+
+
+class Subject(Protocol):
+    """What the kit asks. Each call may raise WorkerError or BrokenBackendError."""
+
+    name: str
+    device: str
+
+    def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
+        """What a member that imports no framework gives."""
+        ...
+
+    def about(self, dtype: str) -> tuple[Mapping[str, str], Sequence[str]]:
+        """Versions and devices, as the worker for `dtype` found them."""
+        ...
+
+    def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
+        """An operation of `bench.workers.server`, in the worker for `dtype`."""
+        ...
+
+
+class PoolSubject:
+    """A variant in worker processes of its own, one a dtype."""
+
+    def __init__(self, pool: Pool, name: str, device: str, threads: int) -> None:
+        self.name, self.device = name, device
+        self._pool, self._threads = pool, threads
+        self._answers: dict[Any, Any] = {}
+
+    def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
+        # These are pure, and a plugin answers from another process.
+        question = member, arguments, tuple(sorted(options.items()))
+        if question not in self._answers:
+            self._answers[question] = registry.ask(self.name, member, *arguments, **options)
+        return self._answers[question]
+
+    def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
+        return self._pool.get(self._key(dtype)).call(operation, self._pool.timeout, **arguments)
+
+    def about(self, dtype: str) -> tuple[Mapping[str, str], Sequence[str]]:
+        started = self._pool.get(self._key(dtype)).started
+        return started.versions, started.devices
+
+    def _key(self, dtype: str) -> WorkerKey:
+        return WorkerKey(self.name, dtype, self.device, self._threads)
+
+
+def refusal(subject: Subject, spec: ModelSpec, dtype: str, phase: str) -> str | None:
+    """Why it does not compute this, or None."""
+    options = {"device": subject.device, "dtype": dtype, "phase": phase}
+    reason: str | None = subject.consult("refusal", spec, **options)
+    return reason
+
+
+def phases(subject: Subject, spec: ModelSpec, dtype: str) -> tuple[str, ...]:
+    """Those that it does not refuse."""
+    return tuple(phase for phase in PHASES if refusal(subject, spec, dtype, phase) is None)

@@ -1,0 +1,1 @@
+"""One workload from start to end: checks, warm-up, rounds, checks again."""

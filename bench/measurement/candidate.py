@@ -1,0 +1,124 @@
+"""One candidate of a workload: what becomes of it, and the record that is made of that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench.correctness import comparison
+from bench.measurement.rounds import TimedModel
+from bench.records import provenance, schema
+from bench.records.workload import Workload
+from bench.workers.process import Worker, WorkerKey
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A measurement and, where something went wrong, all that is known of it."""
+
+    measurement: schema.Measurement
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a candidate has once it is built, checked and warmed up."""
+
+    worker: Worker
+    cold: schema.ColdStart
+    model: TimedModel
+
+
+@dataclass(eq=False)
+class Candidate:
+    """One candidate on its way through a workload."""
+
+    key: WorkerKey
+    role: schema.Role = "variant"
+    versions: Mapping[str, str] = field(default_factory=dict)
+    checks: list[schema.Agreement] = field(default_factory=list)
+    processes: list[schema.ProcessRounds] = field(default_factory=list)
+    status: schema.Status = "ok"
+    reason: str = ""
+    details: str = ""
+    path: str = ""
+    loss: float | None = None
+    updates: int = 0  # that the last block made since it loaded its parameters
+
+    @property
+    def label(self) -> str:
+        names = {"control": "the control", "gemm baseline": "the GEMM baseline"}
+        return names.get(self.role, self.key.variant)
+
+    def fail(self, status: schema.Status, reason: str, details: str = "") -> None:
+        self.status, self.reason, self.details = status, reason, details
+
+    def judge(self, found: schema.Agreement) -> bool:
+        self.checks.append(found)
+        if found.failures:
+            self.fail("disagrees", found.failures[0], "\n".join(found.failures))
+        return not found.failures
+
+    def keep(self, prepared: Prepared, about: Mapping[str, Any], room: int, seed: int) -> None:
+        """The rounds of a process, and what its worker says of itself (`Operations.about`).
+
+        Of the step times no more than `room` are kept.
+        """
+        model = prepared.model
+        self.path = about["path"]
+        self.processes.append(
+            schema.ProcessRounds(
+                seconds=tuple(model.seconds),
+                position=tuple(model.positions),
+                step_seconds=_kept(model.raw, room, seed),
+                steps=sum(map(len, model.raw)),
+                cold=prepared.cold,
+                effective_threads=about["threads"],
+                cores_busy=about["busy"],
+                throughput_seconds=tuple(model.throughput_seconds),
+                device_seconds=tuple(model.device_seconds),
+                peak_host_bytes=about["peak_host_bytes"],
+                held_host_bytes=about["held_host_bytes"],
+                peak_device_bytes=about["peak_device_bytes"],
+            )
+        )
+
+    def outcome(self, workload: Workload, serial: bool) -> Outcome:
+        measurement = schema.Measurement(
+            workload=workload,
+            variant=self.key.variant,
+            role=self.role,
+            serial=serial,
+            status=self.status,
+            reason=provenance.without_paths(self.reason),
+            versions=dict(self.versions),
+            path=self.path,
+            loss=self.loss,
+            agreement=comparison.joined(self.checks) if self.checks else None,
+            # What a variant took to compute something else is no number.
+            processes=tuple(self.processes) if self.status == "ok" else (),
+        )
+        return Outcome(measurement, self.details)
+
+
+def _kept(raw: list[np.ndarray], room: int, seed: int) -> tuple[tuple[float, ...], ...]:
+    """All step times round by round or, beyond `room`, a seeded sample in their order."""
+    total = sum(map(len, raw))
+    if total <= room:
+        return tuple(tuple(map(_short, seconds)) for seconds in raw)
+    rng = np.random.default_rng(seed)
+    return tuple(tuple(map(_short, chosen)) for chosen in _sample(raw, room / total, rng))
+
+
+def _sample(raw: list[np.ndarray], share: float, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    for seconds in raw:
+        count = max(1, int(len(seconds) * share))
+        yield seconds[np.sort(rng.choice(len(seconds), count, replace=False))]
+
+
+def _short(seconds: float) -> float:
+    """Nanoseconds: finer than the clock is good for."""
+    return round(float(seconds), 9)

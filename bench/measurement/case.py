@@ -1,0 +1,54 @@
+"""One test of the suite: a variant in a workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backends import registry
+from bench.correctness import tolerances
+from bench.measurement.workload_run import worker_key
+from bench.records.schema import Status
+from bench.records.workload import Workload
+from bench.workers.process import WorkerKey
+
+PARAMETERS = ("task", "cell", "size", "device", "dtype", "variant")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test: a variant in a workload."""
+
+    workload: Workload
+    variant: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.workload.name}-{self.variant}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """As PARAMETERS: strings, so that `--benchmark-group-by=param:variant` works."""
+        workload = self.workload
+        where = (workload.label, workload.device, workload.dtype)
+        return (workload.task, workload.spec.cell, *where, self.variant)
+
+    @property
+    def key(self) -> WorkerKey:
+        return worker_key(self.workload, self.variant)
+
+    def refusal(self) -> tuple[Status, str] | None:
+        """Why it cannot run, without starting anything; None if it may."""
+        workload = self.workload
+        if workload.dtype not in tolerances.STORAGE:
+            return "refused", f"{workload.dtype} has no rule of agreement yet, and so no numbers"
+        missing = registry.missing(registry.find(self.variant))
+        if missing:
+            return "skipped", missing
+        options = {"device": workload.device, "dtype": workload.dtype, "phase": workload.phase}
+        try:
+            reason = registry.ask(self.variant, "refusal", workload.spec, **options)
+            if reason is None and workload.optimizer is not None:
+                registry.ask(self.variant, "optimizer", workload.optimizer)  # can it say which?
+        except registry.BrokenBackendError as error:
+            return "skipped", str(error)
+        return ("refused", str(reason)) if reason is not None else None

@@ -1,0 +1,59 @@
+"""What a run will do and about how long it takes: for `--dry-run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
+from bench.measurement.case import Case
+from bench.measurement.workload_run import has_baseline
+from bench.records.workload import Workload
+from tasks.flops import step_flops
+
+# Of an ordinary core; an estimate is right to a factor of two or so.
+FLOPS_PER_SECOND_AND_THREAD = 10e9
+STEP_OVERHEAD_SECONDS = 20e-6  # a layer, direction and time step
+START_SECONDS = 6.0  # a worker and its framework
+BUILD_SECONDS = 1.0  # a variant in a workload: build, trace, compile, check
+
+
+def workload_seconds(workload: Workload, variants: int, settings: Settings) -> float:
+    """Expected seconds of a workload: building and checking, warming up, rounds."""
+    rate = FLOPS_PER_SECOND_AND_THREAD * workload.threads
+    overhead = STEP_OVERHEAD_SECONDS * workload.steps * len(list(workload.spec.stack()))
+    flops = step_flops(workload.spec, workload.batch, workload.steps, workload.phase)
+    step = flops / rate + overhead * (1.0 if workload.phase == "forward" else 3.0)
+    each, candidates = BUILD_SECONDS + 10 * step, variants
+    if settings.timed and variants:
+        block = settings.block
+        timed = max(block.timed_steps * step, block.timed_seconds)
+        warmup = max(block.warmup_steps * step, block.warmup_seconds)
+        least = settings.least_rounds * (warmup + timed * (1 + 1 / THROUGHPUT_EVERY))
+        each += WARM_SECONDS + max(settings.max_seconds, least)
+        candidates += 1 + has_baseline(workload) if settings.beside else 0
+        if settings.processes > 1:
+            each += START_SECONDS  # of processes that are fresh in each workload
+    return candidates * each * settings.processes
+
+
+def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> None:
+    """Every workload, its variants, what keeps any from running, and the time of all together."""
+    seconds, keys = 0.0, set()
+    for workload, cases in plan.items():
+        refusals = {case.variant: case.refusal() for case in cases}
+        running = [case for case in cases if not refusals[case.variant]]
+        keys |= {case.key for case in running}
+        seconds += workload_seconds(workload, len(running), settings)
+        print(f"{workload.id}: {', '.join(case.variant for case in running) or 'nothing runs'}")
+        for name, refusal in refusals.items():
+            if refusal is not None:
+                status, reason = refusal
+                print(f"    {name} is {status}: {reason}")
+    if settings.processes == 1:
+        seconds += START_SECONDS * len(keys)
+    tests = sum(map(len, plan.values()))
+    print(f"{tests} tests in {len(plan)} workloads, about {_duration(seconds)}")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

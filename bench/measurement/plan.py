@@ -1,0 +1,58 @@
+"""What a run of the suite will measure: its workloads, and which tests share one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import pytest
+
+from bench.config import grid
+from bench.config.options import Options
+from bench.config.protocol import Settings
+from bench.measurement.case import Case
+from bench.records.workload import Workload
+
+
+class Plan:
+    """The workloads that the options ask for, and which tests share one."""
+
+    def __init__(self, options: Options, settings: Settings) -> None:
+        self.options, self.settings = options, settings
+        started = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+        self.folder = options.reports / (options.run or started)
+        self.by_workload: dict[Workload, list[Case]] = {}  # of the tests that are left
+        self._workloads: list[Workload] | None = None
+        self._cases: dict[tuple[str, str], Case] = {}
+
+    def workloads(self) -> list[Workload]:
+        """What was asked for; raises pytest.UsageError where a workload cannot be made."""
+        if self._workloads is None:
+            try:
+                self._workloads = list(grid.workloads(self.options.request))
+            except ValueError as error:
+                raise pytest.UsageError(str(error)) from error
+        return self._workloads
+
+    def cases(self, phase: str) -> list[Case]:
+        """The tests of a phase: every variant in every workload."""
+        found = [
+            Case(workload, variant)
+            for workload in self.workloads()
+            if workload.phase == phase
+            for variant in self.options.backends
+        ]
+        self._cases |= {(phase, case.id): case for case in found}
+        return found
+
+    def case(self, phase: str, test_id: str) -> Case:
+        return self._cases[phase, test_id]
+
+    def settle(self, cases: Iterable[Case]) -> None:
+        """The tests that are left after all deselection: those of one workload run together."""
+        for case in cases:
+            self.by_workload.setdefault(case.workload, []).append(case)
+
+    @property
+    def all_cases(self) -> list[Case]:
+        return [case for cases in self.by_workload.values() for case in cases]

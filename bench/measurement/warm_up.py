@@ -1,0 +1,41 @@
+"""From a model that is built and checked to one that is ready for its rounds."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from bench.config.protocol import WARM_SECONDS, WARM_STEPS, Block
+from bench.measurement import machine_state
+from bench.measurement.rounds import TimedModel
+from bench.records.workload import Workload
+from bench.workers.process import Ask, Worker
+
+# A GPU is warm when its clock stands: so far apart at most, and so long to get there.
+STEADY_MHZ, STEADY_SECONDS, LOOKS = 0.02, 10.0, 3
+
+
+def warmed_up(
+    name: str, worker: Worker, ask: Ask, workload: Workload, block: Block, *, counts: bool = True
+) -> TimedModel:
+    """The model of `worker`, which is asked by `ask`, after its warm steps."""
+    worker.survey()  # now that all its threads and processes are there
+    warm_up(ask, workload)
+    return TimedModel(
+        name, ask, workload.phase, block, counts=counts, cpu_seconds=worker.cpu_seconds
+    )
+
+
+def warm_up(ask: Ask, workload: Workload) -> None:
+    """Warm steps; a GPU runs until its clock stands, or for as long where nobody tells it."""
+    options = {"phase": workload.phase, "seconds": WARM_SECONDS, "steps": WARM_STEPS}
+    ask("warm", **options)
+    if workload.device == "cpu":
+        return
+    begin, clocks = perf_counter(), list[float]()
+    while perf_counter() - begin < STEADY_SECONDS:
+        ask("warm", **options)
+        mhz = machine_state.clocks(workload.device).mhz
+        clocks += [] if mhz is None else [mhz]
+        last = clocks[-LOOKS:]
+        if len(last) == LOOKS and max(last) - min(last) <= STEADY_MHZ * max(last):
+            break

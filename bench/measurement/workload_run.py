@@ -1,0 +1,261 @@
+"""One workload from start to end: build, check, rounds, check again, record.
+
+Every variant is built, checked and warmed up in its own worker, then takes part in the rounds
+(`rounds`), and is checked again. Beside the variants run a control, which is the first of them once
+more, and the workload's GEMM baseline: neither competes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from msgspec.structs import replace
+
+from backends import registry
+from bench.config.protocol import RAW_STEPS, Settings
+from bench.correctness.checks import WorkloadChecks
+from bench.measurement import gradient_norms
+from bench.measurement.candidate import Candidate, Outcome, Prepared
+from bench.measurement.rounds import Rounds
+from bench.measurement.warm_up import warmed_up
+from bench.records import schema
+from bench.records.workload import Workload
+from bench.workers.pool import Pool, Progress
+from bench.workers.process import Ask, Worker, WorkerError, WorkerKey
+from bench.workers.serialization import pack_spec
+from tasks import flops
+
+CONTROL, GEMM_BASELINE = 1, 2  # WorkerKey.copy of their workers
+
+
+def worker_key(workload: Workload, variant: str, copy: int = 0) -> WorkerKey:
+    return WorkerKey(variant, workload.dtype, workload.device, workload.threads, copy)
+
+
+def worker_keys(workload: Workload, variants: Sequence[str]) -> set[WorkerKey]:
+    """Every worker that a workload may need: one a variant, the control's, the baseline's."""
+    copies = [worker_key(workload, name, copy) for name in variants for copy in (0, CONTROL)]
+    return {*copies, _baseline_key(workload)}
+
+
+def _baseline_key(workload: Workload) -> WorkerKey:
+    return WorkerKey("numpy", workload.dtype, "cpu", workload.threads, GEMM_BASELINE)
+
+
+def has_baseline(workload: Workload) -> bool:
+    """Can its products be run by numpy: on the CPU, in an arithmetic that BLAS has."""
+    return workload.device == "cpu" and workload.dtype in ("float32", "float64")
+
+
+class WorkloadRun:
+    """Measures one workload; `run` is the whole of it."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        workload: Workload,
+        variants: Sequence[str],
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        self.pool, self.workload, self.settings = pool, workload, settings
+        self.progress = progress
+        self.checks = WorkloadChecks(workload, settings.seed)
+        self.candidates = [Candidate(worker_key(workload, name)) for name in variants]
+        if settings.timed and settings.beside:
+            control = worker_key(workload, variants[0], CONTROL)
+            self.candidates.append(Candidate(control, "control"))
+            if has_baseline(workload):
+                self.candidates.append(Candidate(_baseline_key(workload), "gemm baseline"))
+        self.conditions: list[schema.ProcessConditions] = []
+        self._workers: dict[Candidate, Worker] = {}
+        self._prepared: dict[Candidate, Prepared] = {}
+
+    def run(self) -> dict[str, Outcome]:
+        """Outcome by variant. A variant's failure is its own; the others go on."""
+        for process in range(self.settings.processes if self.settings.timed else 1):
+            begin = perf_counter()
+            if self.settings.processes > 1:  # all of them fresh, the first too
+                for candidate in self.candidates:
+                    self.pool.end(candidate.key)
+            self._attempt("checking", self._prepare, self._starting())
+            if self.settings.timed and self._variants:
+                self._rounds(process, perf_counter() - begin)
+            self._attempt("releasing", self._finish)
+        return {
+            candidate.key.variant: candidate.outcome(self.workload, self.settings.serial)
+            for candidate in self.candidates
+            if candidate.role == "variant"
+        }
+
+    def beside(self) -> list[schema.Measurement]:
+        """What was measured beside the variants: the control and the GEMM baseline."""
+        others = [candidate for candidate in self.candidates if candidate.role != "variant"]
+        serial = self.settings.serial
+        found = [candidate.outcome(self.workload, serial).measurement for candidate in others]
+        return found if self.conditions else []
+
+    @property
+    def _running(self) -> list[Candidate]:
+        return [candidate for candidate in self.candidates if candidate.status == "ok"]
+
+    @property
+    def _variants(self) -> list[Candidate]:
+        return [candidate for candidate in self._running if candidate.role == "variant"]
+
+    def _starting(self) -> list[Candidate]:
+        """Who starts first is drawn anew in each run, since it may matter.
+
+        Not from the seed, which is the same in all runs. The control repeats one who has started.
+        """
+        running, order = self._running, np.random.default_rng()
+        drawn = [running[index] for index in order.permutation(len(running))]
+        return sorted(drawn, key=lambda candidate: candidate.role == "control")
+
+    def _attempt(
+        self,
+        what: str,
+        action: Callable[[Candidate], None],
+        order: Sequence[Candidate] | None = None,
+    ) -> None:
+        for candidate in order or self._running:
+            self.progress(f"{what} {candidate.label}")
+            self._guarded(candidate, action)
+
+    def _guarded(self, candidate: Candidate, action: Callable[[Candidate], None]) -> None:
+        try:
+            action(candidate)
+        except WorkerError as error:
+            candidate.fail(error.status, str(error), error.details)
+        except registry.BrokenBackendError as error:
+            candidate.fail("failed", str(error))
+        if candidate.status != "ok" and candidate in self._workers:
+            self._release(candidate)
+
+    def _release(self, candidate: Candidate) -> None:
+        if not self._workers[candidate].alive():
+            return
+        try:
+            self._call(candidate, "release")
+        except WorkerError:
+            self.pool.end(candidate.key)  # it could not even let go: a fresh one next time
+
+    def _call(self, candidate: Candidate, operation: str, **arguments: Any) -> Any:
+        return self._workers[candidate].call(operation, self.pool.timeout, **arguments)
+
+    def _ask(self, candidate: Candidate) -> Ask:
+        return partial(self._call, candidate)
+
+    def _prepare(self, candidate: Candidate) -> None:
+        """Build, check against the oracle, warm up."""
+        if candidate.role == "control" and not self._controlled(candidate):
+            return
+        worker = self._workers[candidate] = self.pool.get(candidate.key, self.progress)
+        candidate.versions = worker.started.versions
+        ask = self._ask(candidate)
+        if candidate.role == "gemm baseline":
+            build_seconds = first_seconds = 0.0
+            workload = self.workload
+            size = {"batch": workload.batch, "steps": workload.steps, "dtype": workload.dtype}
+            ask("build_gemm_baseline", spec=pack_spec(workload.spec), **size)
+        else:
+            build_seconds = self.checks.build(ask)
+            first_seconds, candidate.loss, found = self.checks.before(ask, candidate.key.variant)
+            if not candidate.judge(found):
+                return
+        cold = schema.ColdStart(
+            start_seconds=worker.started.start_seconds,
+            import_seconds=worker.started.import_seconds,
+            build_seconds=build_seconds,
+            first_call_seconds=first_seconds,
+        )
+        if self.settings.timed:
+            counts = candidate.role != "gemm baseline"
+            about = (worker, ask, self.workload, self.settings.block)
+            model = warmed_up(candidate.label, *about, counts=counts)
+            self._prepared[candidate] = Prepared(worker, cold, model)
+
+    def _controlled(self, control: Candidate) -> bool:
+        """The control is the first variant that still takes part; without any, there is none."""
+        if not self._variants:
+            control.fail("skipped", "no variant is left that it could repeat")
+            return False
+        first = self._variants[0].key
+        if control.processes and control.key.variant != first.variant:
+            reason = f"{control.key.variant}, which it repeated, takes part no longer"
+            control.fail("skipped", reason)
+            return False
+        control.key = dataclasses.replace(first, copy=CONTROL)
+        return True
+
+    def _rounds(self, process: int, before_seconds: float) -> None:
+        """The rounds; then one record a candidate."""
+        settings = self.settings
+        models = {id(self._prepared[candidate].model): candidate for candidate in self._running}
+        rounds = Rounds(
+            running=lambda: [self._prepared[candidate].model for candidate in self._running],
+            attempt=lambda model, block: self._guarded(models[id(model)], lambda _: block()),
+            device=self.workload.device,
+            cores=self.pool.cores_of(self.workload.threads),
+            progress=self.progress,
+            narrow=settings.narrow,
+        )
+        conditions = rounds.run(
+            np.random.default_rng((settings.seed, process)),
+            least=settings.least_rounds,
+            seconds=settings.max_seconds * len(self._running),
+        )
+        begin = perf_counter()
+        for candidate in self._running:
+            self._guarded(candidate, self._record)
+        self._attempt("checking again", self._check_again)
+        after_seconds = perf_counter() - begin
+        self.conditions.append(
+            replace(conditions, before_seconds=before_seconds, after_seconds=after_seconds)
+        )
+
+    def _record(self, candidate: Candidate) -> None:
+        """Check what the last timed step gave, ask what ran, and keep the rounds."""
+        ask = self._ask(candidate)
+        candidate.updates = ask("updates")
+        # Before anything else is asked of it: a model may use its buffers again.
+        found = self.checks.last(ask) if candidate.role == "variant" else None
+        if found is not None:
+            candidate.judge(found)
+        room = RAW_STEPS // self.settings.processes
+        candidate.keep(self._prepared[candidate], ask("about"), room, self.settings.seed)
+
+    def _check_again(self, candidate: Candidate) -> None:
+        """Something not seen before, and whether a step does all of its work."""
+        if candidate.role != "variant":
+            return
+        ask = self._ask(candidate)
+        seconds = float(np.median(self._prepared[candidate].model.seconds))
+        if candidate.judge(self.checks.after(ask, candidate.key.variant, candidate.updates)):
+            skipped = self.checks.skipped_work(ask, seconds)
+            if skipped is not None:
+                candidate.fail("disagrees", skipped)
+
+    def _finish(self, candidate: Candidate) -> None:
+        """Where nothing was timed, something not seen before; then let go."""
+        if not self.settings.timed and candidate.role == "variant":
+            candidate.judge(self.checks.after(self._ask(candidate), candidate.key.variant, 0))
+        if candidate.status == "ok":
+            self._release(candidate)
+
+
+def workload_record(
+    workload: Workload, conditions: Sequence[schema.ProcessConditions]
+) -> schema.WorkloadRecord:
+    """What is known of a workload beside its candidates."""
+    return schema.WorkloadRecord(
+        workload=workload,
+        flops=flops.step_flops(workload.spec, workload.batch, workload.steps, workload.phase),
+        processes=tuple(conditions),
+        gradient_norms=gradient_norms.of_workload(workload),
+    )

@@ -1,1 +1,0 @@
-"""Programs that show that this harness measures what it says, run by hand on a quiet machine."""

@@ -1,0 +1,141 @@
+"""The records as CSV: one row a measurement, with what the rounds say of it. Pure."""
+
+from __future__ import annotations
+
+import csv as writer
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.analysis import cold_start, estimators, memory, outliers, text
+from bench.analysis.verdicts import Comparison
+from bench.analysis.workload_view import WorkloadView, alone, verdict, views
+from bench.records.schema import Measurement, Run, WorkloadRecord
+from tasks.spec import parameter_count
+
+COLUMNS = (
+    *("run", "started", "commit", "workload", "phase", "task", "cell", "size", "device", "dtype"),
+    *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "parameters"),
+    *("variant", "role", "status", "verdict", "rank", "seconds", "ratio", "ratio_low"),
+    *("ratio_high", "throughput_seconds", "device_seconds", "interquartile_range", "rounds"),
+    *("processes", "steps_timed", "outliers", "start_seconds", "import_seconds", "build_seconds"),
+    *("first_call_seconds", "flops", "flops_per_second", "gemm_baseline_share"),
+    *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "loss", "tensors"),
+    *("worst_tensor", "worst_error", "worst_bound", "others_cores", "disturbed"),
+    *("versions", "path", "reason"),
+)
+# As they are, from a workload and from a measurement.
+OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps")
+OF_MEASUREMENT = ("variant", "role", "status", "loss", "path", "reason")
+
+
+def csv(
+    run: Run, measurements: Sequence[Measurement], records: Sequence[WorkloadRecord] = ()
+) -> str:
+    """A head, then a row a measurement of any role; an empty field is not known."""
+    measurements = list(map(alone, measurements))
+    by_workload = {view.workload: view for view in views(run, measurements, records)}
+    content = io.StringIO()
+    out = writer.DictWriter(content, COLUMNS, restval="", lineterminator="\n")
+    out.writeheader()
+    for m in measurements:
+        view = by_workload.get(m.workload)
+        fields = _about(run, m) | _times(m) | (_beside(view, m) if view else {})
+        out.writerow({name: _safe(value) for name, value in fields.items()})
+    return content.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    """Text on one line, and none that a spreadsheet would take for a formula."""
+    if not isinstance(value, str):
+        return "" if value is None else value
+    line = text.plain(value)
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
+def _about(run: Run, m: Measurement) -> dict[str, Any]:
+    workload, spec, found = m.workload, m.workload.spec, m.agreement
+    fields: dict[str, Any] = {
+        "run": run.name,
+        "started": run.started,
+        "commit": run.commit,
+        "workload": workload.id,
+        "cell": spec.cell,
+        "size": workload.label,
+        "input": spec.input_size,
+        "hidden": spec.hidden_size,
+        "layers": spec.num_layers,
+        "bidirectional": spec.bidirectional,
+        "parameters": parameter_count(spec),
+        "versions": ", ".join(f"{name} {number}" for name, number in m.versions.items()),
+    }
+    fields |= {name: getattr(workload, name) for name in OF_WORKLOAD}
+    fields |= {name: getattr(m, name) for name in OF_MEASUREMENT}
+    if found is not None:
+        fields |= {
+            "tensors": found.tensors,
+            "worst_tensor": found.worst.name,
+            "worst_error": found.worst.error,
+            "worst_bound": found.worst.bound,
+        }
+    return fields
+
+
+def _times(m: Measurement) -> dict[str, Any]:
+    """Empty for a variant that may not be ranked: no number without agreement."""
+    if not m.round_seconds or (m.role == "variant" and not estimators.ranked(m)):
+        return {}
+    fields: dict[str, Any] = {
+        "seconds": estimators.median_seconds(m),
+        "rounds": len(m.round_seconds),
+        "processes": len(m.processes),
+        "steps_timed": sum(p.steps for p in m.processes),
+        "outliers": sum(outliers.count(p)[0] for p in m.processes),
+        "throughput_seconds": _median([v for p in m.processes for v in p.throughput_seconds]),
+        "device_seconds": _median([v for p in m.processes for v in p.device_seconds]),
+        "peak_device_bytes": memory.on_device(m),
+    }
+    if (found := memory.on_host(m)) is not None:
+        fields |= {"peak_host_bytes": found[1], "held_host_bytes": found[1] - found[0]}
+    if len(m.round_seconds) > 1:
+        fields["interquartile_range"] = estimators.interquartile_range(m)
+    names = ("start_seconds", "import_seconds", "build_seconds", "first_call_seconds")
+    return fields | dict(zip(names, cold_start.parts(m), strict=True))
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return float(np.median(values)) if values else None
+
+
+def _beside(view: WorkloadView, m: Measurement) -> dict[str, Any]:
+    """What the other candidates of the workload say of this one."""
+    fields: dict[str, Any] = {}
+    if view.conditions:
+        others = [value for process in view.conditions for value in process.others_cores]
+        fields |= {
+            "flops": view.flops,
+            "disturbed": view.disturbed,
+            "others_cores": _median(others),
+        }
+    label = next((name for name, candidate in view.candidates.items() if candidate is m), None)
+    if label is None:
+        found = view.control(m) if m.role == "control" else None
+        return fields | (_ratio(found[1]) if found else {})
+    fields["verdict"] = "" if estimators.ranked(m) else verdict(m)
+    if label == view.fastest and not view.serial:
+        fields |= {"verdict": "reference", "ratio": 1.0}
+    if view.conditions and estimators.ranked(m):
+        fields["flops_per_second"] = view.flops / estimators.median_seconds(m)
+    if (compared := view.comparisons.get(label)) is not None:
+        fields |= _ratio(compared)
+    if (share := view.share_of_baseline(label)) is not None:
+        fields["gemm_baseline_share"] = share.ratio
+    return fields | {"rank": view.ranks.get(label)}
+
+
+def _ratio(found: Comparison) -> dict[str, Any]:
+    low, high = found.estimate.interval
+    ratio = {"ratio": found.estimate.ratio, "ratio_low": low, "ratio_high": high}
+    return ratio | {"verdict": found.verdict}

@@ -1,0 +1,139 @@
+"""What a figure holds: pure data, without matplotlib. `plots` makes it, `draw` pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.analysis import text
+from bench.analysis.workload_view import WorkloadView, cell_in_words
+from bench.records.workload import Workload
+
+FOLDER = "figures"
+BASELINE = "GEMM baseline"
+MOST_COLUMNS = 3
+SHORT = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)"}
+
+Section = Literal["overview", "sweeps", "more"]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one variant, or of the GEMM baseline; `low` and `high` are their intervals."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()  # empty without intervals
+    high: tuple[float, ...] = ()
+    note: str = ""  # stands where a point would, if there is none
+    variant: bool = True  # False: not a variant, so no colour of its own
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point that is named in a panel of lines."""
+
+    x: float
+    y: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """dots: a row a series, its values along x. lines: curves."""
+
+    title: str
+    kind: Literal["dots", "lines"]
+    series: tuple[Series, ...]
+    x_name: str
+    x_log: bool = True
+    x_ticks: tuple[float, ...] = ()  # numbers to stand on the axis, if they are few
+    at_one: bool = False  # a line where the ratio is 1
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A grid of panels, row by row; None where a grid has a hole."""
+
+    file: str
+    head: str  # stands above the panels
+    title: str  # says all, for who cannot see it
+    section: Section
+    rows: tuple[tuple[Panel | None, ...], ...]
+
+    @property
+    def path(self) -> str:
+        return f"{FOLDER}/{self.file}"
+
+    @property
+    def alt(self) -> str:
+        """The title, for who cannot see the figure; no bracket of it ends the alternative text."""
+        return text.escape_brackets(self.title)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of all series, each once, in the order in which they come."""
+        return list(dict.fromkeys(s.label for s in self._series))
+
+    @property
+    def variants(self) -> list[str]:
+        """The labels of those that are variants."""
+        return list(dict.fromkeys(s.label for s in self._series if s.variant))
+
+    @property
+    def _series(self) -> list[Series]:
+        return [s for row in self.rows for panel in row if panel for s in panel.series]
+
+
+def names(view: WorkloadView) -> dict[str, str]:
+    """What each label of a workload is called in a figure: the name itself, not escaped."""
+    found: dict[str, str] = {}
+    for label, m in view.candidates.items():
+        found[label] = text.numbered(text.plain(m.variant, 28), found.values())
+    return found
+
+
+def title_of(view: WorkloadView) -> str:
+    """ "RNN (tanh), base+H64": short, for the head of a panel."""
+    return text.plain(", ".join([short_cell(view.workload), *view.also]), 48).replace("\\", "")
+
+
+def short_cell(workload: Workload) -> str:
+    return SHORT.get(workload.spec.cell, cell_in_words(workload))
+
+
+def phase_of(view: WorkloadView) -> str:
+    return text.plain(view.workload.phase, 16)
+
+
+def place(task: str, device: str) -> str:
+    return f"{text.plain(task, 30)} on {text.plain(device, 12)}"
+
+
+def grid_of(views: Iterable[WorkloadView]) -> list[list[WorkloadView | None]]:
+    """Rows of workloads that differ in their phase alone, phases as columns."""
+    views = list(views)
+    phases = list(dict.fromkeys(view.workload.phase for view in views))[:MOST_COLUMNS]
+    rows: dict[tuple[object, ...], dict[str, WorkloadView]] = {}
+    for view in views:
+        w = view.workload
+        same = (w.task, w.label, w.device, w.dtype, w.threads, w.spec.cell)
+        rows.setdefault(same, {})[w.phase] = view
+    return [[row.get(phase) for phase in phases] for row in rows.values()]
+
+
+def by_task_and_device(
+    views: Iterable[WorkloadView],
+) -> list[tuple[str, str, list[WorkloadView]]]:
+    groups: dict[tuple[str, str], list[WorkloadView]] = {}
+    for view in views:
+        groups.setdefault((view.workload.task, view.workload.device), []).append(view)
+    return [(task, device, group) for (task, device), group in groups.items()]
+
+
+def series_of(label: str, points: Sequence[tuple[float, float]], *, variant: bool = True) -> Series:
+    x, y = zip(*points, strict=True)
+    return Series(label, tuple(map(float, x)), tuple(map(float, y)), variant=variant)

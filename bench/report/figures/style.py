@@ -1,0 +1,100 @@
+"""The style of a figure: one colour, marker and dash a variant, in every figure of a report."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.report.figures.figure import BASELINE, Figure
+
+INK = "#010203"  # stands for the colour of the text, which the page decides
+MARKERS = "osD^vPX<>dph*8"
+SOLID: Any = "-"
+DASHES: tuple[Any, ...] = (SOLID, (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+DOTS: Any = (0, (1, 1))
+
+Style = tuple[str, str, Any]  # colour, marker, dashes
+Styles = dict[str, Style]  # by label
+
+SETTINGS = {
+    "svg.hashsalt": "rnnbench",
+    "svg.fonttype": "path",  # the same letters, and the same widths, everywhere
+    "font.family": "DejaVu Sans",  # which comes with matplotlib
+    "font.size": 8.0,
+    "text.parse_math": False,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8.0,
+    "axes.titlepad": 4.0,
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.8,
+    "path.simplify": False,
+}
+
+
+@cache
+def _palette() -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "palette.toml").read_text(encoding="utf-8"))
+
+
+def styles(labels: Iterable[str]) -> Styles:
+    """A style a variant: the palette's colour, and no two with the same marker and dashes."""
+    known: dict[str, str] = _palette()["variants"]
+    others: list[str] = _palette()["others"]
+    slots = list(known)
+    found: Styles = {}
+    unknown = 0
+    for label in labels:
+        family = max((n for n in known if _continues(label, n)), key=len, default="")
+        if family:
+            colour, slot = known[family], slots.index(family)
+        else:
+            colour, slot = others[unknown % len(others)], len(slots) + unknown
+            unknown += 1
+        colour = INK if colour == "text" else colour
+        relatives = sum(1 for one in found.values() if one[0] == colour)
+        marker = MARKERS[(slot + 5 * relatives) % len(MARKERS)]
+        found[label] = (colour, marker, DASHES[(slot + relatives) % len(DASHES)])
+    return found
+
+
+def of_report(figures: Sequence[Figure]) -> Styles:
+    """The styles of all variants that a report draws."""
+    return styles(dict.fromkeys(label for figure in figures for label in figure.variants))
+
+
+def of_figure(figure: Figure, variants: Styles) -> Styles:
+    """With those of what is no variant: the colour of the text, each with dashes of its own."""
+    others = [label for label in figure.labels if label not in figure.variants]
+    plain = {label: (INK, "", DASHES[n % len(DASHES)]) for n, label in enumerate(others)}
+    return {**variants, **plain, BASELINE: (INK, "", DOTS)}
+
+
+def _continues(label: str, name: str) -> bool:
+    return label == name or label.startswith((f"{name}-", f"{name}@", f"{name} ("))
+
+
+def shown(words: str) -> str:
+    """The words with a box for each letter that the font does not have."""
+    letters = _letters()
+    return "".join(c if ord(c) in letters or c == "\n" else "\u25a1" for c in words)
+
+
+@cache
+def _letters() -> frozenset[int]:
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(findfont(FontProperties(family="DejaVu Sans"))).get_charmap())

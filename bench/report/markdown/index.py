@@ -1,0 +1,69 @@
+"""The index of reports as one object of text, which its template sets into words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bench.analysis import text
+from bench.analysis.workload_view import FINE, NOT_RUN, verdict
+from bench.records.schema import Measurement, Run
+
+HEAD = """# Reports
+
+One folder a run, the newest first. This page is made from the `measurements.jsonl` in each."""
+
+COLUMNS = (
+    *("run", "date", "machine", "tasks", "phases", "dtypes", "workloads", "not right"),
+    "variants",
+)
+
+
+@dataclass(frozen=True)
+class IndexView:
+    """All that the template of the index is given; both tables may be empty."""
+
+    head: str
+    runs: str
+    unreadable: str
+
+
+def index_view(
+    runs: Sequence[tuple[Run, Sequence[Measurement]]],
+    unreadable: Sequence[tuple[str, str]] = (),
+) -> IndexView:
+    """The newest run first. `unreadable` holds (folder, why) where records cannot be read."""
+    newest = sorted(runs, key=lambda of: of[0].started, reverse=True)
+    rows = [_row(run, measurements) for run, measurements in newest]
+    bad = [[text.escape(folder), text.escape(why)] for folder, why in unreadable]
+    return IndexView(
+        head=HEAD,
+        runs=text.table(COLUMNS, rows, right=(6,)) if rows else "",
+        unreadable=text.table(("folder", "why it cannot be read"), bad) if bad else "",
+    )
+
+
+def _row(run: Run, measurements: Sequence[Measurement]) -> tuple[str, ...]:
+    variants = [m for m in measurements if m.role == "variant"]
+    return (
+        f"[{text.escape(run.name)}]({quote(run.name, safe='')}/report.md)",
+        text.date(run.started),
+        ", ".join((text.escape(run.machine.cpu), text.plural(run.machine.cores, "core"))),
+        text.listing(m.workload.task for m in variants),
+        text.listing(m.workload.phase for m in variants),
+        text.listing(m.workload.dtype for m in variants),
+        str(len({m.workload for m in variants})),
+        _not_right(variants),
+        text.listing(m.variant for m in variants),
+    )
+
+
+def _not_right(measurements: Sequence[Measurement]) -> str:
+    """ "1 disagrees (torch), 2 crashed (jax, keras-jax)"; "none" where all is well."""
+    groups: dict[str, list[str]] = {}
+    for m in measurements:
+        if (status := verdict(m)) not in (*FINE, *NOT_RUN):
+            groups.setdefault(status, []).append(m.variant)
+    parts = (f"{len(who)} {status} ({text.listing(who)})" for status, who in groups.items())
+    return ", ".join(parts) or "none"

@@ -1,0 +1,39 @@
+"""The parameter table of each model, from its spec. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bench.analysis import text
+from bench.analysis.workload_view import WorkloadView, cell_in_words
+from bench.records.workload import Workload
+from tasks.spec import ModelSpec, param_shapes
+
+MOST = 12  # models with a table of their own
+
+
+def tables(views: Sequence[WorkloadView]) -> str:
+    """A table a distinct model: name, shape and count of each parameter."""
+    models: dict[ModelSpec, Workload] = {}
+    for view in views:
+        models.setdefault(view.workload.spec, view.workload)
+    found = [_one(workload) for workload in list(models.values())[:MOST]]
+    if len(models) > MOST:
+        further = text.plural(len(models) - MOST, "further model")
+        found.append(f"{further}: described with their workloads.")
+    return "\n\n".join(found)
+
+
+def _one(workload: Workload) -> str:
+    spec = workload.spec
+    shapes = param_shapes(spec)
+    rows = [
+        [text.escape(name), " x ".join(map(str, shape)), f"{math.prod(shape):,}"]
+        for name, shape in shapes.items()
+    ]
+    rows.append(["together", "", f"{sum(map(math.prod, shapes.values())):,}"])
+    sizes = f"D {spec.input_size}, H {spec.hidden_size}, L {spec.num_layers}"
+    both = ", bidirectional" if spec.bidirectional else ""
+    head = f"{text.escape(workload.task)}, {cell_in_words(workload)}{both}, {sizes}:"
+    return f"{head}\n\n{text.table(('parameter', 'shape', 'numbers'), rows, right=(1, 2))}"

@@ -1,0 +1,151 @@
+"""What the verdicts say, in plain words, and nothing beyond it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.analysis import break_even, text
+from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, cell_in_words, verdict
+from bench.records.schema import Measurement
+from bench.report.markdown import tables
+
+MOST_LISTED = 8  # workloads of one task and phase; more of them are counted
+
+
+def of_task(views: Sequence[WorkloadView]) -> list[str]:
+    """One line a workload of one task; where these are many, one line a phase that counts them."""
+    by_phase: dict[str, list[WorkloadView]] = {}
+    for view in views:
+        by_phase.setdefault(view.workload.phase, []).append(view)
+    lines = []
+    for phase, group in by_phase.items():
+        if len(group) > MOST_LISTED:
+            lines.append(f"{text.escape(phase)}: {_counted(group)}")
+        else:
+            lines += [f"{_where(view)}: {of_workload(view)}" for view in group]
+    return lines
+
+
+def _where(view: WorkloadView) -> str:
+    words = cell_in_words(view.workload)
+    return ", ".join([text.escape(view.workload.phase), words, *view.also])
+
+
+def of_workload(view: WorkloadView) -> str:
+    """Who is fastest, by how much, and how sure that is."""
+    best = view.fastest
+    if best is None:
+        return "no variant has a time."
+    step = text.duration(view.seconds[best])
+    if view.serial:
+        return f"{text.plural(len(view.ranked), 'variant')} timed, not compared."
+    if len(view.ranked) == 1:
+        return f"{best} alone has a time, {step} a step."
+    if view.unclear:
+        return "undecided: others kept the machine busy while it was measured."
+    if not view.comparisons:
+        return f"{best} takes {step} a step; nothing else was timed in the same rounds."
+    return f"{_first(view, best, step)}{_next(view)}"
+
+
+def _first(view: WorkloadView, best: str, step: str) -> str:
+    others = [label for label in view.first if label != best]
+    if not others:
+        return f"**{best}** is fastest, {step} a step"
+    same = [label for label in others if view.comparisons[label].verdict == "same"]
+    faster = [label for label in others if view.comparisons[label].verdict == "faster"]
+    unclear = [label for label in others if label not in (*same, *faster)]
+    parts = [f"**{best}** has the lowest median, {step} a step"]
+    if same:
+        most = max(view.comparisons[label].estimate.margin for label in same)
+        names = text.joined([f"**{label}**" for label in same])
+        verb = "takes" if len(same) == 1 else "take"
+        parts.append(f"{names} {verb} the same time (within {text.plus_minus(most)[1:]})")
+    if unclear:
+        names = text.joined([f"**{label}** ({_ratio(view, label)})" for label in unclear])
+        verb = "is" if len(unclear) == 1 else "are"
+        parts.append(f"{names} {verb} statistically indistinguishable from it")
+    if faster:
+        names = text.joined([f"**{label}** ({_ratio(view, label)})" for label in faster])
+        verb = "is" if len(faster) == 1 else "are"
+        parts.append(f"{names} {verb} faster than it round by round")
+    return "; ".join(parts)
+
+
+def _next(view: WorkloadView) -> str:
+    """ "; next is jax, 1.25 (1.08 to 1.44) times as long." Who shares that rank is named too."""
+    later = [label for label in view.order if view.ranks.get(label, 0) > 1]
+    if not later:
+        return "."
+    second = [label for label in later if view.ranks[label] == view.ranks[later[0]]]
+    second.sort(key=lambda label: view.seconds[label])
+    found = view.comparisons[second[0]].estimate
+    ratio = f"{text.ratio(found.ratio)} ({text.interval(*found.interval)}) times as long"
+    if len(second) == 1:
+        return f"; next is {second[0]}, {ratio}."
+    share = "shares its rank" if len(second) == 2 else "share its rank"
+    return f"; next is {second[0]}, {ratio}, and {text.joined(second[1:])} {share}."
+
+
+def _ratio(view: WorkloadView, label: str) -> str:
+    """ "1.02, 0.84 to 1.23"."""
+    found = view.comparisons[label].estimate
+    return f"{text.ratio(found.ratio)}, {text.interval(*found.interval)}"
+
+
+def _counted(views: Sequence[WorkloadView]) -> str:
+    """In how many workloads each is first, alone or shared."""
+    only = Counter(view.ranked[0] for view in views if len(view.ranked) == 1)
+    others = [view for view in views if len(view.ranked) != 1]
+    alone = Counter(view.first[0] for view in others if len(view.first) == 1)
+    shared = Counter(label for view in others if len(view.first) > 1 for label in view.first)
+    parts = []
+    for label in sorted({*alone, *shared}, key=lambda n: (-alone[n], -shared[n], n)):
+        words = [f"is first in {alone[label]}"] if alone[label] else []
+        words += [f"shares the first rank in {shared[label]}"] if shared[label] else []
+        parts.append(f"**{label}** {' and '.join(words)}")
+    parts += [f"**{label}** alone has a time in {count}" for label, count in only.items()]
+    without = sum(not view.first for view in others)
+    parts += [f"{without} have no rank"] if without else []
+    return f"of {text.plural(len(views), 'workload')}, {'; '.join(parts)}."
+
+
+def with_cold_start(view: WorkloadView) -> str:
+    """ "With the cold start, numpy is first; jax pays after 310 steps (290 to 335)." """
+    times = break_even.total_times(view)
+    if len(times) < 2 or view.serial or view.unclear:
+        return ""
+    lead = break_even.first_at_start(times)
+    first = f"Counting the cold start, {lead.label} is first"
+    judged = break_even.beside(view, lead)
+    others = [time.label for time in times if time.label != lead.label]
+    if all(label in judged and judged[label].verdict == "slower" for label in others):
+        return f"{first} from the first step on."
+    changes = [
+        f"{found.after.label} pays after {found.steps:,} steps ({found.low:,} to {found.high:,})"
+        for found in break_even.break_evens(view)
+    ]
+    if not changes:
+        return f"{first}, and no other is sure to overtake it however many steps there are."
+    return f"{'; '.join([first, *changes])}."
+
+
+def agreement(measurements: Sequence[Measurement]) -> str:
+    """Do they agree: how many do, and each that does not by its tensor."""
+    variants = [m for m in measurements if m.role == "variant" and m.status not in NOT_RUN]
+    good = [m for m in variants if verdict(m) in FINE]
+    tensors = sum(m.agreement.tensors for m in good if m.agreement)
+    wrong = [m for m in variants if tables.disagrees(m)]
+    parts = [
+        f"{len(good)} of {len(variants)} agree with the float64 oracle in all {tensors:,} tensors"
+    ]
+    if not good:
+        parts = ["None was found to agree with the float64 oracle"]
+    parts += [
+        f"**{text.escape(m.variant)} {tables.disagreement(m)}**, in {text.escape(m.workload.id)}"
+        for m in wrong[:MOST_LISTED]
+    ]
+    if len(wrong) > MOST_LISTED:
+        parts.append(f"{len(wrong) - MOST_LISTED} more disagree")
+    return f"{'; '.join(parts)}." if variants else "No variant ran, so nothing was compared."

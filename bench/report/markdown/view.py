@@ -1,0 +1,256 @@
+"""A report as one object of text and plain values, which the template sets into words. Pure.
+
+All text in it is escaped already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.analysis import outliers, scaling, text, verdicts
+from bench.analysis.workload_view import NOT_RUN, WorkloadView, verdict
+from bench.records.schema import Measurement, Run
+from bench.report.figures.figure import Figure, Section
+from bench.report.markdown import (
+    conditions,
+    models,
+    overview,
+    selftest,
+    sentences,
+    sweeps,
+    tables,
+)
+
+MOST_NAMED = 3  # a reason for more workloads than this says how many there are
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page."""
+
+    alt: str
+    path: str
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    """Who is fastest on one device."""
+
+    device: str
+    table: str
+    undecided: bool  # the table has a "?"
+    common: str  # what all rows share
+    cells: str  # the names of cells in words, where they differ
+    sentences: str
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """A sweep: its heading and its table."""
+
+    title: str
+    table: str
+
+
+@dataclass(frozen=True)
+class WorkloadSection:
+    """All about one workload."""
+
+    title: str
+    model: str
+    times: str  # empty where no variant ran
+    more: tuple[str, ...]  # tables and sentences
+
+
+@dataclass(frozen=True)
+class MachineView:
+    """The machine by its parts."""
+
+    processor: str
+    cores: str
+    memory: str
+    gpus: tuple[str, ...]
+    system: str
+    python: str
+    governor: str  # empty where it is not known
+    pinning: bool
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """All that the template of a report is given."""
+
+    name: str
+    started: str
+    command: str  # on one line, as it is: it stands in a code block
+    project: str
+    commit: str  # empty outside a checkout
+    serial: bool
+    warnings: tuple[str, ...]
+    quiet: str  # the machine and its noise, in a line
+    agreement: str  # do the variants agree, in a line
+    devices: tuple[DeviceView, ...]
+    left_out: int  # workloads that the overview does not show
+    overview_figures: tuple[Picture, ...]
+    sweeps: tuple[SweepView, ...]
+    sweep_figures: tuple[Picture, ...]
+    more_figures: tuple[Picture, ...]
+    machine: MachineView
+    threads: str
+    busy: str  # cores' worth that others used before the run; empty where it is not known
+    between_process: str
+    counts: str
+    variants: str  # a table: versions and threads
+    selftest: str  # empty where none was made
+    models: str
+    workloads: tuple[WorkloadSection, ...]
+    not_run: str  # a table: what was refused or skipped
+    phases: frozenset[str]
+    compared: str  # the kinds of tensors that were compared
+    margin: str
+    fence: str
+
+
+def report_view(
+    run: Run,
+    measurements: Sequence[Measurement],
+    views: Sequence[WorkloadView],
+    figures: Sequence[Figure],
+) -> ReportView:
+    """`views` and `figures` are those of `measurements`."""
+    first = scaling.first_look(views)
+    variants = [m for m in measurements if m.role == "variant"]
+    return ReportView(
+        name=text.escape(run.name),
+        started=text.date(run.started),
+        command=text.plain(run.command),
+        project=text.escape(run.project),
+        commit=text.escape(run.commit or ""),
+        serial=run.serial,
+        warnings=tuple(conditions.warnings(run, views)),
+        quiet=conditions.machine_line(run, views),
+        agreement=sentences.agreement(variants),
+        devices=tuple(map(_device, overview.by_device(first).values())),
+        left_out=len(views) - len(first),
+        overview_figures=_pictures(figures, "overview"),
+        sweeps=tuple(SweepView(sweeps.title(s), sweeps.table(s)) for s in scaling.find(views)),
+        sweep_figures=_pictures(figures, "sweeps"),
+        more_figures=_pictures(figures, "more"),
+        machine=_machine(run),
+        threads=", ".join(map(str, run.threads)),
+        busy="" if run.cores_busy_before is None else f"{run.cores_busy_before:.2f}",
+        between_process=conditions.between_process_in_words(run.between_process),
+        counts=_counts(variants),
+        variants=_variants(variants),
+        selftest=selftest.section(run.selftest) if run.selftest else "",
+        models=models.tables(views),
+        workloads=tuple(map(_workload, views)),
+        not_run=_not_run(views),
+        phases=frozenset(m.workload.phase for m in variants),
+        compared=text.listing(
+            sorted({kind for m in variants if m.agreement for kind in m.agreement.kinds})
+        ),
+        margin=text.share(verdicts.LEAST_MARGIN),
+        fence=f"{outliers.FENCE:g}",
+    )
+
+
+def _device(views: Sequence[WorkloadView]) -> DeviceView:
+    return DeviceView(
+        device=text.escape(views[0].workload.device),
+        table=overview.table(views),
+        undecided=overview.undecided(views),
+        common=overview.common(views),
+        cells=overview.cells_named(views),
+        sentences=overview.lines(views),
+    )
+
+
+def _pictures(figures: Iterable[Figure], section: Section) -> tuple[Picture, ...]:
+    return tuple(Picture(f.alt, f.path) for f in figures if f.section == section)
+
+
+def _machine(run: Run) -> MachineView:
+    machine = run.machine
+    return MachineView(
+        processor=text.escape(machine.cpu),
+        cores=text.plural(machine.cores, "core"),
+        memory=f"{machine.memory_bytes / 2**30:.1f} GiB",
+        gpus=tuple(map(text.escape, machine.gpus)),
+        system=text.escape(machine.system),
+        python=text.escape(machine.python),
+        governor=text.escape(machine.governor),
+        pinning=machine.pinning,
+    )
+
+
+def _workload(view: WorkloadView) -> WorkloadSection:
+    more = (
+        conditions.references(view),
+        tables.beside(view),
+        tables.unranked(view),
+        tables.agreement(view),
+        tables.cold_start(view),
+        sentences.with_cold_start(view),
+        conditions.around_rounds(view),
+    )
+    return WorkloadSection(
+        title=view.title,
+        model=tables.model_in_words(view.workload),
+        times=tables.times(view) if view.order else "",
+        more=tuple(filter(None, more)),
+    )
+
+
+def _counts(measurements: Sequence[Measurement]) -> str:
+    """ "12 measurements: 9 timed and in agreement, 2 refused, 1 crashed"."""
+    words = {"ok": "timed and in agreement", "agrees": "in agreement but not timed"}
+    counts = Counter(map(verdict, measurements))
+    parts = (f"{count} {words.get(found, found)}" for found, count in counts.items())
+    return f"{text.plural(len(measurements), 'measurement')}: {', '.join(parts)}"
+
+
+def _variants(measurements: Sequence[Measurement]) -> str:
+    """What each variant that was run ran on, and the threads that it reported."""
+    rows = []
+    for variant in dict.fromkeys(m.variant for m in measurements if m.status not in NOT_RUN):
+        mine = [m for m in measurements if m.variant == variant]
+        threads = (
+            f"asked {m.workload.threads}: {process.effective_threads}"
+            for m in mine
+            for process in m.processes
+        )
+        versions = (f"{name} {number}" for m in mine for name, number in m.versions.items())
+        row = [text.escape(variant), text.listing(versions), text.listing(threads, "; ")]
+        rows += [row] if any(row[1:]) else []
+    head = ("variant", "versions", "threads as read back")
+    return text.table(head, rows) if rows else ""
+
+
+def _not_run(views: Sequence[WorkloadView]) -> str:
+    """Every reason of a refusal or a skip once, with the variants and workloads it holds for."""
+    groups: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for view in views:
+        for label, m in view.candidates.items():
+            if m.status in NOT_RUN:
+                variants = groups.setdefault((m.status, m.reason), {})
+                variants.setdefault(label, []).append(view.title)
+    rows = []
+    for (status, reason), variants in groups.items():
+        places = {label: _where(titles, len(views)) for label, titles in variants.items()}
+        where = "; ".join(f"{label}: {place}" for label, place in places.items())
+        if len(set(map(tuple, variants.values()))) == 1:
+            where = next(iter(places.values()))
+        rows.append([", ".join(variants), status, text.escape(reason) or "not recorded", where])
+    return text.table(("variant", "is", "why", "in"), rows) if rows else ""
+
+
+def _where(titles: Sequence[str], workloads: int) -> str:
+    """The workloads by their titles, or how many they are."""
+    if len(titles) == workloads > 1:
+        return "all workloads"
+    if len(titles) <= MOST_NAMED:
+        return ", ".join(titles)
+    return text.plural(len(titles), "workload")

@@ -1,0 +1,1 @@
+"""What the harness finds where the truth is known."""

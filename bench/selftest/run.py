@@ -1,0 +1,300 @@
+"""`rnnbench selftest`: what this harness finds on this machine where the truth is known.
+
+For each variant, pairs of fresh processes of one program are compared as two variants of a
+workload are. Between them there is nothing to find (A/A), until one of them is made to wait busily
+for a known share of each of its steps. Beside that, the same by pytest-benchmark's own sequential
+loop.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from backends import registry
+from bench.analysis import verdicts
+from bench.config.protocol import LEAST_ROUNDS, Block
+from bench.correctness.checks import WorkloadChecks
+from bench.measurement.rounds import Rounds, TimedModel
+from bench.measurement.warm_up import warmed_up
+from bench.measurement.workload_run import worker_key
+from bench.records import machine, provenance, schema
+from bench.records.workload import Workload
+from bench.selftest import store, trials
+from bench.selftest.trials import BaselineTrial, Trial
+from bench.workers.pool import Pool, Progress
+from bench.workers.process import WorkerError, WorkerKey, WorkerRaisedError
+
+SLOWDOWNS = (0.03, 0.05, 0.10, 0.20)
+RAW, RESULT = "trials.jsonl", "selftest.json"
+
+# Keeps a core busy until the process that started it, whose number it is given, is gone.
+_BURN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
+
+
+class DisagreesError(ValueError):
+    """A variant computes something else than it should."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of it."""
+
+    workload: Workload
+    variants: Sequence[str]
+    pairs: int = 4  # of fresh processes, a variant
+    repeats: int = 3  # A/A trials a pair
+    injected: int = 1  # trials a pair and slow-down
+    pytest_benchmark: int = 1  # A/A trials of pytest-benchmark's loop a pair
+    pytest_benchmark_injected: bool = True  # and one of it a pair and slow-down
+    seconds: float = 1.0  # a process and trial
+    background_load: bool = False  # another process keeps one core busy during the trials
+    minutes: float | None = None  # no trial begins after them; None: no limit
+    seed: int = 0
+
+    @property
+    def trials(self) -> int:
+        """Of a pair."""
+        ours = self.repeats + self.injected * len(SLOWDOWNS)
+        return ours + self.pytest_benchmark + len(self.baseline_slowdowns)
+
+    @property
+    def baseline_slowdowns(self) -> tuple[float, ...]:
+        """Of pytest-benchmark's loop: those that stand beside our own."""
+        wanted = self.pytest_benchmark_injected and self.pytest_benchmark and self.injected
+        return SLOWDOWNS if wanted else ()
+
+    @property
+    def all_pairs(self) -> int:
+        return len(self.variants) * self.pairs
+
+    def estimated_seconds(self) -> float:
+        """About how long; starting and building a process pair is taken as 12 s."""
+        return self.all_pairs * (12.0 + self.trials * 3.0 * self.seconds)
+
+
+def run(plan: Plan, pool: Pool, folder: Path, progress: Progress) -> schema.Selftest:
+    """Measure, and write each trial into `folder` as it ends; gives what they come to.
+
+    A worker's failure costs the trials of its pair, and is reported. Raises ValueError where no
+    trial without a slow-down ended.
+    """
+    end = math.inf if plan.minutes is None else time.monotonic() + 60 * plan.minutes
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    checks = WorkloadChecks(plan.workload, plan.seed)
+    ours: list[Trial] = []
+    baseline: list[BaselineTrial] = []
+    problems: list[str] = []
+    with (folder / RAW).open("ab") as raw:
+        for trial in _trials(plan, pool, checks, end, progress, problems):
+            (ours if isinstance(trial, Trial) else baseline).append(trial)  # type: ignore[arg-type]
+            raw.write(msgspec.json.encode(trial) + b"\n")
+            raw.flush()
+    if not any(trial.slowdown == 0 for trial in ours):
+        why = problems[0] if problems else "the time was used up before"
+        raise ValueError(f"no trial without a slow-down ended: {why}")
+    result = summary(plan, ours, baseline, started, problems)
+    (folder / RESULT).write_bytes(msgspec.json.encode(result) + b"\n")
+    return result
+
+
+def read_raw(file: Path) -> tuple[list[Trial], list[BaselineTrial]]:
+    """The trials that a selftest wrote."""
+    ours: list[Trial] = []
+    baseline: list[BaselineTrial] = []
+    for line in file.read_bytes().splitlines():
+        fields = msgspec.json.decode(line)
+        if isinstance(fields["first_seconds"], list):
+            ours.append(msgspec.convert(fields, Trial))
+        else:
+            baseline.append(msgspec.convert(fields, BaselineTrial))
+    return ours, baseline
+
+
+def summary(
+    plan: Plan,
+    ours: Sequence[Trial],
+    baseline: Sequence[BaselineTrial],
+    started: str,
+    problems: Sequence[str] = (),
+) -> schema.Selftest:
+    """Of the trials, at one process and at as many as it recommends."""
+    found = trials.between_process(ours, started)
+    recommended = trials.recommended_processes(ours, found, plan.seconds)
+    counts = sorted({1, min(recommended or trials.MOST_RECOMMENDED, plan.pairs)})
+    others = [t.others_cores for t in ours if t.others_cores is not None]
+    return schema.Selftest(
+        started=started,
+        machine=machine.describe(),
+        workload=plan.workload,
+        seconds=plan.seconds,
+        trials=tuple(trials.summarise(ours, baseline, counts, started)),
+        between_process=found,
+        recommended_processes=recommended,
+        others_cores=float(np.median(others)) if others else None,
+        disturbed=float(np.mean([t.disturbed for t in ours])),
+        left_out=plan.all_pairs * plan.trials - len(ours) - len(baseline),
+        problems=tuple(map(provenance.without_paths, dict.fromkeys(problems))),
+    )
+
+
+def keep(result: schema.Selftest, plan: Plan) -> Path | None:
+    """For later runs on this machine; not if others were busy on it, or trials were left out."""
+    useless = plan.background_load or result.left_out or result.disturbed > verdicts.MOST_DISTURBED
+    return None if useless else store.save(result)
+
+
+def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
+    """Variants in turn, so that what changes over an hour is no variant's alone."""
+    for pair in range(plan.pairs):
+        for variant in plan.variants:
+            yield variant, pair
+
+
+def _trials(
+    plan: Plan,
+    pool: Pool,
+    checks: WorkloadChecks,
+    end: float,
+    progress: Progress,
+    problems: list[str],
+) -> Iterator[Trial | BaselineTrial]:
+    """Of all pairs; none begins when the clock has reached `end`. `problems` gets what failed."""
+    for number, (variant, pair) in enumerate(_pairs(plan)):
+        if time.monotonic() >= end:
+            return
+        progress(f"{variant}, pair {pair + 1} of {plan.pairs}")
+        try:
+            with closing(_pair(plan, pool, checks, variant, number, progress)) as pair_trials:
+                for trial in pair_trials:
+                    if time.monotonic() >= end:
+                        break
+                    try:
+                        done = trial()
+                    except WorkerRaisedError as error:  # it lives on, and so do the other trials
+                        problems.append(f"{variant}: {error}")
+                    else:
+                        yield done
+        except (WorkerError, registry.BrokenBackendError, DisagreesError) as error:
+            problems.append(f"{variant}: {error}")
+        pool.keep_only(())
+
+
+def _pair(
+    plan: Plan, pool: Pool, checks: WorkloadChecks, variant: str, number: int, progress: Progress
+) -> Generator[Callable[[], Trial | BaselineTrial], None, None]:
+    """All trials of one pair of fresh processes, in random order.
+
+    Where the time is limited, one without a slow-down comes first: without it, none is of use.
+    """
+    keys = [worker_key(plan.workload, variant, copy) for copy in (0, 1)]
+    rng = np.random.default_rng((plan.seed, number))
+    # Which one starts first is random, as in a workload run.
+    order = np.random.default_rng().permutation(2)
+    started = {copy: _timed_model(plan, pool, checks, keys[copy], progress) for copy in order}
+    models = [started[copy] for copy in range(len(keys))]
+    shares = [0.0] * plan.repeats + [*SLOWDOWNS] * plan.injected
+    todo: list[Callable[[], Trial | BaselineTrial]] = [
+        partial(_trial, plan, pool, models, variant, number, share, rng) for share in shares
+    ]
+    shares = [0.0] * plan.pytest_benchmark + [*plan.baseline_slowdowns]
+    todo += [partial(_baseline_trial, plan, pool, keys, variant, number, share) for share in shares]
+    with _background_load(plan.background_load):
+        if plan.minutes is not None:
+            yield todo.pop(0)
+        for index in rng.permutation(len(todo)):
+            yield todo[index]
+
+
+def _timed_model(
+    plan: Plan, pool: Pool, checks: WorkloadChecks, key: WorkerKey, progress: Progress
+) -> TimedModel:
+    """Built, checked and warmed up, as in a workload run."""
+    worker = pool.get(key, progress)
+    ask = partial(worker.call, timeout=pool.timeout)
+    checks.build(ask)
+    _, _, found = checks.before(ask, key.variant)
+    if found.failures:
+        raise DisagreesError(f"it disagrees, and is no use for a test: {found.failures[0]}")
+    return warmed_up(key.variant, worker, ask, plan.workload, Block())
+
+
+def _trial(
+    plan: Plan,
+    pool: Pool,
+    models: Sequence[TimedModel],
+    variant: str,
+    pair: int,
+    slowdown: float,
+    rng: np.random.Generator,
+) -> Trial:
+    first, second = (
+        replace(model, slowdown=share, seconds=[], throughput_seconds=[], positions=[], raw=[])
+        for model, share in zip(models, (0.0, slowdown), strict=True)
+    )
+    conditions = Rounds(
+        running=lambda: [first, second],
+        attempt=lambda _, block: block(),
+        device=plan.workload.device,
+        cores=pool.cores_of(plan.workload.threads),
+        narrow=None,
+        latency_alone=True,
+    ).run(rng, least=LEAST_ROUNDS, seconds=2 * plan.seconds)
+    kept = conditions.blocks - conditions.repeated
+    others = conditions.others_cores
+    return Trial(
+        variant=variant,
+        pair=pair,
+        slowdown=slowdown,
+        first_seconds=tuple(first.seconds),
+        second_seconds=tuple(second.seconds),
+        disturbed=conditions.disturbed / kept,
+        others_cores=float(np.median(others)) if others else None,
+        timed_share=conditions.timed_seconds / conditions.rounds_seconds,
+    )
+
+
+def _baseline_trial(
+    plan: Plan, pool: Pool, keys: Sequence[WorkerKey], variant: str, pair: int, slowdown: float
+) -> BaselineTrial:
+    """One process after the other; what waits is not stopped, as that loop stops nothing."""
+    medians = []
+    for key, other, share in zip(keys, reversed(keys), (0.0, slowdown), strict=True):
+        pool.get(other).wake()
+        options: dict[str, Any] = {"phase": plan.workload.phase, "seconds": plan.seconds}
+        worker = pool.get(key)
+        medians.append(worker.call("pytest_benchmark", pool.timeout, slowdown=share, **options))
+    return BaselineTrial(
+        variant=variant,
+        pair=pair,
+        slowdown=slowdown,
+        first_seconds=medians[0],
+        second_seconds=medians[1],
+    )
+
+
+@contextmanager
+def _background_load(wanted: bool) -> Iterator[None]:
+    """Starts once the models are built and checked, which would take minutes beside it."""
+    if not wanted:
+        yield
+        return
+    burning = subprocess.Popen([sys.executable, "-c", _BURN, str(os.getpid())])
+    try:
+        yield
+    finally:
+        burning.kill()
+        burning.wait()

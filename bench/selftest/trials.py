@@ -1,0 +1,210 @@
+"""What the trials of a selftest come to. Pure: the same trials give the same numbers.
+
+In each trial the truth is known: two processes of one program, one of them slowed down by a known
+share of each step, or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from bench.analysis import estimators, verdicts
+from bench.analysis.verdicts import PRIOR_PAIRS, Estimate
+from bench.records.schema import BetweenProcess, Trials
+
+FOUND = 0.05  # the slow-down that the recommended number of processes must find
+MOST_RECOMMENDED = 10
+# Of the second that a workload gives each candidate by default: the rest goes into warm-up steps,
+# throughput and blocks that are taken again.
+WORKLOAD_SECONDS = 0.5
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison of two processes of `variant`, the second slowed down by `slowdown`."""
+
+    variant: str
+    pair: int  # fresh processes, counted over the whole selftest
+    slowdown: float
+    first_seconds: tuple[float, ...]  # round by round
+    second_seconds: tuple[float, ...]
+    disturbed: float = 0.0  # share of blocks kept although others were busy
+    others_cores: float | None = None
+    timed_share: float | None = None  # of the wall time of its rounds, in timed steps
+
+    @property
+    def logs(self) -> np.ndarray:
+        """log(second / first), (rounds,)."""
+        return np.log(self.second_seconds) - np.log(self.first_seconds)
+
+
+class BaselineTrial(msgspec.Struct, frozen=True, kw_only=True):
+    """The same pair by pytest-benchmark's own loop, one process after the other."""
+
+    variant: str
+    pair: int
+    slowdown: float
+    first_seconds: float  # median
+    second_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        return self.second_seconds / self.first_seconds
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A trial without a slow-down, whose ratio is 1 in truth."""
+
+    variant: str
+    pair: int
+    square: float  # of the estimated log ratio
+    within: float  # variance that its rounds let expect
+
+    @staticmethod
+    def of(trial: Trial) -> _Point:
+        logs = trial.logs
+        within = estimators.standard_error(logs) ** 2
+        return _Point(trial.variant, trial.pair, estimators.centre(logs) ** 2, within)
+
+
+def between_process(trials: Sequence[Trial], measured: str) -> BetweenProcess:
+    """From the trials without a slow-down; `measured` is ISO 8601, UTC.
+
+    The truth is a ratio of 1, so that the variance between processes is the mean of the squares,
+    less what the rounds of a trial scatter. A few pairs may lie together by chance: to their
+    variance is joined the assumed one, as of PRIOR_PAIRS more, and to a variant's own that of all
+    variants. A pair counts once among the degrees of freedom. Raises ValueError without such a
+    trial.
+    """
+    same = [_Point.of(trial) for trial in trials if not trial.slowdown]
+    if not same:
+        raise ValueError("no trial without a slow-down; expected one or more")
+    return _between_process(same, measured)
+
+
+def _between_process(same: Sequence[_Point], measured: str) -> BetweenProcess:
+    overall = _joined(same, verdicts.ASSUMED.deviation**2)
+    own = {
+        name: _joined([point for point in same if point.variant == name], overall)
+        for name in dict.fromkeys(point.variant for point in same)
+    }
+    return BetweenProcess(
+        deviation=math.sqrt(overall),
+        degrees=float(_pairs(same) + PRIOR_PAIRS),
+        variants={name: math.sqrt(variance) for name, variance in own.items()},
+        measured=measured,
+    )
+
+
+def _pairs(points: Sequence[_Point]) -> int:
+    return len({point.pair for point in points})
+
+
+def _joined(points: Sequence[_Point], prior: float) -> float:
+    """Variance between processes, with that of PRIOR_PAIRS more pairs."""
+    found = max(0.0, float(np.mean([point.square - point.within for point in points])))
+    pairs = _pairs(points)
+    return (pairs * found + PRIOR_PAIRS * prior) / (pairs + PRIOR_PAIRS)
+
+
+def recommended_processes(
+    trials: Sequence[Trial], found: BetweenProcess, seconds: float = WORKLOAD_SECONDS
+) -> int:
+    """The least K at which a slow-down of FOUND is called in half of the cases or more.
+
+    0 where MOST_RECOMMENDED are not enough. A trial had `seconds` of timed steps a process; a
+    workload has WORKLOAD_SECONDS, and fewer rounds.
+    Half of the estimates of a true 5 % lie above it: K is enough when 5 % itself is called.
+    """
+    within = float(np.median([estimators.standard_error(t.logs) for t in trials if not t.slowdown]))
+    for processes in range(1, MOST_RECOMMENDED + 1):
+        deviation = found.deviation
+        error = math.sqrt((deviation**2 + within**2 * seconds / WORKLOAD_SECONDS) / processes)
+        margin = math.log1p(max(verdicts.LEAST_MARGIN, deviation / math.sqrt(processes)))
+        at = Estimate(math.log1p(FOUND), error, found.degrees + processes - 1, margin)
+        if at.p_value < (1 - estimators.CONFIDENCE) / 2:
+            return processes
+    return 0
+
+
+def summarise(
+    trials: Sequence[Trial],
+    baseline: Sequence[BaselineTrial],
+    processes: Sequence[int],
+    measured: str,
+) -> list[Trials]:
+    """One line a variant, slow-down and number of processes.
+
+    Each trial is judged with the deviation that the pairs other than its own have shown.
+    """
+    same = [_Point.of(trial) for trial in trials if not trial.slowdown]
+    groups: dict[tuple[str, float], list[Trial]] = defaultdict(list)
+    for trial in trials:
+        groups[trial.variant, trial.slowdown].append(trial)
+    by_baseline: dict[tuple[str, float], list[float]] = defaultdict(list)
+    for other in baseline:
+        by_baseline[other.variant, other.slowdown].append(other.ratio)
+    return [
+        _summary(members, same, count, measured, by_baseline[key] if count == 1 else [])
+        for key, members in sorted(groups.items())
+        for count in processes
+        if len({t.pair for t in members}) >= count
+    ]
+
+
+def _summary(
+    members: Sequence[Trial],
+    same: Sequence[_Point],
+    processes: int,
+    measured: str,
+    baseline: Sequence[float],
+) -> Trials:
+    truth = math.log1p(members[0].slowdown)
+    ratios, called, wrong, covered = [], 0, 0, 0
+    for together in _grouped(members, processes):
+        found = _estimate(together, same, measured)
+        disturbed = float(np.mean([trial.disturbed for trial in together]))
+        verdict = verdicts.judge({"second": found}, disturbed=disturbed)["second"].verdict
+        ratios.append(found.ratio)
+        called += verdict in ("faster", "slower")
+        wrong += verdict == "faster" or (verdict == "slower" and not truth)
+        covered += abs(found.log_ratio - truth) <= found.half_width
+    return Trials(
+        variant=members[0].variant,
+        slowdown=members[0].slowdown,
+        processes=processes,
+        pairs=len({trial.pair for trial in members}),
+        ratios=tuple(ratios),
+        called=called,
+        wrong=wrong,
+        covered=covered,
+        pytest_benchmark=tuple(baseline),
+    )
+
+
+def _grouped(members: Sequence[Trial], processes: int) -> Iterator[list[Trial]]:
+    """Trials of `processes` pairs each: disjoint groups of pairs, once a repetition."""
+    by_pair: dict[int, list[Trial]] = defaultdict(list)
+    for trial in members:
+        by_pair[trial.pair].append(trial)
+    pairs = list(by_pair.values())
+    for start in range(0, len(pairs) - processes + 1, processes):
+        chosen = pairs[start : start + processes]
+        for together in zip(*chosen, strict=False):
+            yield list(together)
+
+
+def _estimate(together: Sequence[Trial], same: Sequence[_Point], measured: str) -> Estimate:
+    own = {trial.pair for trial in together}
+    others = [point for point in same if point.pair not in own]
+    known = _between_process(others, measured) if others else verdicts.ASSUMED
+    name = together[0].variant
+    deviation = verdicts.deviation_of(known, name, name)
+    degrees = verdicts.degrees_of(known, name, name)
+    return verdicts.estimate([trial.logs for trial in together], deviation, degrees)

@@ -1,0 +1,96 @@
+"""The GEMM baseline of a workload: its bare matrix products, and nothing else.
+
+The same products as in the numpy backend, at the same shapes and in the same order of size: one
+(T B, I) x (I, G H) for all inputs of a layer and direction, one (B, H) x (H, G H) a time step, and
+in BPTT the three products that each of these has in its gradient. All arrays are made beforehand.
+It computes no recurrent net: what it says is how long this machine's BLAS, called from numpy,
+takes for the arithmetic that no variant of this formulation can do without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from tasks.flops import input_needs_gradient
+from tasks.spec import ModelSpec
+
+Product = Callable[[], Any]
+
+
+class GemmBaseline:
+    """What the harness times of a model (`backends.interface.Model`), of bare products."""
+
+    def __init__(self, spec: ModelSpec, batch: int, steps: int, dtype: str) -> None:
+        """For B = `batch`, T = `steps`; raises ValueError for a dtype that BLAS does not have."""
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype {dtype!r} has no BLAS in numpy; expected float32 or float64")
+        self._dtype = np.dtype(dtype)
+        self._rng = np.random.default_rng(0)
+        self._forward: list[Product] = []
+        self._backward: list[Product] = []
+        for layer, _, _ in spec.stack():
+            needs = layer > 0 or input_needs_gradient(spec)
+            self._layer(spec, batch, steps, spec.layer_input_size(layer), needs)
+        if spec.output_size is not None:
+            rows = batch * (steps if spec.readout == "every_step" else 1)
+            self._head(rows, spec.feature_size, spec.output_size)
+
+    def forward(self, placed: Any) -> None:
+        for product in self._forward:
+            product()
+
+    def bptt(self, placed: Any) -> None:
+        for product in self._forward:
+            product()
+        for product in self._backward:
+            product()
+
+    train_step = bptt
+
+    def sync(self, result: Any) -> None:
+        """numpy has computed when it returns."""
+
+    def load(self, params: Any) -> None:
+        """There are no parameters."""
+
+    def path(self) -> str:
+        """The BLAS that ran."""
+        if find_spec("threadpoolctl") is None:
+            return "numpy's BLAS"
+        from threadpoolctl import threadpool_info
+
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        names = {f"{pool['internal_api']} {pool.get('version') or ''}".strip() for pool in pools}
+        return ", ".join(sorted(names)) or "numpy's BLAS"
+
+    def _layer(self, spec: ModelSpec, batch: int, steps: int, inputs: int, needs: bool) -> None:
+        hidden, gates = spec.hidden_size, spec.gates * spec.hidden_size
+        x, da = self._new(steps * batch, inputs), self._new(steps * batch, gates)
+        w_xh, w_hh = self._new(inputs, gates), self._new(hidden, gates)
+        h = self._new(steps * batch, hidden)
+        a, dh = self._new(steps * batch, gates), self._new(batch, hidden)
+        self._forward.append(partial(np.matmul, x, w_xh, out=a))
+        for t in range(steps):
+            rows = slice(t * batch, (t + 1) * batch)
+            self._forward.append(partial(np.matmul, h[rows], w_hh, out=a[rows]))
+            self._backward.append(partial(np.matmul, da[rows], w_hh.T, out=dh))
+        self._backward.append(partial(np.matmul, x.T, da, out=self._new(inputs, gates)))
+        self._backward.append(partial(np.matmul, h.T, da, out=self._new(hidden, gates)))
+        if needs:
+            dx = self._new(steps * batch, inputs)
+            self._backward.append(partial(np.matmul, da, w_xh.T, out=dx))
+
+    def _head(self, rows: int, features: int, outputs: int) -> None:
+        h, w, dy = self._new(rows, features), self._new(features, outputs), self._new(rows, outputs)
+        self._forward.append(partial(np.matmul, h, w, out=self._new(rows, outputs)))
+        self._backward.append(partial(np.matmul, h.T, dy, out=self._new(features, outputs)))
+        self._backward.append(partial(np.matmul, dy, w.T, out=self._new(rows, features)))
+
+    def _new(self, rows: int, columns: int) -> np.ndarray:
+        """Random numbers: zeros could lie in one shared page, or be skipped."""
+        return self._rng.standard_normal((rows, columns)).astype(self._dtype)

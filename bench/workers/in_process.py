@@ -1,0 +1,112 @@
+"""`--serial`: the workers' operations in this process, for profilers and debuggers.
+
+One variant after the other, none of them stopped, pinned or apart from the others: what it takes
+here is no number to compare, and the record says so.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from backends import registry
+from bench.workers.pool import Progress, silent
+from bench.workers.process import Started, WorkerKey, WorkerRaisedError
+from bench.workers.server import Operations
+
+
+class InProcessWorker:
+    """What `bench.workers.process.WorkerProcess` is, without a process of its own."""
+
+    def __init__(self, key: WorkerKey, started: Started, operations: Operations) -> None:
+        self.key, self.started, self._operations = key, started, operations
+
+    def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
+        """The operation's value, whatever time it takes; raises WorkerRaisedError."""
+        try:
+            return getattr(self._operations, operation)(**arguments)
+        except Exception as error:
+            raise WorkerRaisedError(registry.first_line(error), traceback.format_exc()) from error
+
+    def cpu_seconds(self) -> float:
+        """None beside that of this process, which is counted anyhow."""
+        return 0.0
+
+    def survey(self) -> None:
+        """There is no family to stop."""
+
+    def wake(self) -> None:
+        """It never sleeps."""
+
+    def alive(self) -> bool:
+        return True
+
+
+class InProcessPool:
+    """What `bench.workers.pool.WorkerPool` is to a workload run."""
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+        self._workers: dict[WorkerKey, InProcessWorker] = {}
+        self._set: dict[str, tuple[str, str]] = {}  # environment variable: value, who asked for it
+        self._limits: Any = None
+
+    def __enter__(self) -> InProcessPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, key: WorkerKey, progress: Progress = silent) -> InProcessWorker:
+        """Raises registry.BrokenBackendError where the variant cannot be had in this process."""
+        if key not in self._workers:
+            progress(f"importing {key.variant}")
+            self._workers[key] = self._start(key)
+        return self._workers[key]
+
+    def cores_of(self, threads: int) -> list[int] | None:
+        """This process is bound to none."""
+        return None
+
+    def end(self, key: WorkerKey) -> None:
+        self._workers.pop(key, None)
+
+    def keep_only(self, keys: Iterable[WorkerKey]) -> None:
+        """What is imported stays imported."""
+
+    def close(self) -> None:
+        self._workers.clear()
+        if self._limits is not None:
+            self._limits.restore_original_limits()
+
+    def _start(self, key: WorkerKey) -> InProcessWorker:
+        self._set_environment(key)
+        # numpy is here already: its BLAS no longer reads the environment.
+        self._limits = threadpool_limits(key.threads)
+        begin, operations = perf_counter(), Operations()
+        try:
+            answer = operations.open(backend=key.variant)
+        except Exception as error:
+            reason = f"{key.variant} is installed and fails at import: {registry.first_line(error)}"
+            raise registry.BrokenBackendError(reason) from error
+        return InProcessWorker(key, Started.of(answer, perf_counter() - begin), operations)
+
+    def _set_environment(self, key: WorkerKey) -> None:
+        """As its process would start with; two variants of one process must not differ."""
+        variables = registry.ask(
+            key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
+        )
+        for name, value in variables.items():
+            before, who = self._set.get(name, (value, key.variant))
+            if before != value:
+                raise registry.BrokenBackendError(
+                    f"{key.variant} needs {name}={value}, and {who} has set {name}={before} in "
+                    "this process; with --serial, run one of them at a time"
+                )
+            self._set[name] = value, who
+            os.environ[name] = value

@@ -1,0 +1,164 @@
+"""The workers of a run: started when they are needed, kept, ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import Any, Protocol
+
+from backends import registry
+from bench.workers.process import (
+    Started,
+    Worker,
+    WorkerContractError,
+    WorkerError,
+    WorkerKey,
+    WorkerProcess,
+    WorkerRaisedError,
+)
+
+# A worker on Linux ties its own life to its parent's; this reaches what a worker has started too,
+# and serves where there is no such call: its input ends with the parent, and then it ends every
+# worker's process group.
+_GUARDIAN = """
+import os, signal, sys
+groups = set()
+for line in sys.stdin:
+    sign, group = line[0], int(line[1:])
+    (groups.add if sign == "+" else groups.discard)(group)
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+"""
+
+Progress = Callable[[str], None]  # is told what is being done, in a few words
+
+
+def silent(_: str) -> None:
+    """A Progress that nobody sees."""
+
+
+class Pool(Protocol):
+    """What a workload run needs of the workers."""
+
+    timeout: float  # seconds, of one answer
+
+    def get(self, key: WorkerKey, progress: Progress = silent) -> Worker:
+        """The worker of `key`, started if it is not there; raises registry.BrokenBackendError."""
+        ...
+
+    def cores_of(self, threads: int) -> list[int] | None:
+        """The cores of a worker of so many threads; None where it is bound to none."""
+        ...
+
+    def end(self, key: WorkerKey) -> None: ...
+
+    def keep_only(self, keys: Iterable[WorkerKey]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class WorkerPool:
+    """A process for each key. A context manager: leaving it ends every one."""
+
+    def __init__(
+        self, cores: list[int] | None, timeout: float, option: str = "--worker-timeout"
+    ) -> None:
+        """`cores` to pin to, None where there is no pinning; `timeout` seconds an answer, and the
+        option of the command line that sets it.
+        """
+        self.timeout = timeout
+        self._option = option
+        self._cores = cores
+        self._workers: dict[WorkerKey, WorkerProcess] = {}
+        self._guardian: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(self, key: WorkerKey, progress: Progress = silent) -> WorkerProcess:
+        """The stopped worker of `key`, started if it is not there.
+
+        Raises registry.BrokenBackendError where the framework cannot be imported, and WorkerError
+        where the process ends or gives no answer while it starts.
+        """
+        worker = self._workers.get(key)
+        if worker is not None and worker.alive():
+            return worker
+        self.end(key)  # a dead one is forgotten before another takes its place
+        progress(f"starting {key.variant}")
+        self._workers[key] = self._start(key)
+        return self._workers[key]
+
+    def cores_of(self, threads: int) -> list[int] | None:
+        return self._cores[:threads] if self._cores is not None else None
+
+    def end(self, key: WorkerKey) -> None:
+        """End the worker of `key`, if there is one."""
+        worker = self._workers.pop(key, None)
+        if worker is not None:
+            self._end(worker)
+
+    def keep_only(self, keys: Iterable[WorkerKey]) -> None:
+        """End every worker that is not among `keys`."""
+        for key in set(self._workers) - set(keys):
+            self.end(key)
+
+    def close(self) -> None:
+        """End all of them."""
+        self.keep_only(())
+        if self._guardian is not None:
+            self._guardian.communicate(timeout=5)  # it knows of none by now, and ends
+            self._guardian = None
+
+    def _start(self, key: WorkerKey) -> WorkerProcess:
+        entry = registry.find(key.variant)
+        variables = registry.ask(
+            key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
+        )
+        begin = perf_counter()
+        try:
+            worker = WorkerProcess(key, entry.executable, variables, self._option)
+        except registry.StartError as error:
+            raise registry.BrokenBackendError(
+                f"{key.variant}: {error}; its `environment` sets "
+                f"{', '.join(variables) or 'nothing'}{error.printed}"
+            ) from error
+        self._guard("+", worker)
+        cores = self.cores_of(key.threads)
+        try:
+            answer: dict[str, Any] = worker.call(
+                "start", self.timeout, backend=entry.backend, cores=cores
+            )
+        except WorkerError as error:
+            self._end(worker)
+            if isinstance(error, WorkerRaisedError | WorkerContractError):
+                raise registry.BrokenBackendError(
+                    f"{key.variant} is installed and fails at import: {error}"
+                ) from error
+            raise
+        worker.started = Started.of(answer, perf_counter() - begin)
+        return worker
+
+    def _end(self, worker: WorkerProcess) -> None:
+        worker.kill()
+        self._guard("-", worker)
+
+    def _guard(self, sign: str, worker: WorkerProcess) -> None:
+        if self._guardian is None:
+            self._guardian = subprocess.Popen(
+                [sys.executable, "-c", _GUARDIAN],
+                stdin=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        assert self._guardian.stdin is not None  # it was asked for
+        self._guardian.stdin.write(f"{sign}{worker.pid}\n")
+        self._guardian.stdin.flush()

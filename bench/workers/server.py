@@ -1,0 +1,184 @@
+"""The operations of a worker: build, answer, time. Needs numpy and the framework.
+
+The worker judges nothing: what it computes goes to the parent (`bench.workers.process`) as bytes
+and is compared there.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import os
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from backends import registry
+from backends.interface import Backend
+from bench.workers.serialization import Packed, pack, unpack, unpack_batch
+from bench.workers.timing import TimedSteps
+from tasks.spec import ModelSpec, OptimizerSpec
+
+
+class Operations(TimedSteps):
+    """One backend, one model at a time. Every public method is an operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._backend: Backend
+        self._device = "cpu"
+
+    def start(self, *, backend: str, cores: list[int] | None) -> dict[str, Any]:
+        """Bind this process to `cores`, and import the framework."""
+        if cores is not None:
+            os.sched_setaffinity(0, cores)
+        return self.open(backend=backend)
+
+    def open(self, *, backend: str) -> dict[str, Any]:
+        """Import the framework, in a process that may be anyone's."""
+        self._backend = registry.load(backend)
+        begin = time.perf_counter()
+        # Plain strings: a framework's own kind of string does not pass between interpreters.
+        versions = {str(name): str(number) for name, number in self._backend.versions().items()}
+        seconds = time.perf_counter() - begin
+        devices = [str(device) for device in self._backend.devices()]
+        self._memory.imported()
+        return {
+            "versions": versions,
+            "devices": devices,
+            "import_seconds": seconds,
+        }
+
+    def build(
+        self,
+        *,
+        spec: Packed,
+        params: Packed,
+        batch: Packed,
+        device: str,
+        dtype: str,
+        optimizer: Packed | None,
+        again: bool = False,
+    ) -> float:
+        """Build the model and place the batch; gives the seconds that building took.
+
+        `again`: within one workload, whose memory is counted from its first build on.
+        """
+        given, self._device = unpack(params), device
+        # What training comes back to; nothing of the harness's lies beside a model without it.
+        self._trains = optimizer is not None
+        self._params = given if self._trains else {}
+        self._steps, self._loading_alone = 0, math.inf
+        if not again:
+            self._memory.begin()
+        begin = time.perf_counter()
+        self._model = self._backend.build(
+            ModelSpec(**spec),
+            given,
+            device=device,
+            dtype=dtype,
+            optimizer=OptimizerSpec(**optimizer) if optimizer else None,
+        )
+        seconds = time.perf_counter() - begin
+        self._placed = self._model.place(unpack_batch(batch))
+        make = getattr(self._backend, "stopwatch", lambda _: None)
+        self._stopwatch = make(device)
+        self._settle()
+        return seconds
+
+    def build_gemm_baseline(self, *, spec: Packed, batch: int, steps: int, dtype: str) -> None:
+        """The workload's bare products in place of a model, for B = `batch` and T = `steps`."""
+        from bench.workers.gemm_baseline import GemmBaseline
+
+        self._memory.begin()
+        products: Any = GemmBaseline(ModelSpec(**spec), batch, steps, dtype)
+        self._model = products  # as much as is timed of one
+        self._placed = self._stopwatch = None
+        self._settle()
+
+    def _settle(self) -> None:
+        self._wall_seconds = self._cpu_seconds = 0.0
+        gc.collect()
+        gc.freeze()  # what building left behind is never walked again
+
+    def answer(self, *, phase: str) -> tuple[float, Packed]:
+        """One call: its seconds, and the result on the host."""
+        begin = time.perf_counter()
+        self._result = self._step(phase)
+        seconds = time.perf_counter() - begin
+        return seconds, pack(self._built.to_host(self._result))
+
+    def last_answer(self) -> Packed:
+        """The result of the last timed step."""
+        return pack(self._built.to_host(self._result))
+
+    def train(self, *, steps: int) -> tuple[list[float], Packed]:
+        """Loss of each of `steps` updates, and the parameters after them."""
+        losses = []
+        for _ in range(steps):
+            self._result = self._step("train_step")
+            losses.append(float(self._built.to_host(self._result)["loss"]))
+        return losses, pack(self._built.params())
+
+    def renew(self, *, params: Packed, batch: Packed) -> None:
+        """Parameters and a batch that the model has not seen, into the same built model."""
+        self._load(unpack(params))
+        self._placed = self._built.place(unpack_batch(batch))
+
+    def read_late(self, *, phase: str, params: Packed) -> Packed:
+        """The result of a call, read when other parameters have been loaded."""
+        result = self._step(phase)
+        self._built.load(unpack(params))
+        return pack(self._built.to_host(result))
+
+    def loaded(self, *, phase: str, params: Packed, others: list[Packed]) -> Packed:
+        """The result for the present batch.
+
+        Before it `others` are placed, parameters loaded, and the others stepped through.
+        """
+        placed = [self._built.place(unpack_batch(other)) for other in others]
+        self._built.load(unpack(params))
+        for other in placed:
+            self._built.sync(getattr(self._built, phase)(other))
+        self._result = self._step(phase)
+        return pack(self._built.to_host(self._result))
+
+    def about(self) -> dict[str, Any]:
+        """What ran, on how many threads, and what it took; after the last round."""
+        busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
+        peak_bytes = getattr(self._backend, "peak_bytes", lambda device: None)
+        # First the memory: asking for the path may run one more step, under a profiler, and what
+        # that leaves behind is no workload's.
+        counted = self._memory.read() | {"peak_device_bytes": peak_bytes(self._device)}
+        with self._memory.uncounted():
+            path = str(self._built.path())
+        return counted | {"path": path, "threads": self._threads(), "busy": busy}
+
+    def release(self) -> None:
+        """Free the model."""
+        self._model = self._placed = self._result = self._stopwatch = None
+        self._params = {}
+        gc.unfreeze()
+        gc.collect()
+
+    def _threads(self) -> str:
+        """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
+        parts = []
+        own: Callable[[], int | None] = getattr(self._backend, "threads", lambda: None)
+        count = own()
+        if count is not None:
+            parts.append(f"{count} by the framework")
+        if find_spec("threadpoolctl") is not None:
+            from threadpoolctl import threadpool_info
+
+            pools = {(pool["internal_api"], pool["num_threads"]) for pool in threadpool_info()}
+            parts += [f"{api} {count}" for api, count in sorted(pools)]
+        if hasattr(os, "sched_getaffinity"):
+            count = len(os.sched_getaffinity(0))
+            parts.append(f"pinned to {count} core{'s' if count > 1 else ''}")
+        return ", ".join(parts)
+
+
+def serve_worker(channel: Any, parent: int, log: str) -> None:
+    registry.serve(channel, Operations(), parent, log)

@@ -1,0 +1,120 @@
+"""docs/questions.md from the presets and the runs that were made of them.
+
+    python -m tools.questions reports docs/questions.md
+
+takes the newest run of each preset in the folder `reports`, and writes the page again. Run it after
+
+    for NAME in pytorch-94457 ...; do rnnbench run --preset=$NAME --run-name=$NAME; done
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os.path import relpath
+from pathlib import Path
+from urllib.parse import quote
+
+from bench.analysis import text
+from bench.analysis.workload_view import WorkloadView, views
+from bench.config import presets
+from bench.config.presets import Preset
+from bench.records import store
+from bench.records.schema import Run
+from bench.report.markdown import overview
+
+HEAD = """# Questions that people asked
+
+Each question is a preset: a small file in [bench/config/presets](../bench/config/presets) with its
+source, and one command that answers it on your machine. The answers on this page are those of one
+machine. A ratio of 2.00 means that a step takes twice as long as that of the fastest variant. ±4 %
+is a 95 % interval: the true ratio is expected between the ratio divided by 1.04 and the ratio
+multiplied by 1.04. #1 is the first rank; variants that are statistically indistinguishable from the
+leader of a rank share that rank. ? has no rank: others kept the machine too busy to decide.
+`python -m tools.questions reports docs/questions.md` makes this page from the verdicts of the runs.
+"""
+
+
+# What changes neither the workloads nor how they are timed.
+_HARMLESS = re.compile(
+    r"-[vqsx]+|--(?:verbose|quiet|color|tb|benchmark-(?:json|save|sort|columns))(?:=.*)?"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The newest run of a preset."""
+
+    run: Run
+    views: Sequence[WorkloadView]
+    link: str  # to its report, from the page
+
+
+def render(answers: Mapping[str, Answer]) -> str:
+    """The page; `answers` by the name of their preset. Pure."""
+    asked = [presets.find(name) for name in presets.names()]
+    parts = [_part(preset, answers.get(preset.name)) for preset in asked]
+    return "\n".join([HEAD, *parts])
+
+
+def _part(preset: Preset, answer: Answer | None) -> str:
+    lines = [f"## {text.escape(preset.asks)}", ""]
+    lines += [f"Asked in: {text.escape(preset.source)}.  "]
+    lines += [f"Different here: {text.escape(preset.differs)}.  "] if preset.differs else []
+    lines += ["Needs a GPU.  "] if preset.gpu else []
+    lines += ["", f"    {preset.command}", ""]
+    return "\n".join([*lines, *_answer(preset, answer)])
+
+
+def _answer(preset: Preset, answer: Answer | None) -> list[str]:
+    if answer is None:
+        what = "a machine with a GPU" if preset.gpu else "the machine of this page"
+        return [f"Not measured yet on {what}.", ""]
+    run, found = answer.run, [view for view in answer.views if view.ranked or view.order]
+    machine = f"{text.escape(run.machine.cpu)}, {text.plural(run.machine.cores, 'core')}"
+    gpus = "".join(f", {text.escape(gpu)}" for gpu in run.machine.gpus)
+    where = f"[{text.escape(run.name)}]({answer.link})"
+    lead = f"On {machine}{gpus}, {text.date(run.started)} ({where}):"
+    if not found:
+        return [f"{lead} nothing could run.", ""]
+    return [lead, "", overview.lines(found), "", overview.table(found), ""]
+
+
+def newest(reports: Path, page: Path) -> dict[str, Answer]:
+    """By preset, the last run of it in the sub-folders of `reports`, as `page` is to link it."""
+    found: dict[str, Answer] = {}
+    for file in sorted(reports.glob(f"*/{store.FILE}")):
+        run, measurements, records = store.read(file)
+        name = _preset_of(run)
+        if name and (name not in found or found[name].run.started < run.started):
+            link = quote(relpath(file.parent / "report.md", page.parent))
+            found[name] = Answer(run, views(run, measurements, records), link)
+    return found
+
+
+def _preset_of(run: Run) -> str | None:
+    """The preset whose command made the run; None where it was any other command.
+
+    With an option beside it (another device, a few variants) it is no answer to what was asked.
+    """
+    words = shlex.split(run.command.replace("--preset ", "--preset="))
+    given = sorted(word for word in words if not _HARMLESS.fullmatch(word))
+    for name in presets.names():
+        if given == sorted(shlex.split(presets.find(name).command)):
+            return name
+    return None
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the page again; ValueError for other arguments than a folder and a file."""
+    if len(arguments) != 2:
+        raise ValueError(f"{len(arguments)} arguments; expected the folder of runs, and the page")
+    reports, page = map(Path, arguments)
+    page.write_text(render(newest(reports, page)), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
