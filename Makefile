@@ -1,24 +1,32 @@
 # make bench   measure the default workloads and write a report
-# make test    run the tests
+# make test    the tests that tell within minutes whether a change is right
+# make test-all  every test
+# make prove   what takes longer, on a quiet machine; its output goes to docs/evidence
 # make check   formatting, lint, types, which room imports which
 # Each makes .venv and fills it where that is needed; only Python and make must be there.
 
 PYTHON ?= python3
 BENCH ?=
 # Two parts at once, each with cores of its own. `make test TEST=` runs one test after the other.
-TEST ?= -n auto --maxprocesses=2 --dist=loadgroup --no-loadscope-reorder
+TEST ?= -n auto --maxprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test check clean
+.PHONY: bench test test-all prove check clean
 
 bench: $(READY)
 	$(BIN)/python -m pytest --benchmark-only $(BENCH)
 
 test: $(READY)
+	$(BIN)/python -m pytest tests $(TEST) -m "not slow and not install"
+
+test-all: $(READY)
 	$(BIN)/python -m pytest tests $(TEST)
+
+prove: $(READY)
+	$(BIN)/python -m tools.prove
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,1 +1,1 @@
-"""How each framework computes a model: one file a framework, none of them knows a clock."""
+"""How each framework computes a model: one folder per framework. No backend knows the clock."""

@@ -24,9 +24,9 @@ BUILT_IN: tuple[Entry, ...] = (
     Entry("keras-torch", "backends.keras.backend:keras_torch", ("keras", "torch"), "keras,torch"),
     Entry("jax", "backends.jax.backend:jax_scan", ("jax",), "jax"),
     Entry("flax", "backends.flax.nnx:flax_nnx", ("jax", "flax"), "jax"),
-    # A time loop in Python: what the source notes teach, and slow.
+    # A time loop in Python, as the source notes teach it; slow.
     Entry("torch-cell", "backends.torch.cell:torch_cell", ("torch",), "torch", default=False),
-    # What an option of a framework changes; each is a variant of its own.
+    # Options of a framework, each as a variant of its own.
     Entry("jax-unrolled", "backends.jax.backend:jax_unrolled", ("jax",), "jax", default=False),
     Entry("flax-linen", "backends.flax.linen:flax_linen", ("jax", "flax"), "jax", default=False),
     Entry(

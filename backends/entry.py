@@ -1,4 +1,4 @@
-"""What is known of a variant without importing it. Plain data."""
+"""What is known about a variant without importing it. Plain data."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a variant comes from. `modules` must be importable before it can run."""
+    """Where a variant comes from. It needs the `modules` to run."""
 
     name: str
-    target: str  # "package.module:factory"; empty where another environment knows it
+    target: str  # "package.module:factory"; empty if it runs in another environment
     modules: tuple[str, ...] = ()
-    extra: str = ""  # of our own pyproject, for the install command
-    default: bool = True  # in a run that names no backend
+    extra: str = ""  # the extra of our pyproject.toml, for the install command
+    default: bool = True  # part of a run without --backend
     origin: str = "built in"
-    plugin: bool = False  # a third party's: never imported into the process of a run
-    runs: str = ""  # what it is called in an environment of its own
+    plugin: bool = False  # from a third party: never imported into the process of a run
+    runs: str = ""  # its name in an environment of its own
     python: str = ""  # the Python of that environment
     problem: str = ""  # why it cannot be used at all
-    ambiguous: bool = False  # there are several of this name
-    slow_build: bool = False  # compiles for many seconds a model: left out of long series of them
+    ambiguous: bool = False  # several variants have this name
+    slow_build: bool = False  # compiles each model for many seconds: left out of long series
 
     @property
     def own_environment(self) -> bool:
@@ -30,19 +30,19 @@ class Entry:
 
     @property
     def executable(self) -> str:
-        """The Python that it runs in."""
+        """The Python that runs it."""
         return self.python or sys.executable
 
     @property
     def backend(self) -> str:
-        """What it is called there."""
+        """Its name in that Python."""
         return self.runs or self.name
 
     @property
     def third_party(self) -> bool:
-        """Its pure members are asked in a process of its own."""
+        """Whether its pure members are called in a process of its own."""
         return self.plugin or self.own_environment
 
     def absent(self) -> list[str]:
-        """Modules that it needs and this Python does not find."""
+        """The modules that it needs and that this Python does not find."""
         return [module for module in self.modules if find_spec(module) is None]

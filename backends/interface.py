@@ -1,8 +1,8 @@
-"""The whole contract between a framework and the harness, on one screen.
+"""The whole contract between a framework and the harness.
 
-A plugin has these members and imports nothing of this project. Arrays are numpy arrays; names,
-shapes, gate orders and equations are `tasks.spec`'s. Members that serve only a phase which the
-backend refuses may be absent.
+A plugin has these members and imports nothing from this project. Arrays are numpy arrays. Names,
+shapes, gate orders and equations are those of `tasks.spec`. A member that serves only a refused
+phase may be missing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ DTYPES = ("float32", "float64", "tf32", "bfloat16")
 
 
 class Backend(Protocol):
-    """One variant, one name, one row of a table."""
+    """One variant: one name, one row of a table."""
 
     name: str
 
-    # Pure: these import no framework.
+    # Pure members: they import no framework.
 
     def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
-        """Environment variables to set before its worker process starts."""
+        """The environment variables to set before its worker process starts."""
         ...
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
@@ -34,13 +34,13 @@ class Backend(Protocol):
         ...
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
-        """What its update really does: the same spec, with its own eps placement."""
+        """What its update really does: `spec` with its own eps placement."""
         ...
 
     # In the worker only.
 
     def versions(self) -> Mapping[str, str]:
-        """Versions of what it runs on, by distribution name; imports the framework."""
+        """Versions of the distributions that it runs on; imports the framework."""
         ...
 
     def devices(self) -> Sequence[str]:
@@ -56,12 +56,12 @@ class Backend(Protocol):
         dtype: str,
         optimizer: OptimizerSpec | None = None,
     ) -> Model:
-        """A model that holds `params`. Raises ValueError where `refusal` gives a reason."""
+        """A model that holds `params`. Raises ValueError if `refusal` gives a reason."""
         ...
 
-    # Optional, in the worker only; None where it is not known:
-    # threads() -> int | None              how many the framework itself uses
-    # peak_bytes(device) -> int | None     most memory held on a device since the last build
+    # Optional, in the worker only; None if unknown:
+    # threads() -> int | None              the threads that the framework itself uses
+    # peak_bytes(device) -> int | None     peak memory on a device since the last build
     # stopwatch(device) -> Any | None      start(), and stop() -> seconds by the device's own events
 
 
@@ -69,43 +69,43 @@ class Model(Protocol):
     """A built model. The harness calls `sync` inside the timing, after each timed call."""
 
     def load(self, params: Params) -> None:
-        """New parameters into the same compiled model; untimed; resets the optimizer.
+        """Untimed. Load new parameters into the same compiled model, and reset the optimizer.
 
-        A result that was given before stays what it was until the next call of a phase.
+        Earlier results stay unchanged until the next call of a phase.
         """
         ...
 
     def place(self, batch: Batch) -> Any:
-        """Host to device, nothing else; untimed. Several placed batches are used in turn."""
+        """Untimed. Copy a batch to the device, nothing else. Several batches are used in turn."""
         ...
 
     def forward(self, placed: Any) -> Any:
-        """Timed. Outputs and every last state; keeps no gradients."""
+        """Timed. The outputs and every last state, without gradients."""
         ...
 
     def bptt(self, placed: Any) -> Any:
-        """Timed. Loss and the dense gradient of every trainable parameter, through all T steps."""
+        """Timed. The loss and the dense gradient of every trainable parameter, through T steps."""
         ...
 
     def train_step(self, placed: Any) -> Any:
-        """Timed. bptt and one optimizer update in place; gives the loss before the update."""
+        """Timed. bptt plus one optimizer update in place; returns the loss before the update."""
         ...
 
     def sync(self, result: Any) -> None:
-        """Return when `result` is computed."""
+        """Timed. Return when `result` is computed."""
         ...
 
     def to_host(self, result: Any) -> dict[str, np.ndarray]:
-        """Untimed.
+        """Untimed. The result as numpy arrays.
 
-        forward: outputs (B,T,C) or (B,C), hidden states where there is no head; "l0.fwd.h" (B,H)
-        for every layer and direction, LSTM also "l0.fwd.c". bptt: loss () and
+        forward: outputs (B,T,C) or (B,C), which are hidden states without a head; "l0.fwd.h" (B,H)
+        for every layer and direction, for an LSTM also "l0.fwd.c". bptt: loss () and
         "grad.<parameter>". train_step: loss ().
         """
         ...
 
     def params(self) -> Params:
-        """The parameters it holds now, by canonical name."""
+        """The present parameters by canonical name."""
         ...
 
     def path(self) -> str:

@@ -1,12 +1,12 @@
-"""Which variants there are, and all that the harness may ask of them before they run.
+"""The list of variants, and everything that the harness may ask them before they run.
 
-The variants are the built-in table, the entry points of "rnnbench.backends", and those that the
-current folder's configuration gives an environment of their own. Nothing here imports a framework,
-and no third party's code is imported into the process of a run (`backends.plugins`). A backend
-that cannot be had is never an exception of the whole: it is an `Entry` whose `problem` says why and
-what to do.
+Variants come from the built-in table, from the entry points "rnnbench.backends", and from the
+configuration of the current folder, which gives some an environment of their own. Nothing here
+imports a framework, and third-party code is never imported into the process of a run
+(`backends.plugins`). An unavailable backend does not raise: it is an `Entry` whose `problem` says
+why and what to do.
 
-This and `backends.interface` are all that the harness knows of the backends.
+The harness knows the backends only by this module and `backends.interface`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
 @cache
 def table() -> Mapping[str, Entry]:
-    """Every variant by name: built in, then plugins in the order of their names, then those that
-    the current folder's configuration gives an environment of their own.
+    """Every variant by name: the built-in ones, plugins sorted by name, then those with an
+    environment of their own.
 
-    One that cannot be used is there too, with its `problem`. Raises BrokenBackendError where the
+    A variant that cannot be used is included, with its `problem`. Raises BrokenBackendError if the
     configuration cannot be read.
     """
     entries = {entry.name: entry for entry in BUILT_IN}
@@ -69,7 +69,7 @@ def _in_own(environment: environments.Environment) -> Entry:
 
 
 def find(name: str) -> Entry:
-    """The entry of that name; raises UnknownBackendError, or BrokenBackendError for one of two."""
+    """The entry of that name; raises UnknownBackendError, or BrokenBackendError if two have it."""
     entries = table()
     if name not in entries:
         raise UnknownBackendError(loading.unknown(name, list(entries)))
@@ -79,9 +79,9 @@ def find(name: str) -> Entry:
 
 
 def default_names(*, everything: bool = False) -> list[str]:
-    """The variants of a run that names none: those on by default, or everything.
+    """The variants of a run that names none: the default ones, or everything.
 
-    Raises BrokenBackendError where two of one name are among them.
+    Raises BrokenBackendError if two of them have the same name.
     """
     chosen = [entry for entry in table().values() if entry.default or everything]
     for entry in chosen:
@@ -91,11 +91,11 @@ def default_names(*, everything: bool = False) -> list[str]:
 
 
 def missing(entry: Entry) -> str | None:
-    """Why it cannot run, with what to do about it; None where nothing is known against it."""
+    """Why it cannot run and what to do; None if no reason is known."""
     if entry.problem:
         return entry.problem
     if entry.third_party:
-        from backends.plugins import client  # which needs packages that a worker may lack
+        from backends.plugins import client  # it needs packages that a worker may lack
 
         return client.problem(entry)
     absent = entry.absent()
@@ -109,17 +109,16 @@ def missing(entry: Entry) -> str | None:
 def load(name: str) -> Backend:
     """The backend object itself, in this process. Imports its file, not its framework.
 
-    A worker calls this; so does a run for built-in variants, and for those alone: see `ask`.
-    Raises UnknownBackendError, or BrokenBackendError with the first line of what went wrong.
+    Workers call it; a run calls it only for built-in variants (see `ask`). Raises
+    UnknownBackendError, or BrokenBackendError with the first line of the error.
     """
     return loading.load(name)
 
 
 def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
-    """What a pure member (environment, refusal, optimizer) of a backend gives.
+    """The result of a pure member (environment, refusal, optimizer) of a backend.
 
-    Raises UnknownBackendError, or BrokenBackendError where it is absent or raises: one variant's
-    fault is not the run's.
+    Raises UnknownBackendError, or BrokenBackendError if the member is missing or raises.
     """
     entry = find(name)
     if entry.problem:
@@ -132,14 +131,14 @@ def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
     backend = load(name)
     try:
         return getattr(backend, member)(*arguments, **options)
-    except Exception as error:  # one variant's fault, whatever it is, becomes a named reason
+    except Exception as error:  # any fault of a variant becomes its reason, not the run's end
         raise BrokenBackendError(
             f"{name} ({entry.origin}) fails in `{member}`: {first_line(error)}"
         ) from error
 
 
 def start(python: str, server: str, variables: Mapping[str, str]) -> PythonProcess:
-    """Another Python that answers operations; see `PythonProcess`. Raises StartError."""
+    """Start another Python that answers operations; see `PythonProcess`. Raises StartError."""
     from backends.plugins.process import PythonProcess
 
     return PythonProcess(python, server, variables)

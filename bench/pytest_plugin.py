@@ -1,11 +1,12 @@
-"""What pytest is told: options, one test a workload and variant, replay, the report at the end.
+"""The pytest plugin: options, one test per workload and variant, and the report at the end.
 
-Loaded by the repository's own conftest.py, never as an installed plugin.
+The repository's own conftest.py loads it; it is never an installed plugin.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from bench.measurement.candidate import Outcome
 from bench.measurement.case import PARAMETERS, Case
 from bench.measurement.estimate import print_plan
 from bench.measurement.plan import Plan
+from bench.records.schema import Measurement
 from bench.session import SuiteRun
 
 SUITE = Path(__file__).parent / "suite"
 PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[SuiteRun]()
 REPORT = pytest.StashKey[Path]()
+NOT_MEASURED = pytest.StashKey[list[Measurement]]()  # what was refused or skipped
+INTERRUPTED = pytest.StashKey[bool]()  # by Ctrl-C
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,24 +35,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     only = config.getoption("benchmark_only", None)
     if only is None:
-        raise pytest.UsageError("rnnbench needs pytest-benchmark; it is absent or switched off")
+        raise pytest.UsageError("rnnbench needs pytest-benchmark; it is missing or switched off")
     if only and config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = [str(SUITE)]  # the suite alone; the tests are `make test`'s
+        config.args = [str(SUITE)]  # only the suite; `make test` runs the tests
     asked = options.read(config)
     plan = config.stash[PLAN] = Plan(asked, options.settings(config, asked))
+    config.stash[NOT_MEASURED] = []
+    config.pluginmanager.register(_Interruption(config))
     suite_asked = only or any(map(_reaches_suite, config.args))
     measures = plan.settings.timed and not (asked.dry_run or config.option.collectonly)
     if suite_asked and not asked.dry_run and config.getoption("dist", "no") != "no":
-        raise pytest.UsageError("-n and --dist measure several workloads at once: leave them out")
+        raise pytest.UsageError("-n and --dist would measure several workloads at once: omit them")
     if suite_asked and measures and config.getoption("benchmark_json") is None:
-        # Read by pytest-benchmark in its own pytest_configure, which runs last.
+        # pytest-benchmark reads it in its own pytest_configure, which runs later.
         config.option.benchmark_json = plan.folder / "benchmark.json"
     if suite_asked:
-        plan.workloads()  # one that cannot be made is wrong use, said before anything starts
+        plan.workloads()  # an impossible workload is an error before anything starts
 
 
 def _reaches_suite(argument: str) -> bool:
-    """Does a path on the command line hold the suite, or lie within it."""
+    """Whether a path on the command line contains the suite, or lies within it."""
     path = Path(str(argument).partition("::")[0]).resolve()
     return SUITE.is_relative_to(path) or path.is_relative_to(SUITE)
 
@@ -73,7 +79,7 @@ def _case(item: pytest.Item) -> Case:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The files of phases that were not asked for."""
+    """Ignore the files of phases that are not selected."""
     if collection_path.parent != SUITE or not collection_path.name.startswith("test_"):
         return None
     phases = config.stash[PLAN].options.request.phases
@@ -110,16 +116,49 @@ def outcome(
     dtype: str,
     variant: str,
 ) -> Outcome:
-    """What was measured for this test; the first test of a workload has it measured.
+    """The outcome of this test; the first test of a workload measures the whole workload.
 
-    The parameters are asked for one by one so that `--benchmark-group-by=param:variant` and the
-    like can tell them apart.
+    The parameters are separate arguments so that `--benchmark-group-by=param:variant` works.
     """
-    return request.config.stash[RUN].outcome(_case(request.node))
+    config = request.config
+    found = config.stash[RUN].outcome(_case(request.node))
+    if found.measurement.status in ("refused", "skipped"):
+        config.stash[NOT_MEASURED].append(found.measurement)
+    return found
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Why a variant that was asked for by name was not measured, where `-rs` does not say so."""
+    found = config.stash[NOT_MEASURED]
+    if config.stash[PLAN].options.named and not terminalreporter.hasopt("skipped"):
+        for text in not_measured(found):
+            terminalreporter.write_line(text)
+
+
+def not_measured(found: Iterable[Measurement]) -> Iterator[str]:
+    """ "keras-jax is refused in 2 workloads: its arithmetic is float32": each reason once."""
+    workloads: dict[tuple[str, str, str], list[str]] = {}
+    for m in found:
+        workloads.setdefault((m.variant, m.status, m.reason), []).append(m.workload.id)
+    for (variant, status, reason), ids in workloads.items():
+        where = ids[0] if len(ids) == 1 else f"{len(ids)} workloads"
+        yield f"{variant} is {status} in {where}: {reason}"
+
+
+class _Interruption:
+    """Sees Ctrl-C, which pytest reports to no configuration."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self._config.stash[INTERRUPTED] = excinfo.type is KeyboardInterrupt
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
-    machine_info["node"] = "unnamed"  # a machine is named by its parts, never by its host name
+    machine_info["node"] = "unnamed"  # a host name is never recorded
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
@@ -131,21 +170,42 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    run = session.config.stash.get(RUN, None)
-    report = run.close() if run is not None else None
+    config = session.config
+    run = config.stash.get(RUN, None)
+    try:
+        report = run.close() if run is not None else None
+    except KeyboardInterrupt:  # a second one, while the report is made
+        config.stash[INTERRUPTED], report = True, None
     if report is not None:
-        session.config.stash[REPORT] = report
+        config.stash[REPORT] = report
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last line of all is where the report is."""
+    """The last lines of all: what Ctrl-C left, and where the report is."""
+    plan = config.stash.get(PLAN, None)
+    if plan is not None and plan.by_workload and config.stash.get(INTERRUPTED, False):
+        print(f"interrupted: {_kept(plan, config)}")
     report = config.stash.get(REPORT, None)
     if report is not None:
         print(f"report: {_shown(report, config)}")
 
 
+def _kept(plan: Plan, config: pytest.Config) -> str:
+    run = config.stash.get(RUN, None)
+    done, planned = run.workloads_done if run is not None else 0, len(plan.by_workload)
+    if not done:
+        return "no workload was finished; nothing is kept"
+    if not plan.settings.timed:
+        return f"{done} of {planned} workloads were checked"
+    folder = _shown(plan.folder, config)
+    return (
+        f"{done} of {planned} workloads were finished, and are kept in {folder}; "
+        f"`rnnbench report {folder}` makes a report of them"
+    )
+
+
 def _shown(path: Path, config: pytest.Config) -> Path:
-    """As a user standing where they started pytest would write it."""
+    """The path relative to the folder where pytest was started, if possible."""
     start = config.invocation_params.dir
     return path.relative_to(start) if path.is_relative_to(start) else path

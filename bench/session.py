@@ -1,4 +1,4 @@
-"""One run of the suite: its workers, its progress, its records, and its report."""
+"""One run of the suite: its workers, progress, records and report."""
 
 from __future__ import annotations
 
@@ -27,20 +27,21 @@ from bench.workers.process import WorkerError, WorkerKey
 
 
 class SuiteRun:
-    """The workers, the progress and the records of one run; made before its first test."""
+    """The workers, progress and records of one run; created before its first test."""
 
     def __init__(self, plan: Plan, arguments: Sequence[str]) -> None:
-        """Raises pytest.UsageError where the folder cannot be written, or where what was asked for
-        by name cannot be had.
+        """Raises pytest.UsageError if the folder cannot be written, or if a device or variant that
+        was asked for by name is not available.
         """
         self._plan, self._settings, self._arguments = plan, plan.settings, arguments
         self._file = plan.folder / records.FILE
-        self._busy = _cores_busy()  # before anything of ours runs
+        self._busy = _cores_busy()  # before any worker starts
         _expect_something(plan)
         self._selftest = selftests.load() if self._settings.timed else None
         self._outcomes: dict[Case, Outcome] = {}
         self._problems: dict[WorkerKey, str] = {}
         self._recorded = False
+        self._made: list[Path] = []  # folders, the innermost first
         if self._settings.timed:
             self._make_folder()
         self._progress = Progress(len(plan.by_workload))
@@ -61,6 +62,7 @@ class SuiteRun:
 
     def _make_folder(self) -> None:
         folder = self._plan.folder
+        self._made = [folder] if folder.parent.exists() else [folder, folder.parent]
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if self._file.exists():
@@ -75,7 +77,7 @@ class SuiteRun:
             ) from error
 
     def _expect_devices(self) -> None:
-        """Every device asked for is one that at least one variant finds."""
+        """Raise unless at least one variant finds each requested device."""
         for device in {workload.device for workload in self._plan.by_workload} - {"cpu"}:
             planned = [case for case in self._plan.all_cases if case.workload.device == device]
             cases = {case.variant: case for case in planned if not case.refusal()}
@@ -89,11 +91,11 @@ class SuiteRun:
                 refused = {case.variant for case in planned} - set(cases)
                 reasons += [f"{', '.join(sorted(refused))} cannot use it"] if refused else []
                 raise pytest.UsageError(
-                    f"--device {device} is not to be had here: {'; '.join(reasons)}"
+                    f"--device {device} is not available here: {'; '.join(reasons)}"
                 )
 
     def _expect_named(self) -> None:
-        """Every variant asked for by name can be imported."""
+        """Raise unless every variant that was asked for by name can be imported."""
         runnable = (case for case in self._plan.all_cases if not case.refusal())
         for case in {case.variant: case for case in runnable}.values():
             problem = self._problem(case.key)
@@ -101,7 +103,7 @@ class SuiteRun:
                 raise pytest.UsageError(problem)
 
     def outcome(self, case: Case) -> Outcome:
-        """Of one test; the first of a workload to ask has the whole workload measured."""
+        """The outcome of one test; the first test of a workload measures the whole workload."""
         if case not in self._outcomes:
             self._measure(case.workload)
         return self._outcomes[case]
@@ -130,9 +132,9 @@ class SuiteRun:
     def _measure_ready(
         self, workload: Workload, variants: list[str]
     ) -> tuple[dict[str, Outcome], list[schema.Measurement | schema.WorkloadRecord]]:
-        """Outcomes of the variants, and what was measured beside them.
+        """Outcomes of the variants, and the records of the control, baseline and conditions.
 
-        What goes wrong outside any one variant fails all of them, once.
+        An error outside any single variant fails all of them.
         """
         settings = self._settings
         together = [[name] for name in variants] if settings.serial else [variants]
@@ -157,18 +159,18 @@ class SuiteRun:
             }, []
 
     def _unavailable(self, case: Case) -> tuple[schema.Status, str] | None:
-        """Start its worker: why the variant cannot be had there, or None."""
+        """Start its worker; return why the variant is not available there, or None."""
         problem = self._problem(case.key)
         if problem is not None:
             return "skipped", problem
         device, devices = case.workload.device, self._pool.get(case.key).started.devices
         if device not in devices:
             found = ", ".join(devices) or "none"
-            return "skipped", f"no {device} for {case.variant} here; it finds {found}"
+            return "skipped", f"{case.variant} finds no {device} here; it finds {found}"
         return None
 
     def _problem(self, key: WorkerKey) -> str | None:
-        """Why this worker cannot be had, asked once; None where it stands ready."""
+        """Why this worker cannot start, remembered; None if it is ready."""
         if key not in self._problems:
             try:
                 self._pool.get(key, self._progress.report)
@@ -177,7 +179,7 @@ class SuiteRun:
         return self._problems.get(key)
 
     def _keep_needed(self, workload: Workload) -> None:
-        """End the workers that no workload from this one on asks for."""
+        """End the workers that neither this workload nor a later one needs."""
         needed: set[WorkerKey] = set()
         for other, cases in self._plan.by_workload.items():
             if other == workload or cases[0] not in self._outcomes:
@@ -193,8 +195,8 @@ class SuiteRun:
         except OSError as error:
             folder = self._plan.folder
             pytest.exit(
-                f"{self._file} cannot be written: {error.strerror}; what was measured before is "
-                f"kept there, and `rnnbench report {folder}` makes a report of it",
+                f"{self._file} cannot be written: {error.strerror}; it keeps what was measured "
+                f"before, and `rnnbench report {folder}` makes a report from it",
                 returncode=1,
             )
 
@@ -213,36 +215,39 @@ class SuiteRun:
             selftest=self._selftest,
         )
 
+    @property
+    def workloads_done(self) -> int:
+        return len({case.workload for case in self._outcomes})
+
     def close(self) -> Path | None:
-        """End the workers and write the report; gives its path where one was written."""
+        """End the workers and write the report; return its path, or None without a report."""
         self._pool.close()
         self._progress.close()
         folder = self._plan.folder
         if not self._recorded:
-            if self._settings.timed and folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+            records.remove_if_empty(*self._made)
             return None
         try:
             report = write_report(folder)
             write_index(self._plan.options.reports)
         except OSError as error:
             raise pytest.UsageError(
-                f"the report of {folder} cannot be written: {error.strerror}; the measurements "
+                f"the report in {folder} cannot be written: {error.strerror}; the measurements "
                 f"are kept, and `rnnbench report {folder}` makes it from them"
             ) from error
         return report
 
 
 def _expect_something(plan: Plan) -> None:
-    """Not all that was asked for is refused."""
+    """Raise if every test is refused."""
     refusals = [case.refusal() for case in plan.all_cases]
     reasons = dict.fromkeys(found[1] for found in refusals if found and found[0] == "refused")
     if reasons and all(found and found[0] == "refused" for found in refusals):
-        raise pytest.UsageError(f"nothing of this can run: {'; '.join(reasons)}")
+        raise pytest.UsageError(f"nothing can run: {'; '.join(reasons)}")
 
 
 def _cores_busy() -> float | None:
-    """How busy others keep this machine; None where the system does not count."""
+    """The background load in cores; None if the system does not count CPU time."""
     try:
         return machine.cores_busy(0.5)
     except OSError:

@@ -1,4 +1,4 @@
-"""The tasks: data, model and score of each, made from a seed. numpy only, no clock."""
+"""The tasks: data from a seed, a model and a score for each. numpy only, no clock."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from tasks.task import Task
 
 TASKS: dict[str, Task] = {
     task.name: task for task in (HiHello(), SinSequence(), Sentiment())
-}  # in the order in which they are listed and run
+}  # in the order of lists and runs

@@ -1,9 +1,9 @@
-"""Floating-point operations of the matrix products of one step, two a multiply-add.
+"""Floating-point operations of the matrix products of one step, two per multiply-add.
 
-A layer and direction: forward 2 T B G H (I + H). Backward twice that, less 2 T B G H I where the
-layer's input needs no gradient: the first layer without a trained embedding. Head: 2 N F C
-forward, three times that with the backward pass, N = T B or B. Activations, losses and updates are
-left out: they are of lower order, and no framework is slow because of them alone.
+Per layer and direction, the forward pass has 2 T B G H (I + H). The backward pass has twice that,
+without 2 T B G H I if the layer's input needs no gradient: in the first layer without a trained
+embedding. The head has 2 N F C forward, and three times that with the backward pass, N = T B or B.
+Activations, losses and updates are not counted, because they are of lower order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tasks.spec import ModelSpec
 
 
 def forward_flops(spec: ModelSpec, batch: int, steps: int) -> int:
-    """Of the outputs and last states, for B = `batch` and T = `steps`."""
+    """FLOPs of the outputs and last states, for B = `batch` and T = `steps`."""
     return sum(
         2 * steps * batch * spec.gates * spec.hidden_size * (inputs + spec.hidden_size)
         for inputs in _input_sizes(spec)
@@ -20,7 +20,7 @@ def forward_flops(spec: ModelSpec, batch: int, steps: int) -> int:
 
 
 def bptt_flops(spec: ModelSpec, batch: int, steps: int) -> int:
-    """Of the forward pass and every gradient, through all T steps."""
+    """FLOPs of the forward pass and every gradient, through all T steps."""
     gates = 2 * steps * batch * spec.gates * spec.hidden_size
     unneeded = 0
     if not input_needs_gradient(spec):
@@ -29,13 +29,13 @@ def bptt_flops(spec: ModelSpec, batch: int, steps: int) -> int:
 
 
 def step_flops(spec: ModelSpec, batch: int, steps: int, phase: str) -> int:
-    """Of one step of `phase`; an optimizer's update is not counted."""
+    """FLOPs of one step of `phase`, without the optimizer's update."""
     of = forward_flops if phase == "forward" else bptt_flops
     return of(spec, batch, steps)
 
 
 def input_needs_gradient(spec: ModelSpec) -> bool:
-    """Is there anything to train below the first layer."""
+    """Whether there is anything to train below the first layer."""
     return spec.vocab_size is not None and spec.train_embedding
 
 

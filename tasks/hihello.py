@@ -1,8 +1,8 @@
-"""hihello: read letters one-hot, predict the next one at every step. Many-to-many.
+"""hihello: read one-hot letters, predict the next letter at every step. Many-to-many.
 
-"h" is followed by "i" and by "e", "l" by "l" and by "o": only the letters before determine which.
-Source: the RNN note's one sequence, x = "hihell", y = "ihello", where the hidden state itself is
-the logits.
+"h" is followed by "i" or "e", and "l" by "l" or "o", depending on the letters before. Source: the
+single sequence of the RNN note, x = "hihell", y = "ihello", where the hidden state itself is the
+logits.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from tasks.spec import Batch, ModelSpec, OptimizerSpec
 from tasks.task import Shape, Size, Target, find_size
 
 TEXT = "hihello"
-LETTERS = "".join(sorted(set(TEXT)))  # "ehilo": a letter's id is its place here
+LETTERS = "".join(sorted(set(TEXT)))  # "ehilo": the id of a letter is its index
 
 
 class HiHello:
     """Windows of the endlessly repeated "hihello".
 
-    A batch of one starts at its first letter, as in the note; a larger one at random letters, and
-    then the first letter alone does not always determine the second (best expected accuracy
-    1 - 2/(7 T)). The target is the note's, at the source size with its vanilla RNN: about three
-    first parameters in four reach it, as with torch's own initialisation and both its biases.
-    A bidirectional net reads the answer from the step ahead: use it to time, not to learn.
+    A batch of one starts at the first letter, as in the note. Larger batches start at random
+    letters; then the first letter does not always determine the second, and the best expected
+    accuracy is 1 - 2/(7 T). The target is that of the note, at the source size with its vanilla
+    RNN. About three of four initialisations reach it, as with torch's own initialisation and two
+    biases. A bidirectional net sees the answer one step ahead, so use it for timing, not learning.
     """
 
     name: str = "hihello"
@@ -44,7 +44,7 @@ class HiHello:
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
-        """The model; no head where H x directions is the number of letters, else C = 5.
+        """The model: without a head if H x directions is the number of letters, else C = 5.
 
         Raises KeyError for an unknown size, ValueError for D < 5.
         """
@@ -62,7 +62,7 @@ class HiHello:
         return replace(spec, output_size=len(LETTERS))
 
     def batch(self, size: str | Size, seed: int) -> Batch:
-        """x (B,T,D) float64 one-hot, y (B,T) int64; columns of D beyond the letters stay 0."""
+        """x (B,T,D) float64 one-hot, y (B,T) int64; columns beyond the letters stay 0."""
         size = self._size(size)
         rng = np.random.default_rng(seed)
         start = rng.integers(len(TEXT), size=(size.batch, 1)) if size.batch > 1 else 0
@@ -71,7 +71,7 @@ class HiHello:
         return Batch(x=np.eye(len(LETTERS), size.input)[ids[:, :-1]], y=ids[:, 1:].copy())
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
-        """`accuracy`: the share of letters that the argmax of outputs (B,T,C) gets right."""
+        """`accuracy`: the share of letters that the argmax of outputs (B,T,C) predicts."""
         if outputs.shape[:-1] != batch.y.shape:
             raise ValueError(f"outputs are {outputs.shape}; expected {(*batch.y.shape, 'C')}")
         return {"accuracy": float((outputs.argmax(axis=-1) == batch.y).mean())}
@@ -87,6 +87,6 @@ class HiHello:
         if size.input < len(LETTERS):
             raise ValueError(
                 f"input size D is {size.input}; hihello needs at least {len(LETTERS)}, one column "
-                f"a letter of {LETTERS!r} (more are left 0)"
+                f"per letter of {LETTERS!r} (further columns stay 0)"
             )
         return size

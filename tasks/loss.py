@@ -1,4 +1,4 @@
-"""The loss, in float64, from a model's outputs: what every backend's own must equal."""
+"""The loss of a model's outputs in float64, which every backend's own loss must equal."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ def step_losses(spec: ModelSpec, outputs: np.ndarray, batch: Batch) -> np.ndarra
 
 
 def loss(spec: ModelSpec, outputs: np.ndarray, batch: Batch) -> float:
-    """The mean over batch and steps; `time_reduction` "sum" adds the steps up instead.
+    """The mean over batch and steps, or with `time_reduction` "sum" the sum over the steps.
 
-    With a weight (B,T): sum(w * l) / sum(w), and 0 where sum(w) is 0; under "sum",
-    sum(w * l) / B.
+    With a weight (B,T): sum(w * l) / sum(w), or 0 if sum(w) is 0; with "sum", sum(w * l) / B.
     """
     each = step_losses(spec, outputs, batch)
     if batch.weight is not None:

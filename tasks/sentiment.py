@@ -1,8 +1,8 @@
 """sentiment: read a sentence word by word, predict its label after the last word. Many-to-one.
 
-Source: the notes' three emotions, where the hidden size is the number of emotions and the last
-state itself is the logits. Base and large: like or dislike. The sentences come from
-`sentiment_grammar`; another source of text is another `Language`.
+Source: the three emotions of the notes, where the hidden size is the number of emotions and the
+last state itself is the logits. The sizes base and large ask for like or dislike. The sentences
+come from `sentiment_grammar`; another source of text is another `Language`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tasks.sentiment_grammar import FEELING, REVIEW, Language
 from tasks.spec import Batch, ModelSpec, OptimizerSpec
 from tasks.task import Shape, Size, Target, find_size
 
-PAD = "<pad>"  # id 0, an ordinary token: no mask, its embedding row learns
+PAD = "<pad>"  # id 0, an ordinary token: there is no mask, and its embedding row learns
 
 
 class Sentiment:
-    """Sentences of 1 to T words, written to fit T, so that none is cut; padding stands in front.
+    """Sentences of 1 to T words, generated to fit into T, with padding in front.
 
-    H = 3 asks the notes' question (sad, happy, angry), any other H like or dislike. Word 0 is the
-    padding, the others are sorted. Labels are balanced to within one a batch. The target is
-    reached with the LSTM and with the GRU, not promised for the vanilla RNN.
+    H = 3 asks the question of the notes (sad, happy, angry), any other H like or dislike. Word 0 is
+    the padding, the other words are sorted. The counts of the labels in a batch differ by at most
+    one. LSTM and GRU reach the target; the vanilla RNN may not.
     """
 
     name: str = "sentiment"
@@ -43,7 +43,7 @@ class Sentiment:
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
-        """The model; no head where H x directions is the number of labels, else C = labels.
+        """The model: without a head if H x directions is the number of labels, else C = labels.
 
         Raises KeyError for an unknown size.
         """
@@ -78,21 +78,21 @@ class Sentiment:
         return Batch(x=x, y=y.astype(np.int64))
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
-        """`accuracy`: the share of sentences that the argmax of outputs (B,C) gets right."""
+        """`accuracy`: the share of sentences that the argmax of outputs (B,C) labels correctly."""
         if outputs.shape[:-1] != batch.y.shape:
             raise ValueError(f"outputs are {outputs.shape}; expected {(*batch.y.shape, 'C')}")
         return {"accuracy": float((outputs.argmax(axis=-1) == batch.y).mean())}
 
     def labels(self, size: str | Size) -> tuple[str, ...]:
-        """The labels asked for at `size`, by class."""
+        """The labels at `size`, by class."""
         return _language(find_size(self.sizes, size)).labels
 
     def vocabulary(self, size: str | Size) -> tuple[str, ...]:
-        """The words at `size` by id, the padding first; V of them."""
+        """The V words at `size` by id, the padding first."""
         return (PAD, *_language(find_size(self.sizes, size)).words)
 
     def decode(self, ids: np.ndarray, size: str | Size = "base") -> str:
-        """The text of one row of x (T,), written at `size`, without its padding."""
+        """The text of one row of x (T,), made at `size`, without its padding."""
         words = self.vocabulary(size)
         return " ".join(words[i] for i in ids if i != 0)
 

@@ -1,8 +1,8 @@
-"""Two small languages whose sentences mean something only in their order.
+"""Two small languages in which the order of the words decides the meaning.
 
-A language writes a sentence to a wanted label (`write`) and, apart from that, reads the label off
-a sentence (`read`); `write` never asks `read`. An opinion comes plain or negated with equal
-chance, and a contrast is as likely the other way round, so counting words tells little.
+A language writes a sentence for a label (`write`). Independently, it reads the label from a
+sentence (`read`); `write` never calls `read`. An opinion is plain or negated with equal
+probability, and both orders of a contrast are equally likely, so counting words is of little use.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Classes = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Language:
-    """What `sentiment` needs of a source of text."""
+    """What `sentiment` needs from a source of text."""
 
-    labels: tuple[str, ...]  # a label's class is its place here
+    labels: tuple[str, ...]  # the class of a label is its index
     words: tuple[str, ...]  # sorted, without padding
     write: Callable[[np.random.Generator, str, int], Words]  # (rng, label, limit): 1 to limit words
     read: Callable[[Sequence[str]], str]  # the label of a sentence's words
@@ -55,7 +55,8 @@ def _fill(rng: np.random.Generator, template: Template, classes: Classes) -> Wor
     return [_pick(rng, classes[slot]) if slot in classes else slot for slot in template]
 
 
-# Like or dislike: groups of clauses, one group conceded ("although ...") or overruled ("... but").
+# Like or dislike: groups of clauses; one group can be conceded ("although ...") or overruled
+# ("... but").
 
 REVIEW_WORDS = _classes(
     GOOD="good great nice fine superb lovely pleasant charming brilliant excellent wonderful "
@@ -86,7 +87,7 @@ SWAPPED = REVIEW_WORDS | {
 LIKES = {word: True for slot in ("GOOD", "LOVE") for word in REVIEW_WORDS[slot]} | {
     word: False for slot in ("BAD", "HATE") for word in REVIEW_WORDS[slot]
 }
-# Clauses that like something, plain and negated; with SWAPPED words they dislike it.
+# Positive clauses, plain and negated; with SWAPPED words they are negative.
 PLAIN = _templates(
     "GOOD",
     "VERY GOOD",
@@ -111,13 +112,13 @@ NEGATED = _templates(
     "i NEVER HATE the THING",
     "we do not HATE the THING WHEN",
 )
-# YES holds the label's clauses, NO the opposite's.
+# YES stands for clauses of the label, NO for clauses of the opposite label.
 REVIEWS = _templates("YES", "NO BUT YES", "ALTHOUGH NO , YES", "YES ALTHOUGH NO")
 SHORTEST_ADDED_CLAUSE = 4
 
 
 def _clauses(rng: np.random.Generator, classes: Classes, limit: int) -> Words:
-    """Clauses of one opinion, joined by "and" while there is room for another."""
+    """Clauses of one opinion, joined by "and" as long as another one fits."""
     words: Words = []
     while True:
         room = limit - len(words)
@@ -129,7 +130,7 @@ def _clauses(rng: np.random.Generator, classes: Classes, limit: int) -> Words:
 
 
 def write_review(rng: np.random.Generator, label: str, limit: int) -> Words:
-    """A review of at most `limit` words; how long it may grow is drawn evenly from 1 to `limit`."""
+    """A review of at most `limit` words; its own limit is uniform in 1 to `limit`."""
     room = 1 + int(rng.random() * limit)
     slots = _pick(rng, _fitting(REVIEWS, room))
     sides = sum(slot in ("YES", "NO") for slot in slots)
@@ -145,9 +146,9 @@ def write_review(rng: np.random.Generator, label: str, limit: int) -> Words:
 
 
 def read_review(words: Sequence[str]) -> str:
-    """The last opinion that is not conceded; a negation turns the next opinion round.
+    """The last opinion that is not conceded; a negation reverses the next opinion.
 
-    "although" and "though" concede what follows, up to a comma or a "but". Raises ValueError where
+    "although" and "though" concede what follows, up to a comma or a "but". Raises ValueError if
     there is no such opinion.
     """
     verdict: bool | None = None
@@ -163,7 +164,7 @@ def read_review(words: Sequence[str]) -> str:
             verdict = verdict if conceded else LIKES[word] != negated
             negated = False
     if verdict is None:
-        raise ValueError(f"{' '.join(words)!r} holds no opinion that counts")
+        raise ValueError(f"{' '.join(words)!r} contains no opinion that counts")
     return "like" if verdict else "dislike"
 
 
@@ -175,7 +176,7 @@ REVIEW = Language(
 )
 
 
-# Sad, happy or angry: the emotion that is neither over nor denied.
+# Sad, happy or angry: the emotion that is neither in the past nor denied.
 
 FEELINGS = _classes(
     angry="angry furious mad cross",
@@ -195,16 +196,16 @@ FEELING_FORMS = _templates(
 
 
 def write_feeling(rng: np.random.Generator, label: str, limit: int) -> Words:
-    """A sentence of at most `limit` words, 7 at the most."""
+    """A sentence of at most `limit` words, and at most 7."""
     other = _pick(rng, [name for name in FEELINGS if name != label])
     slots = {"FELT": FEELINGS[label], "OTHER": FEELINGS[other]}
     return _fill(rng, _pick(rng, _fitting(FEELING_FORMS, limit)), slots)
 
 
 def read_feeling(words: Sequence[str]) -> str:
-    """The emotion that holds now: "was" and "once" put it in the past, "not" denies the next.
+    """The present emotion: "was" and "once" put one in the past, "not" denies the next one.
 
-    Raises ValueError where none or several hold.
+    Raises ValueError if there is none, or more than one.
     """
     emotion = {word: name for name, names in FEELINGS.items() for word in names}
     held: set[str] = set()
@@ -221,7 +222,7 @@ def read_feeling(words: Sequence[str]) -> str:
                 held.add(emotion[word])
             denied = False
     if len(held) != 1:
-        raise ValueError(f"{' '.join(words)!r} holds {sorted(held)}; expected one emotion")
+        raise ValueError(f"{' '.join(words)!r} expresses {sorted(held)}; expected one emotion")
     return held.pop()
 
 

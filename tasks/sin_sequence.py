@@ -1,6 +1,6 @@
 """sin_sequence: read a sine point by point, predict the next point at every step. Many-to-many.
 
-Source: the torch.nn.RNN note's 20 points of sin on [0, pi] through RNN(1, 10, num_layers=2),
+Source: the torch.nn.RNN note, with 20 points of sin on [0, pi] through RNN(1, 10, num_layers=2)
 without a head.
 """
 
@@ -20,13 +20,13 @@ PERIOD_STEPS = (10.0, 50.0)  # shortest and longest wave of a random batch, in s
 
 
 class SinSequence:
-    """D independent sines a sequence, of random phase and frequency.
+    """D independent sines per sequence, with random phase and frequency.
 
-    One sequence of one channel is the note's instead: T points of sin on [0, pi], seed unused.
-    Where D = 1 and H = 10, as in the note, y is the next point repeated over the 10 units
-    (B,T,10); at every other size y is (B,T,D). The target, at base, is reached with the default
-    vanilla RNN; repeating the last point scores about 0.09.
-    A bidirectional net reads the answer from the step ahead: use it to time, not to learn.
+    B = D = 1 gives the sequence of the note instead: T points of sin on [0, pi], without the seed.
+    If D = 1 and H = 10, as in the note, y is the next point repeated over the 10 units (B,T,10);
+    otherwise y is (B,T,D). The default vanilla RNN reaches the target at base; repeating the last
+    point scores about 0.09. A bidirectional net sees the answer one step ahead, so use it for
+    timing, not learning.
     """
 
     name: str = "sin_sequence"
@@ -44,7 +44,7 @@ class SinSequence:
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
-        """The model; no head where the note has none and F is y's width, else C = y's width.
+        """The model: without a head if the note has none and F is y's width, else C = y's width.
 
         Raises KeyError for an unknown size.
         """
@@ -65,7 +65,7 @@ class SinSequence:
     def batch(self, size: str | Size, seed: int) -> Batch:
         """x (B,T,D), y (B,T,D) or, in the note's shape, (B,T,10); float64 in [-1, 1]."""
         size = find_size(self.sizes, size)
-        steps = np.arange(size.steps + 1)[None, :, None]  # one more than is read: the last answer
+        steps = np.arange(size.steps + 1)[None, :, None]  # the last one is only predicted
         if (size.batch, size.input) == (1, 1):
             wave = np.sin(np.pi * steps / max(size.steps - 1, 1))
         else:
@@ -78,7 +78,7 @@ class SinSequence:
         return Batch(x=wave[:, :-1].copy(), y=np.repeat(wave[:, 1:], repeats, axis=-1))
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
-        """`mse`: mean squared error of outputs (B,T,C), over everything."""
+        """`mse`: mean squared error over all of outputs (B,T,C)."""
         if outputs.shape != batch.y.shape:
             raise ValueError(f"outputs are {outputs.shape}; expected {batch.y.shape}")
         return {"mse": float(((outputs.astype(np.float64) - batch.y) ** 2).mean())}

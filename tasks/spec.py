@@ -11,8 +11,9 @@ Equations, for one layer in one direction (`h`, `c` are the previous step's stat
     GRU   r, z = sigmoid(x W + b + h U + b_hh);                gates r, z, n
           n = tanh(x W_n + b_n + r * (h U_n + b_hh_n));  h' = (1 - z) * n + z * h
 
-The GRU resets after the product, as torch, cuDNN and Keras' default do. RNN and LSTM have one
-bias: two would take twice the optimizer step. Parameter names and shapes are `param_shapes`'.
+The GRU resets after the product, like torch, cuDNN and Keras by default. RNN and LSTM have one
+bias, because two would change by twice the optimizer step. `param_shapes` lists the names and
+shapes of the parameters.
 """
 
 from __future__ import annotations
@@ -49,21 +50,21 @@ def positive(name: str, value: object) -> None:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A recurrent net, without any framework. Raises ValueError for values out of range."""
+    """A recurrent net, independent of any framework. Raises ValueError for invalid values."""
 
     cell: Cell
-    input_size: int  # D (embedding size where vocab_size is set)
+    input_size: int  # D (the embedding size if vocab_size is set)
     hidden_size: int  # H
     num_layers: int = 1  # L
     bidirectional: bool = False
-    bias: bool = True  # of the recurrent layers; a head always has its b_y
+    bias: bool = True  # of the recurrent layers; a head always has b_y
     dropout: float = 0.0  # between layers; 0 wherever agreement is checked
-    vocab_size: int | None = None  # V: x holds token ids, an embedding table comes first
-    train_embedding: bool = True  # False: a given table, frozen; it has no gradient
+    vocab_size: int | None = None  # V: x holds token ids, and an embedding comes first
+    train_embedding: bool = True  # False: the table is given and frozen, without a gradient
     readout: Readout = "every_step"  # many-to-many | many-to-one
     output_size: int | None = None  # C; None: no head, the hidden state itself is the output
-    loss: Loss = "cross_entropy"  # mse: mean over C first
-    time_reduction: Reduction = "mean"  # over steps; over the batch always the mean
+    loss: Loss = "cross_entropy"  # mse: the mean over C
+    time_reduction: Reduction = "mean"  # over the steps; over the batch it is always the mean
 
     def __post_init__(self) -> None:
         for name, valid in (
@@ -97,7 +98,7 @@ class ModelSpec:
 
     @property
     def logit_size(self) -> int:
-        """C, or F where there is no head."""
+        """C, or F without a head."""
         return self.output_size if self.output_size is not None else self.feature_size
 
     def layer_input_size(self, layer: int) -> int:
@@ -105,13 +106,13 @@ class ModelSpec:
         return self.input_size if layer == 0 else self.feature_size
 
     def stack(self) -> Iterator[tuple[int, str, str]]:
-        """(layer, direction, "l0.fwd") for every layer and direction, bottom up, fwd first."""
+        """(layer, direction, "l0.fwd") for every layer and direction: bottom up, fwd first."""
         for layer in range(self.num_layers):
             for direction in self.directions:
                 yield layer, direction, f"l{layer}.{direction}"
 
     def state_names(self) -> tuple[str, ...]:
-        """Names of the last states: "l0.fwd.h", with "l0.fwd.c" after each for an LSTM."""
+        """Names of the last states: "l0.fwd.h", for an LSTM each followed by "l0.fwd.c"."""
         kinds = ("h", "c") if self.cell == "lstm" else ("h",)
         return tuple(f"{prefix}.{kind}" for _, _, prefix in self.stack() for kind in kinds)
 
@@ -122,7 +123,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of host arrays; `check_batch` checks that it fits a spec."""
+    """One batch of host arrays; `check_batch` checks whether it fits a spec."""
 
     x: np.ndarray  # (B,T,D) float | (B,T) int
     y: np.ndarray  # (B,T) | (B,) int, or (B,T,C) | (B,C) float
@@ -131,7 +132,7 @@ class Batch:
 
 
 def time_first(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> Batch:
-    """A Batch from x (T,B,D) | (T,B); y and weight change axes where they have a T, as x has."""
+    """A Batch from time-first x (T,B,D) | (T,B); y and weight are time first if they have a T."""
 
     def turned(array: np.ndarray) -> np.ndarray:
         return array.swapaxes(0, 1) if array.shape[:2] == x.shape[:2] else array
@@ -145,13 +146,13 @@ def unbatched(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) ->
 
 
 def carried(spec: ModelSpec, last: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The state that goes on from a forward result's last states; for the next `Batch.state`."""
+    """The last states of a forward result as the initial state of the next Batch."""
     return {f"{name}0": last[name] for name in spec.state_names()}
 
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """SGD, or Adam with its eps beside the corrected or the uncorrected sqrt(v).
+    """SGD, or Adam with eps added to the corrected or to the uncorrected sqrt(v).
 
     corrected:   p -= lr * m^ / (sqrt(v^) + eps),  m^ = m / (1 - beta1^t), v^ = v / (1 - beta2^t)
     uncorrected: p -= lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps)
@@ -172,8 +173,8 @@ class OptimizerSpec:
 def param_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter by its canonical name, in canonical order.
 
-    E (V,D); then a layer and direction, "l0.fwd.": W_xh (I,G*H), W_hh (H,G*H), b (G*H) and, for
-    the GRU, b_hh (3H); then the head's W_hy (F,C), b_y (C).
+    E (V,D); then for each layer and direction, such as "l0.fwd.": W_xh (I,G*H), W_hh (H,G*H),
+    b (G*H) and, for the GRU, b_hh (3H); then W_hy (F,C) and b_y (C) of the head.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     if spec.vocab_size is not None:
@@ -193,16 +194,16 @@ def param_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_count(spec: ModelSpec) -> int:
-    """How many numbers the model holds, frozen embedding included; T does not enter."""
+    """How many numbers the model holds, including a frozen embedding; it does not depend on T."""
     return sum(math.prod(shape) for shape in param_shapes(spec).values())
 
 
 def init_params(spec: ModelSpec, seed: int, scheme: Scheme = "uniform") -> Params:
     """Parameters in float64, the same for every framework.
 
-    uniform: torch's own, +-1/sqrt(H) in the recurrent layers, +-1/sqrt(F) in the head, standard
-    normal in the embedding. keras: Glorot uniform for W_xh and W_hy, orthogonal W_hh, zero
-    biases but the LSTM's forget gate (1), +-0.05 in the embedding.
+    uniform: as torch does it, +-1/sqrt(H) in the recurrent layers, +-1/sqrt(F) in the head,
+    standard normal in the embedding. keras: Glorot uniform W_xh and W_hy, orthogonal W_hh, zero
+    biases except 1 for the LSTM's forget gate, +-0.05 in the embedding.
     """
     _choice("scheme", scheme, get_args(Scheme))
     rng = np.random.default_rng(seed)
@@ -249,7 +250,7 @@ def check_params(spec: ModelSpec, params: Mapping[str, np.ndarray]) -> None:
 
 
 def check_batch(spec: ModelSpec, batch: Batch) -> None:
-    """Raise ValueError, saying what was expected and what came, unless `batch` fits `spec`."""
+    """Raise ValueError, which names what was expected and found, unless `batch` fits `spec`."""
     if spec.vocab_size is None:
         if batch.x.ndim != 3 or batch.x.shape[2] != spec.input_size or batch.x.dtype.kind != "f":
             raise ValueError(
@@ -272,7 +273,7 @@ def check_batch(spec: ModelSpec, batch: Batch) -> None:
         raise ValueError(f"y holds classes outside [0, {spec.logit_size})")
     if batch.weight is not None:
         if spec.readout != "every_step":
-            raise ValueError("weight is given; expected none where only the last step is read")
+            raise ValueError("a weight is given; expected none if only the last step is read")
         if batch.weight.shape != (size, steps):
             raise ValueError(f"weight is {batch.weight.shape}; expected {(size, steps)}")
     _check_state(spec, batch.state, size)
@@ -284,7 +285,7 @@ def _check_state(spec: ModelSpec, state: Mapping[str, np.ndarray] | None, size: 
     expected = {f"{name}0" for name in spec.state_names()}
     if set(state) != expected:
         raise ValueError(
-            f"state is {sorted(state)}; expected {sorted(expected)}: one a layer and direction"
+            f"state is {sorted(state)}; expected {sorted(expected)}: one per layer and direction"
         )
     for name, value in state.items():
         if value.shape != (size, spec.hidden_size):

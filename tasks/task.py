@@ -1,4 +1,4 @@
-"""A task: data made from a seed, the model it asks for, and what "learned" means. No clock."""
+"""A task: data from a seed, its model, and what "learned" means. No clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Shape = Literal["one-to-many", "many-to-one", "many-to-many", "delayed many-to-m
 
 @dataclass(frozen=True)
 class Size:
-    """How large a workload is. Raises ValueError unless every field is at least 1."""
+    """The size of a workload. Raises ValueError unless every field is at least 1."""
 
     batch: int  # B
     steps: int  # T
@@ -34,9 +34,9 @@ class Size:
 
 @dataclass(frozen=True)
 class Target:
-    """ "Learned": `metric` reaches `threshold` within `steps` updates.
+    """What "learned" means: `metric` reaches `threshold` within `steps` updates.
 
-    The task's own docstring states for which size and cell that holds, and from how many seeds.
+    The task's docstring states for which size and cell that holds, and for how many seeds.
     """
 
     metric: str  # a key of Task.score
@@ -47,7 +47,7 @@ class Target:
 
 
 class Task(Protocol):
-    """Everything the suite knows of a task."""
+    """Everything that the suite knows about a task."""
 
     name: str
     shape: Shape
@@ -55,11 +55,11 @@ class Task(Protocol):
     target: Target
 
     def spec(self, size: str | Size, **overrides: object) -> ModelSpec:
-        """The model at `size`; overrides are ModelSpec fields. KeyError lists the sizes."""
+        """The model at `size`; overrides are fields of ModelSpec. A KeyError lists the sizes."""
         ...
 
     def batch(self, size: str | Size, seed: int) -> Batch:
-        """A batch that depends on `size` and `seed` alone."""
+        """A batch that depends only on `size` and `seed`."""
         ...
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:

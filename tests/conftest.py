@@ -30,7 +30,7 @@ hypothesis.settings.register_profile("long", max_examples=300, print_blob=True, 
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # What shows that the backends agree; it comes first.
-AGREEMENT = ("variants", "test_mutants.py", "test_numpy_oracle.py", "test_gate.py")
+AGREEMENT = ("variants", "test_mutants.py", "test_numpy_oracle.py", "test_checks.py")
 
 _begin = time.monotonic()
 _agreed_seconds = 0.0
@@ -56,19 +56,10 @@ def _module(path: Path) -> str:
     return "variants" if path.parent.name == "variants" else path.name
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Agreement first. A file is for one part; of the variants, so is a dtype, for its workers."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Agreement first; `--dist=loadfile` keeps a file, and what its tests share, in one part."""
     order = {name: number for number, name in enumerate(AGREEMENT)}
     items.sort(key=lambda item: order.get(_module(item.path), len(order)))
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = _module(item.path)
-        if group == "variants":
-            dtype = item.callspec.params.get("dtype") if hasattr(item, "callspec") else None
-            group = f"variants-{dtype or 'float32'}"
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

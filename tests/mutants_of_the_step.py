@@ -120,11 +120,11 @@ MUTANTS: dict[str, tuple[str, Mutation, str]] = {
         Mutation(host=without_gradient("zero")),
         "grad.l1.bwd.W_hh off by 1.0e+00",
     ),
-    "gradients pile up": ("lstm", Mutation(model=Piling), "asked again: grad."),
+    "gradients pile up": ("lstm", Mutation(model=Piling), "called again: grad."),
     "outputs change from call to call": (
         "rnn_relu",
         Mutation(model=Drifting),
-        "asked again: outputs off by",
+        "called again: outputs off by",
     ),
     # Work left out
     "first answer remembered": (

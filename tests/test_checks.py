@@ -92,6 +92,7 @@ def skipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Ra
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "phase", "size"), SKIPPING)
 def test_skipped_work_is_caught_and_named(
     skipped: Callable[[str, str], Ran], name: str, phase: str, size: str
@@ -107,6 +108,7 @@ def test_skipped_work_is_caught_and_named(
         assert beside.status == "ok", f"{correct}: {beside.reason}"
 
 
+@pytest.mark.slow
 def test_training_without_the_masks_is_caught(tmp_path_factory: pytest.TempPathFactory) -> None:
     options = ("--phase=bptt", "--benchmark-max-time=0.1", "--layers=2", "--dropout=0.5")
     ran = _run(tmp_path_factory, ("correct", *mutants.WITH_DROPOUT), "--cell=lstm", *options)

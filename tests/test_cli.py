@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import here
 import msgspec
 import mutants
 import pytest
@@ -43,7 +44,7 @@ def absent(folder: Path, *modules: str) -> Path:
 
 
 def test_list_names_tasks_sizes_and_variants() -> None:
-    code, output = rnnbench("list", "--quick")
+    code, output = here.rnnbench("list", "--quick")
     assert code == 0, output
     for name in (*TASKS, *registry.table(), "source", "base", "large"):
         assert name in output
@@ -73,13 +74,13 @@ def test_report_is_made_again_from_the_records_alone(tmp_path: Path) -> None:
     folder.mkdir()
     records.append(folder / records.FILE, [RUN, *sample()])
     for _ in range(2):
-        code, output = rnnbench("report", str(folder))
+        code, output = here.rnnbench("report", folder)
         assert code == 0, output
         assert "report: " in output
     assert (folder / "report.md").read_text().startswith("# Report ")
     assert "run/report.md" in (tmp_path / "README.md").read_text()
     (tmp_path / "README.md").write_text("# Mine\n")
-    code, output = rnnbench("report", str(folder))
+    code, output = here.rnnbench("report", folder)
     assert code == 0, output
     assert "stays as it is" in output
     assert (tmp_path / "README.md").read_text() == "# Mine\n"
@@ -89,10 +90,9 @@ def test_report_is_made_again_from_the_records_alone(tmp_path: Path) -> None:
 def test_a_report_of_nothing_is_wrong_use(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "measurements.jsonl").write_text(content)
-    code, output = rnnbench("report", str(tmp_path))
+    code, output = here.rnnbench("report", tmp_path)
     assert code == 2, output
     assert "measurements.jsonl" in output
-    assert "Traceback" not in output
 
 
 def test_run_exits_with_what_happened(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_selftest_of_seconds_says_what_it_found_and_is_kept(
     reports = ["--reports", str(tmp_path / "reports"), "--name", "here"]
     code, output = rnnbench("selftest", *options.split(), *reports)
     assert code == 0, output
-    assert "Two processes of one program differ by" in output
+    assert "Two processes of the same program differ by" in output
     ours, baseline = run.read_raw(tmp_path / "reports" / "here" / run.RAW)
     assert len(ours) == 2 * (1 + len(run.SLOWDOWNS))
     assert len(baseline) == 2 * (1 + len(run.SLOWDOWNS))
@@ -145,12 +145,11 @@ def test_a_selftest_that_cannot_be_is_wrong_use(
     arguments: tuple[str, str], words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "here").mkdir()
-    code, output = rnnbench(
-        "selftest", "--backend", "numpy", "--reports", str(tmp_path), *arguments
+    code, output = here.rnnbench(
+        "selftest", "--backend", "numpy", "--reports", tmp_path, *arguments
     )
     assert code == 2, output
     assert words in output
-    assert "Traceback" not in output
 
 
 def test_the_table_of_a_selftest_is_never_cut(
@@ -164,7 +163,7 @@ def test_the_table_of_a_selftest_is_never_cut(
 
 
 def test_a_selftest_of_what_is_not_there_is_wrong_use() -> None:
-    code, output = rnnbench("selftest", "--backend", "tensorlow")
+    code, output = here.rnnbench("selftest", "--backend", "tensorlow")
     assert code == 2
     assert "tensorlow" in output
     assert "torch" in output, "the known ones are listed"

@@ -72,7 +72,7 @@ def test_what_differs_is_refused_unless_told_so_and_then_said(tmp_path: Path, wh
     assert "--force" in output
     code, output = rnnbench(base, other, "--force")
     assert code == 0, output
-    assert "compared because of --force" in output
+    assert "Compared only because of --force" in output
     assert reason in output.replace("\\_", "_")
     assert "| torch " in output
 
@@ -90,7 +90,7 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
     base = run_data(tmp_path, "a", workload_records(1, FEW))
     serial = msgspec.structs.replace(FULL_RUN, serial=True)
     other = run_data(tmp_path, "b", workload_records(2, FEW), serial)
-    with pytest.raises(IncomparableError, match="times of --serial"):
+    with pytest.raises(IncomparableError, match="a --serial run"):
         match(base, other, force=True)
     benchmark = {
         "group": "bptt[...], torch alone (--serial)",
@@ -100,7 +100,7 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
     }
     file = tmp_path / "benchmark.json"
     file.write_bytes(msgspec.json.encode({"benchmarks": [benchmark], "machine_info": {}}))
-    with pytest.raises(IncomparableError, match="times of --serial"):
+    with pytest.raises(IncomparableError, match="a --serial run"):
         match(runs.read(file), runs.read(file), force=True)
 
 
@@ -111,7 +111,7 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
         (["run", "run", "--fail-if-slower", "a lot"], "number of percent"),
         (["run", "run", "--fail-if-slower", ""], "number of percent"),
         (["run", "nowhere"], "does not exist; expected the folder of a run"),
-        (["run", "broken.json"], "no JSON of pytest-benchmark"),
+        (["run", "broken.json"], "not JSON of pytest-benchmark"),
         (["run", "no-rounds.json"], "--benchmark-save-data"),
     ],
 )
@@ -250,7 +250,7 @@ def test_workloads_of_one_run_alone_are_counted(tmp_path: Path) -> None:
     other = write(tmp_path / "one", workload_records(5, FEW, processes=3))
     code, output = rnnbench(base, other)
     assert code == 0, output
-    assert "Left out, for they are in one of the runs alone: 1 workload of both." in output
+    assert "Left out, because only one of the runs has them: 1 workload of both." in output
     assert "Left out" not in rnnbench(base, base)[1]
 
 

@@ -156,7 +156,7 @@ def test_where_the_variants_change_and_the_gemm_baseline_does_not_it_is_said(
     base = write(tmp_path / "a", workload_records(1, FEW, processes=3))
     all_slower = dict.fromkeys(FEW, 1.3)
     other = write(tmp_path / "b", workload_records(2, FEW, processes=3, slower=all_slower))
-    warning = "a change that all of them share is not seen below"
+    warning = "A change that all variants share does not show below"
     assert warning in rnnbench(base, other)[1].replace("\n", " ")
     whole = write(tmp_path / "c", workload_records(2, FEW, processes=3, scale=1.3))
     assert warning not in rnnbench(base, whole)[1].replace("\n", " ")

@@ -81,7 +81,7 @@ def test_the_lead_changes_where_the_lines_cross() -> None:
     assert after.of(found.steps) <= before.of(found.steps)
     assert after.of(found.steps - 1) > before.of(found.steps - 1)
     assert found.low <= found.steps <= found.high
-    assert f"quick pays after {found.steps:,} steps" in sentences.with_cold_start(view)
+    assert f"quick is ahead from step {found.steps:,} (" in sentences.with_cold_start(view)
 
 
 def test_a_lead_that_nobody_is_sure_of_is_not_reported() -> None:
@@ -92,9 +92,11 @@ def test_a_lead_that_nobody_is_sure_of_is_not_reported() -> None:
     (view,) = views_of([early, late])
     assert view.fastest == "late"
     assert not break_even.break_evens(view)
-    assert "early is first, and no other is sure to overtake" in sentences.with_cold_start(view)
+    assert "early is first; no other variant is certain to overtake" in sentences.with_cold_start(
+        view
+    )
     (sure,) = views_of([early, measurement("early too", rounds(*[0.02] * 12))])
-    assert sentences.with_cold_start(sure).endswith("early is first from the first step on.")
+    assert sentences.with_cold_start(sure).endswith("early is first at any number of steps.")
 
 
 def test_curves_without_two_points_of_anybody_are_left_out() -> None:
@@ -149,6 +151,6 @@ def test_a_lead_that_shares_its_rank_never_pays() -> None:
             assert view.ranks[found.after.label] < view.ranks[found.before.label]
         if len(view.first) > 1:
             shared += 1
-            assert "from the first step on" not in sentences.with_cold_start(view)
+            assert "at any number of steps" not in sentences.with_cold_start(view)
     assert leads > 0
     assert shared > 0

@@ -53,7 +53,7 @@ def test_an_interpreter_that_is_not_there_is_a_reason(tmp_path: Path) -> None:
     (tmp_path / "rnnbench.toml").write_text(f'{HEADER}python = ".venv-old/bin/python"\n')
     (found,) = environments.read(tmp_path)
     assert "numpy@old: the `python` of" in found.problem
-    assert "is not there or cannot be run" in found.problem
+    assert "does not exist or cannot be run" in found.problem
     assert str(tmp_path) not in found.problem
 
 
@@ -65,10 +65,10 @@ WRONG = [
     ('[tool.rnnbench.backends.all]\npython = "p"\n', "and not `all`"),
     ('[tool.rnnbench.backends.x]\npython = "p"\nthreads = 3\n', "has threads; expected python"),
     ('[tool.rnnbench.backends.x]\npython = "p"\nbackend = "a b"\n', "has backend = 'a b'"),
-    ('[tool.rnnbench.backends.jax@0.9]\npython = "p"\n', "an @ stands in quotes"),
+    ('[tool.rnnbench.backends.jax@0.9]\npython = "p"\n', "an @ in quotes"),
     (
         '[tool.rnnbench.backends.jax0.9]\npython = "p"\n',
-        "a name with a dot or an @ stands in quotes",
+        "put a name with a dot or an @ in quotes",
     ),
     ('[backends.x]\npython = "p"\n', "has backends; expected tables [tool.rnnbench.backends.NAME]"),
     ("[tool.rnnbench]\nbackends = 3\n", "has backends = 3; expected a table"),
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_says_what_was_expected(
 def test_one_name_in_both_files_is_an_error(tmp_path: Path) -> None:
     for file in environments.FILES:
         (tmp_path / file).write_text(f'{HEADER}python = "p"\n')
-    with pytest.raises(ValueError, match=r"pyproject\.toml and in rnnbench\.toml"):
+    with pytest.raises(ValueError, match=r"pyproject\.toml and rnnbench\.toml"):
         environments.read(tmp_path)
 
 
@@ -132,12 +132,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 REASONS = {
     "numpy@bare": "numpy cannot be imported there",
-    "numpy@gone": "is not there or cannot be run",
-    "old-jax": "jax is not installed; install it with its own pip",
+    "numpy@gone": "does not exist or cannot be run",
+    "old-jax": "jax is not installed; use the pip of its Python",
     "nonesuch@older": "backend 'nonesuch' is unknown; expected one of numpy, torch",
 }
 
 
+@pytest.mark.install
 def test_two_versions_of_one_framework_are_two_rows_of_one_report(folder: Path) -> None:
     names = ("numpy", "numpy@older", *REASONS)
     others = " or ".join(f"float32-{name}" for name in ("torch", "keras", "jax", "flax"))
@@ -160,6 +161,7 @@ def test_two_versions_of_one_framework_are_two_rows_of_one_report(folder: Path) 
         assert "older/bin" not in content
 
 
+@pytest.mark.install
 def test_a_list_says_which_interpreter(folder: Path) -> None:
     code, output = rnnbench("list", "--quick", "--verbose", folder=folder)
     assert code == 0, output
@@ -171,12 +173,14 @@ def test_a_list_says_which_interpreter(folder: Path) -> None:
         assert reason in line
 
 
+@pytest.mark.install
 def test_a_missing_interpreter_asked_for_by_name_is_an_error(folder: Path) -> None:
     ran = measured(folder / "named", *SHORT, "--backend=numpy,numpy@gone", folder=folder)
     assert ran.code == pytest.ExitCode.USAGE_ERROR, ran.output
     assert REASONS["numpy@gone"] in ran.output
 
 
+@pytest.mark.install
 def test_a_name_without_an_at_moves_the_variant_itself(folder: Path, tmp_path: Path) -> None:
     python = folder / "older" / "bin" / "python"
     (tmp_path / "rnnbench.toml").write_text(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from bench.workers import gemm_baseline
 from bench.workers.gemm_baseline import GemmBaseline
@@ -59,5 +60,14 @@ def test_an_arithmetic_without_a_blas_is_refused() -> None:
         GemmBaseline(SPECS[0], BATCH, STEPS, "tf32")
 
 
-def test_the_baseline_names_its_blas() -> None:
-    assert GemmBaseline(SPECS[0], BATCH, STEPS, "float32").path()
+def test_the_baseline_names_its_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = [
+        {"user_api": "openmp", "internal_api": "openmp", "version": None},
+        {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31"},
+        {"user_api": "blas", "internal_api": "blis", "version": None},
+    ]
+    model = GemmBaseline(SPECS[0], BATCH, STEPS, "float32")
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: pools)
+    assert model.path() == "blis, openblas 0.3.31"
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: pools[:1])
+    assert model.path() == "numpy's BLAS"

@@ -59,6 +59,7 @@ def test_latency_throughput_memory_and_cold_start_are_recorded(ran: Ran) -> None
         assert m.processes[0].cold != m.processes[1].cold, "fresh processes"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
 def test_memory_of_a_fresh_process_differs_from_that_of_a_used_one(
     ran: Ran, tmp_path: Path

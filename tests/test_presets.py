@@ -81,9 +81,9 @@ def test_an_option_that_a_preset_may_not_hold_is_named(
     monkeypatch.setattr(presets, "FOLDER", tmp_path)
     (tmp_path / "odd.toml").write_text('asks = "a"\nsource = "b"\n[options]\nreports = "x"\n')
     (tmp_path / "part.toml").write_text('asks = "a"\nsource = "b"\n[[part]]\nbackend = "x"\n')
-    with pytest.raises(ValueError, match=r"odd\.toml holds reports; expected task"):
+    with pytest.raises(ValueError, match=r"odd\.toml has reports; expected task"):
         presets.find("odd")
-    with pytest.raises(ValueError, match=r"part\.toml holds backend in a part"):
+    with pytest.raises(ValueError, match=r"part\.toml has backend in a part"):
         presets.find("part")
 
 
@@ -98,7 +98,7 @@ def test_every_question_has_its_command_and_an_answer_where_there_is_a_run() -> 
     assert "On Example CPU 9000, 2 cores" in section
     assert ANSWER in section
     assert "](../reports/a/report.md)" in section
-    assert page.count("Not measured yet on") == len(presets.names()) - 1
+    assert page.count("Not measured on") == len(presets.names()) - 1
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ def test_another_format_is_refused(tmp_path: Path, other: int) -> None:
 def test_a_file_without_a_run_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "measurements.jsonl"
     file.write_bytes(b"")
-    with pytest.raises(ValueError, match="holds no run"):
+    with pytest.raises(ValueError, match="contains no run"):
         store.read(file)
     store.append(file, sample()[:1])
-    with pytest.raises(ValueError, match="holds no run"):
+    with pytest.raises(ValueError, match="contains no run"):
         store.read(file)
 
 

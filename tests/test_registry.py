@@ -88,7 +88,7 @@ def test_one_that_ended_is_not_asked_again(asked: Client) -> None:
     _process(asked).kill()
     for _ in range(2):
         with pytest.raises(
-            ProcessError, match=r"ends its process in `refusal` \(ended by SIGKILL\)"
+            ProcessError, match=r"ended its process in `refusal` \(ended by SIGKILL\)"
         ):
             asked.answer("refusal", {"spec": SPEC, **CALL})
 
@@ -112,7 +112,7 @@ def test_an_interpreter_that_is_none_says_so(tmp_path: Path, content: str, print
     python = tmp_path / "python"
     python.write_text(content)
     python.chmod(0o700)
-    with pytest.raises(ProcessError, match="its interpreter ends before it answers") as caught:
+    with pytest.raises(ProcessError, match="its interpreter ended before it answered") as caught:
         Client(str(python), "numpy").absent()
     assert printed in str(caught.value)
 

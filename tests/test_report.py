@@ -107,10 +107,10 @@ def test_the_overview_names_the_fastest_and_why_others_have_no_rank() -> None:
 def test_sentences_say_what_the_verdicts_do() -> None:
     markdown = report(RUN, sample())
     assert (
-        "- sentiment, bptt, LSTM: **jax** is fastest, 21.1 ms a step; next is torch, 2.01 "
-        "(1.95 to 2.07) times as long." in markdown
+        "- sentiment, bptt, LSTM: **jax** is fastest, 21.1 ms a step; next is torch, which takes "
+        "2.01 (1.95 to 2.07) times as long." in markdown
     )
-    assert "hihello, forward, vanilla RNN (tanh): torch alone has a time, 51.0 µs" in markdown
+    assert "hihello, forward, vanilla RNN (tanh): only torch has a time, 51.0 µs" in markdown
     wrong = "**mutant disagrees: l0.bwd.W_hh off by 3.1e-2**"
     assert f"{wrong}, in bptt[sentiment-lstm-base-cpu-float32]." in markdown
 
@@ -159,7 +159,7 @@ def test_one_variant_is_called_alone_and_not_fastest() -> None:
     (row,) = rows(markdown, "sentiment lstm, bptt")
     assert row[1:] == ["45.0 ms", "alone"]
     assert "**1.00**" not in markdown
-    assert "torch alone has a time, 45.0 ms a step." in markdown
+    assert "only torch has a time, 45.0 ms a step." in markdown
 
 
 @pytest.mark.parametrize(("count", "tables"), [(1, 1), (6, 1), (20, 3)])
@@ -180,14 +180,14 @@ def test_no_number_without_agreement(changes: dict[str, object]) -> None:
     odd = measurement("odd", rounds(0.001, 0.001), **changes)
     markdown = report(RUN, [odd, measurement("torch", rounds(0.04, 0.05))])
     assert "1.00 ms" not in markdown
-    assert "torch alone" in markdown
+    assert "only torch has a time" in markdown
 
 
 def test_a_result_without_a_number_is_named() -> None:
     nan = stopped("nan", "disagrees", "W_hh is not finite", agreement=agreement(None, "off"))
     markdown = report(RUN, [nan])
     assert "disagrees: l0.fwd.W_hh is missing, misshapen or not finite" in markdown
-    assert "None was found to agree" in markdown
+    assert "No measurement agrees" in markdown
 
 
 def test_unpaired_rounds_get_no_ratio() -> None:
@@ -299,7 +299,7 @@ def test_ten_rounds_and_one_round_are_reports_too() -> None:
     assert "| #1" not in report(RUN, [measurement("a", rounds(0.1))])
     two = [measurement(name, rounds(s)) for name, s in (("a", 0.1), ("b", 0.2))]
     markdown = report(RUN, two)
-    assert "not known" in rows(markdown, "b")[1]
+    assert "unknown" in rows(markdown, "b")[1]
     assert "±>100 %" in rows(markdown, "sentiment lstm, bptt")[0][3]
     ten = report(FULL_RUN, *parted(workload_records(5, rounds=10)))
     assert "in 10 |" in ten
@@ -317,7 +317,7 @@ def test_the_growth_of_a_curve_is_fitted() -> None:
 def test_the_parameter_table_adds_up() -> None:
     markdown = report(RUN, [measurement("torch", rounds(0.04, 0.04))])
     assert rows(markdown, "l0.bwd.W_hh")[0][1:] == ["128 x 512", "65,536"]
-    assert rows(markdown, "together")[0][2] == "230,146"
+    assert rows(markdown, "total")[0][2] == "230,146"
 
 
 def test_who_is_faster_than_the_lowest_median_is_not_called_equal_to_it() -> None:
@@ -336,7 +336,8 @@ def test_who_shares_a_later_rank_is_not_said_to_be_like_all_in_it() -> None:
     paces = {"a": (0.01, 0.3), "b": (0.0200, 3.0), "c": (0.0201, 2.0), "d": (0.0202, 2.0)}
     markdown = report(FULL_RUN, *parted(workload_records(3, paces)))
     (line,) = [line for line in markdown.splitlines() if line.startswith("- sentiment, ")]
-    found = re.search(r"next is (\w), [\d.]+ \([\d. to]+\) times as long, and (.*)\.$", line)
+    ratio = r"[\d.]+ \([\d. to]+\) times as long"
+    found = re.search(rf"next is (\w), which takes {ratio}; (.*)\.$", line)
     assert found is not None, line
     assert sorted([found[1], *re.findall(r"\b([b-d])\b", found[2])]) == ["b", "c", "d"]
     assert found[2].endswith("share its rank")
@@ -348,5 +349,5 @@ def test_who_ran_alone_in_many_workloads_is_first_in_none() -> None:
         for size in range(1, 12)
     ]
     markdown = report(RUN, records)
-    assert "of 11 workloads, **numpy** alone has a time in 11." in markdown
+    assert "of 11 workloads, only **numpy** has a time in 11." in markdown
     assert "first in" not in markdown

@@ -34,7 +34,7 @@ def changed(records: Records, **changes: object) -> list[WorkloadRecord]:
 def test_a_busy_machine_is_warned_of_at_the_top() -> None:
     busy = msgspec.structs.replace(RUN, cores_busy_before=1.5)
     assert "Warning" not in report(RUN, sample())
-    assert "used 1.50 cores' worth" in report(busy, sample()).split("## ")[0]
+    assert "load before this run was 1.50 cores" in report(busy, sample()).split("## ")[0]
 
 
 def test_a_disturbed_run_says_so_at_its_top_and_decides_nothing() -> None:
@@ -44,10 +44,10 @@ def test_a_disturbed_run_says_so_at_its_top_and_decides_nothing() -> None:
     markdown = report(FULL_RUN, parted(records)[0], around)
     top, rest = markdown.split("## ", 1)
     assert "**Warning: a disturbed run.**" in top
-    assert "undecided: others kept the machine busy" in rest
+    assert "undecided, because the machine was too busy" in rest
     assert " ? |" in rest
     assert "#1 |" not in rest
-    assert "? has no rank" in rest
+    assert "? stands for an undecided rank" in rest
     assert rows(markdown, "keras-torch")[1][5] == "unclear"
     assert "** is fastest" not in rest
     quiet = report(FULL_RUN, *parted(records))
@@ -63,7 +63,8 @@ def test_a_false_alarm_of_the_control_is_said_at_the_top() -> None:
     slow = msgspec.structs.replace(again, processes=(late,))
     others = [m for m in measurements if m.role != "control"]
     top = report(FULL_RUN, [*others, slow], around).split("## ")[0]
-    assert "a false alarm.** In bptt[sentiment-lstm-base-cpu-float32], numpy" in top
+    assert "a false alarm.** In bptt[sentiment-lstm-base-cpu-float32], the A/A control" in top
+    assert "control reports numpy as different from itself" in top
     assert "false alarm" not in report(FULL_RUN, measurements, around).split("## ")[0]
 
 
@@ -71,10 +72,10 @@ def test_controls_and_gemm_baselines_are_no_variants() -> None:
     markdown = report(FULL_RUN, *parted(workload_records(5)))
     assert "| gemm baseline " not in markdown
     assert "numpy (2)" not in markdown
-    assert "7 of 7 agree" in markdown
-    assert "A/A control: numpy, measured twice, takes " in markdown
-    assert "GEMM baseline (these products alone): " in markdown
-    assert "by openblas 0.3.31" in markdown
+    assert "7 of 7 measurements agree" in markdown
+    assert "A/A control: the ratio of numpy to itself, measured twice, is " in markdown
+    assert "The GEMM baseline, these products alone, takes " in markdown
+    assert "in openblas 0.3.31" in markdown
 
 
 def test_what_stands_beside_the_time() -> None:
@@ -90,19 +91,19 @@ def test_what_stands_beside_the_time() -> None:
     assert beside[3] == text.mebibytes(measurements[0].processes[0].peak_host_bytes or 0)
     assert re.fullmatch(r"\d+ of 48", beside[4])
     assert int(beside[4].split()[0]) >= 1
-    assert "A step has 412 MFLOP in its matrix products." in section
+    assert "The matrix products of a step take 412 MFLOP." in section
     assert "70 % of it in timed steps" in section
-    assert "before them 21.0 s (start, build, check, warm up)" in section
-    assert "Clock 2,445 (2,400 to 2,450) MHz." in section
-    assert "stopped: time used up" in section
+    assert "Start, build, check and warm-up took 21.0 s before them" in section
+    assert "Clock: 2,445 (2,400 to 2,450) MHz." in section
+    assert "reason to stop: time used up" in section
 
 
 def test_throttling_of_a_gpu_is_said_at_the_top() -> None:
     measurements, _ = parted(workload_records(5))
     around = changed(workload_records(5), throttled=("power cap",), gpu_celsius=(60.0, 71.0))
     markdown = report(FULL_RUN, measurements, around)
-    assert "the GPU held its clock down:** power cap" in markdown.split("## ")[0]
-    assert "GPU at 66 (60 to 71) °C." in markdown
+    assert "the GPU reduced its clock:** power cap" in markdown.split("## ")[0]
+    assert "GPU temperature: 66 (60 to 71) °C." in markdown
 
 
 def test_a_serial_run_shows_times_and_compares_nothing() -> None:
@@ -114,18 +115,18 @@ def test_a_serial_run_shows_times_and_compares_nothing() -> None:
     before = markdown.split("## How to read this")[0]
     for word in ("#1", "slower", "** is fastest", "95 %", "A/A control: ", "ratios-"):
         assert word not in before, word
-    assert "7 variants timed, not compared." in markdown
+    assert "7 variants timed and not compared." in markdown
     assert text.duration(estimators.median_seconds(parted(workload_records(5))[0][0])) in markdown
 
 
 def test_the_difference_between_processes_is_said_to_be_measured_or_assumed() -> None:
-    assert "differ by 2.0 % (assumed;" in report(RUN, sample())
-    measured = "differ by 1.5 % (measured 2026-11-20 10:00 UTC)"
+    assert "differ by 2.0 % (standard deviation, assumed;" in report(RUN, sample())
+    measured = "differ by 1.5 % (standard deviation, measured 2026-11-20 10:00 UTC)"
     assert measured in report(FULL_RUN, *parted(workload_records(5)))
 
 
 def test_the_selftest_is_a_table_or_how_to_make_one() -> None:
-    assert "`rnnbench selftest` makes one" in report(RUN, sample())
+    assert "No selftest has been made on this machine" in report(RUN, sample())
     markdown = report(FULL_RUN, *parted(workload_records(5)))
     section = markdown.split("## Selftest")[1].split("\n## ")[0]
     (first, second) = rows(section, "numpy")
@@ -134,4 +135,4 @@ def test_the_selftest_is_a_table_or_how_to_make_one() -> None:
     ]
     assert second[1:3] == ["10 %", "2"]
     assert second[-1] == ""
-    assert "10 pairs of processes a variant" in markdown
+    assert "10 pairs of processes per variant" in markdown

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 import types
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from bench.config import protocol
 from bench.config.protocol import Block
 from bench.measurement import machine_state
 from bench.measurement.rounds import Rounds, TimedModel
+from bench.workers import timing
+from bench.workers.timing import TimedSteps
 
 
 class Answers:
@@ -60,14 +64,36 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+class Clock:
+    """Stands for the module `time` within a worker, and moves by the steps of a model alone."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    process_time = perf_counter
+
+
 @pytest.mark.parametrize("step_seconds", [26e-6, 1e-3, 15e-3, 49e-3, 0.06, 0.4, 0.6, 5.0])
-def test_most_of_a_block_is_timed(step_seconds: float) -> None:
-    block = Block()
-    warmup = max(block.warmup_steps * step_seconds, block.warmup_seconds)
-    timed = max(block.timed_steps * step_seconds, block.timed_seconds)
-    assert timed / (warmup + timed) >= 2 / 3 - 1e-9
-    assert block.timed_seconds >= 0.020
-    assert block.timed_steps >= 1
+def test_most_of_a_block_is_timed(step_seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, steps = Clock(), TimedSteps()
+    monkeypatch.setattr(timing, "time", clock)
+
+    def forward(_: object) -> None:
+        clock.now += step_seconds
+
+    steps._model = types.SimpleNamespace(forward=forward, sync=lambda _: None)  # type: ignore[assignment]
+    options = dataclasses.asdict(Block())
+    taken, _, _, whole, wall = steps.block(phase="forward", unbroken=False, **options)
+    seconds = np.frombuffer(taken)
+    assert seconds == pytest.approx(np.full(len(seconds), step_seconds))
+    assert wall == pytest.approx(seconds.sum())
+    assert whole == clock.now
+    assert wall / whole >= 2 / 3 - 1e-9
+    assert wall >= 0.020
+    assert len(seconds) >= 2
 
 
 def test_rounds_end_where_the_ratios_are_narrow(quiet: object) -> None:
@@ -213,9 +239,19 @@ def test_what_a_worker_spins_after_its_answer_is_its_own(
     assert own == [30.0, 30.0]
 
 
-def test_the_clock_of_this_processor_is_read_or_not_known() -> None:
-    mhz = machine_state.clocks("cpu").mhz
-    assert mhz is None or mhz > 0
+def test_the_clock_of_the_processor_is_that_of_the_cores_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_state.machine, "_CPUS", tmp_path)
+    monkeypatch.setattr(machine_state.machine, "_mean_mhz", lambda: None)
+    assert machine_state.clocks("cpu", [0, 1]) == machine_state.Clocks(), "nobody knows it"
+    for core, khz in enumerate((1_000_000, 2_000_000, 9_000_000)):
+        file = tmp_path / f"cpu{core}" / "cpufreq" / "scaling_cur_freq"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"{khz}\n")
+    assert machine_state.clocks("cpu", [0, 1]).mhz == 1500.0
+    monkeypatch.setattr(machine_state.machine, "available_cores", lambda: [2])
+    assert machine_state.clocks("cpu").mhz == 9000.0
 
 
 class FakeNvml(types.ModuleType):

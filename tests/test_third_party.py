@@ -19,6 +19,7 @@ import venvs
 from bench import ROOT
 from bench.records import store
 
+pytestmark = pytest.mark.install
 PAGE = ROOT / "docs" / "adding-a-backend.md"
 NOT_COPIED = (".*", "*.egg-info", "__pycache__", "reports", "build", "dist")
 # A fenced block, and the line before it: a file's name in backquotes, where it is a file.

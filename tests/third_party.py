@@ -143,6 +143,55 @@ for _kind, _members in (
         FACTORIES[_name] = lambda name=_name: _faulty(name)  # type: ignore[misc]
 
 
+# How a fault is said: both sides of it.
+EXPECTED = {
+    "without-name": "lacks `name`; expected name = 'without-name'",
+    "without-environment": "lacks `environment`; expected environment(*, threads, device, dtype)",
+    "without-refusal": "lacks `refusal`; expected refusal(spec, *, device, dtype, phase)",
+    "without-optimizer": "lacks `optimizer`; expected optimizer(spec), or a refusal of train_step",
+    "without-versions": "lacks `versions`; expected versions()",
+    "without-devices": "lacks `devices`; expected devices()",
+    "without-build": "lacks `build`; expected build(spec, params, *, device, dtype, optimizer",
+    "raises-name": "raises RuntimeError: no licence when `versions` is read",
+    "raises-environment": "fails in `environment`: KeyError: 'no such \\x1b[31msetting'",
+    "raises-refusal": "fails in `refusal`: KeyError: 'no such \\x1b[31msetting'",
+    "raises-optimizer": "fails in `optimizer`: KeyError: 'no such \\x1b[31msetting'",
+    "raises-versions": "fails at import: KeyError: 'no such \\x1b[31msetting'",
+    "raises-devices": "fails at import: KeyError: 'no such \\x1b[31msetting'",
+    "raises-build": "KeyError: 'no such \\x1b[31msetting'",
+    "misnamed-environment": (
+        "environment(*, threads, dev, dtype) lacks `device`; "
+        "expected environment(*, threads, device, dtype)"
+    ),
+    "misnamed-refusal": (
+        "refusal(spec, dev, dtype, phase) lacks `device`; "
+        "expected refusal(spec, *, device, dtype, phase)"
+    ),
+    "misnamed-optimizer": "too many positional arguments; expected optimizer(spec)",
+    "misnamed-versions": "missing a required argument: 'where'; expected versions()",
+    "misnamed-devices": "missing a required argument: 'where'; expected devices()",
+    "misnamed-build": (
+        "build(spec, params, device, precision, optimizer=None) lacks `dtype`; "
+        "expected build(spec, params, *, device, dtype, optimizer=None)"
+    ),
+    "another-name": "has name = '\\x1b[2Jtorch'; expected name = 'another-name'",
+    "no-object": "lacks `environment`; expected environment(",
+    "lying-refusal": "`refusal` returns True (bool); expected a reason in words, or None",
+    "lying-environment": "`environment['THREADS']` returns 4 (int); expected a string",
+    "bad-variable": "`environment` returns 'A=B' (str); expected names of environment variables",
+    "lying-optimizer": "`optimizer` returns 'adam' (str); expected an OptimizerSpec, the given one",
+    "lying-versions": "AttributeError: 'str' object has no attribute 'items'",
+    "lost-python": "its interpreter ended before it answered; its `environment` sets PYTHONHOME",
+    "coloured": "not [31mtoday [0m or ever",
+    "ending-refusal": "ended its process in `refusal` (exit status 3)",
+    **{f"model-without-{m}": f"returns lacks `{m}`; expected {m}(" for m in OF_THE_MODEL},
+    **{f"model-misnamed-{m}": f"; expected {m}(" for m in OF_THE_MODEL},
+    **{
+        f"model-raises-{m}": "KeyError: 'no such \\x1b[31msetting'"
+        for m in OF_THE_MODEL
+    },
+}
+
 ENTRY_POINTS = {name: f"third_party:{name.replace('-', '_')}" for name in FACTORIES}
 _BY_ATTRIBUTE = {name.replace("-", "_"): factory for name, factory in FACTORIES.items()}
 

@@ -1,9 +1,10 @@
-"""How far correct programs are from the oracle, and how far mutants: where the bounds stand.
+"""Measures the errors of correct programs and of mutants, in bounds.
 
     python -m tools.calibrate --models 200 --backend torch,jax
 
-Prints the tables of docs/agreement.md. Its first row is the numpy backend with tanh and exp off by
-up to four ulp and its sums in a random order: as far from the oracle as a correct program may be.
+Prints the tables of docs/agreement.md. The first row is the numpy backend with tanh and exp off by
+up to four ulp and its sums in random order: the least accurate program that still counts as
+correct.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from bench.kit.subject import Subject, phases
 from bench.records.schema import Agreement
 from bench.workers.process import WorkerError
 
-sys.path.append(str(ROOT / "tests"))  # where the mutants are
+sys.path.append(str(ROOT / "tests"))  # the folder of the mutants
 
 import asked
 import mutants_of_the_cell
@@ -44,7 +45,7 @@ FUNCTION_ULPS = 4
 
 
 class Sloppy:
-    """numpy in float32 with its functions off by up to FUNCTION_ULPS, and its sums shuffled."""
+    """numpy in float32 with functions off by up to FUNCTION_ULPS and with shuffled sums."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)
@@ -83,7 +84,7 @@ def sloppy() -> Iterator[None]:
 
 @dataclass
 class Seen:
-    """Errors in bounds, one a tensor kind and comparison."""
+    """Errors in bounds, one per kind of tensor and comparison."""
 
     severities: list[float] = field(default_factory=list)
     beyond: list[str] = field(default_factory=list)
@@ -104,7 +105,7 @@ def correct(subject: Subject, cases: list[CaseSpec], dtype: str) -> Seen:
 
 
 def nearest_mutant(name: str, cell: str, mutation: Mutation, dtype: str) -> float:
-    """The largest of its errors, in bounds, over the fixed cases: what the checks see it by."""
+    """The mutant's largest error, in bounds, over the fixed cases."""
     subject, largest = InProcess(Mutant(name, mutation)), 0.0
     for case in fixed_cases(0, (cell,)):
         try:
@@ -139,7 +140,7 @@ def main() -> None:
     names = options.backend.split(",") if options.backend else asked.VARIANTS
     for dtype in ("float32", "float64"):
         chosen = well_conditioned(dtype, options.models, options.seed)
-        print("| correct | worst of a kind | median | 99 % | largest | beyond |")
+        print("| correct program | errors | median | 99 % | largest | beyond |")
         print("|---|---|---|---|---|---|")
         if dtype == "float32":
             print(row("sloppy numpy", correct(sloppy_subject(), chosen, dtype)), flush=True)
@@ -162,7 +163,7 @@ def main() -> None:
 
 
 def sloppy_subject() -> InProcess:
-    # The oracle's own runs are cached by then: only the subject is sloppy.
+    # The oracle's own runs are cached by now: only the subject is inaccurate.
     return InProcess(Mutant("sloppy numpy", Mutation(within=sloppy)))
 
 

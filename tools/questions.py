@@ -1,8 +1,8 @@
-"""docs/questions.md from the presets and the runs that were made of them.
+"""Writes docs/questions.md from the presets and their runs.
 
     python -m tools.questions reports docs/questions.md
 
-takes the newest run of each preset in the folder `reports`, and writes the page again. Run it after
+takes the newest run of each preset from the folder `reports`. To make the runs:
 
     for NAME in pytorch-94457 ...; do rnnbench run --preset=$NAME --run-name=$NAME; done
 """
@@ -28,17 +28,21 @@ from bench.report.markdown import overview
 
 HEAD = """# Questions that people asked
 
-Each question is a preset: a small file in [bench/config/presets](../bench/config/presets) with its
-source, and one command that answers it on your machine. The answers on this page are those of one
-machine. A ratio of 2.00 means that a step takes twice as long as that of the fastest variant. ±4 %
-is a 95 % interval: the true ratio is expected between the ratio divided by 1.04 and the ratio
-multiplied by 1.04. #1 is the first rank; variants that are statistically indistinguishable from the
-leader of a rank share that rank. ? has no rank: others kept the machine too busy to decide.
-`python -m tools.questions reports docs/questions.md` makes this page from the verdicts of the runs.
+Each question is a preset: a small file in [bench/config/presets](../bench/config/presets) that
+names its source. One command answers it on your machine; this page shows the answers of one
+machine.
+
+Each number in a table is a step time divided by that of the fastest variant in the row: 2.00 means
+twice as long. ±4 % is the 95 % interval: it reaches from the ratio divided by 1.04 to the ratio
+multiplied by 1.04. In the lists, the interval stands behind each ratio. #1 is the first rank.
+Variants that are statistically indistinguishable from the leader of a rank share that rank. ?
+stands for an undecided rank: the machine was too busy.
+
+`python -m tools.questions reports docs/questions.md` writes this page from the records of the runs.
 """
 
 
-# What changes neither the workloads nor how they are timed.
+# Options that change neither the workloads nor how they are timed.
 _HARMLESS = re.compile(
     r"-[vqsx]+|--(?:verbose|quiet|color|tb|benchmark-(?:json|save|sort|columns))(?:=.*)?"
 )
@@ -50,11 +54,11 @@ class Answer:
 
     run: Run
     views: Sequence[WorkloadView]
-    link: str  # to its report, from the page
+    link: str  # from the page to its report
 
 
 def render(answers: Mapping[str, Answer]) -> str:
-    """The page; `answers` by the name of their preset. Pure."""
+    """The page; `answers` are keyed by the name of their preset. Pure."""
     asked = [presets.find(name) for name in presets.names()]
     parts = [_part(preset, answers.get(preset.name)) for preset in asked]
     return "\n".join([HEAD, *parts])
@@ -62,8 +66,8 @@ def render(answers: Mapping[str, Answer]) -> str:
 
 def _part(preset: Preset, answer: Answer | None) -> str:
     lines = [f"## {text.escape(preset.asks)}", ""]
-    lines += [f"Asked in: {text.escape(preset.source)}.  "]
-    lines += [f"Different here: {text.escape(preset.differs)}.  "] if preset.differs else []
+    lines += [f"Source: {text.escape(preset.source)}.  "]
+    lines += [f"Differences here: {text.escape(preset.differs)}.  "] if preset.differs else []
     lines += ["Needs a GPU.  "] if preset.gpu else []
     lines += ["", f"    {preset.command}", ""]
     return "\n".join([*lines, *_answer(preset, answer)])
@@ -71,20 +75,20 @@ def _part(preset: Preset, answer: Answer | None) -> str:
 
 def _answer(preset: Preset, answer: Answer | None) -> list[str]:
     if answer is None:
-        what = "a machine with a GPU" if preset.gpu else "the machine of this page"
-        return [f"Not measured yet on {what}.", ""]
+        what = "a machine with a GPU" if preset.gpu else "this machine"
+        return [f"Not measured on {what} yet.", ""]
     run, found = answer.run, [view for view in answer.views if view.ranked or view.order]
     machine = f"{text.escape(run.machine.cpu)}, {text.plural(run.machine.cores, 'core')}"
     gpus = "".join(f", {text.escape(gpu)}" for gpu in run.machine.gpus)
     where = f"[{text.escape(run.name)}]({answer.link})"
     lead = f"On {machine}{gpus}, {text.date(run.started)} ({where}):"
     if not found:
-        return [f"{lead} nothing could run.", ""]
+        return [f"{lead} no variant could run.", ""]
     return [lead, "", overview.lines(found), "", overview.table(found), ""]
 
 
 def newest(reports: Path, page: Path) -> dict[str, Answer]:
-    """By preset, the last run of it in the sub-folders of `reports`, as `page` is to link it."""
+    """The newest run of each preset in the sub-folders of `reports`, with links from `page`."""
     found: dict[str, Answer] = {}
     for file in sorted(reports.glob(f"*/{store.FILE}")):
         run, measurements, records = store.read(file)
@@ -96,9 +100,9 @@ def newest(reports: Path, page: Path) -> dict[str, Answer]:
 
 
 def _preset_of(run: Run) -> str | None:
-    """The preset whose command made the run; None where it was any other command.
+    """The preset that the run measured; None for any other command.
 
-    With an option beside it (another device, a few variants) it is no answer to what was asked.
+    A preset with a further option (another device, fewer variants) does not answer its question.
     """
     words = shlex.split(run.command.replace("--preset ", "--preset="))
     given = sorted(word for word in words if not _HARMLESS.fullmatch(word))
@@ -109,7 +113,7 @@ def _preset_of(run: Run) -> str | None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the page again; ValueError for other arguments than a folder and a file."""
+    """Write the page. Raises ValueError for other arguments than a folder and a file."""
     if len(arguments) != 2:
         raise ValueError(f"{len(arguments)} arguments; expected the folder of runs, and the page")
     reports, page = map(Path, arguments)

@@ -1,10 +1,10 @@
-"""Does a ratio depend on the workload's other variants, or on the order in which they are named?
+"""Does a ratio depend on the other variants of its workload, or on their order on the command line?
 
     python -m tools.workload_composition [--repeats 10]
 
-The first two variants of a default run in one workload: alone, alone and named the other way round,
-and with all the others. Every repeat has fresh processes. The ratios of two ways should differ by
-no more than their joint 95 % interval, in nine of ten repeats.
+Measures the first two variants of a default run in one workload in three ways: alone, alone in
+reversed order, and with all other variants. Every repeat has fresh processes. In nine of ten
+repeats, the ratios of two ways should differ by no more than their joint 95 % interval.
 """
 
 from __future__ import annotations
@@ -61,20 +61,21 @@ def main(
             print(
                 f"{repeat} {way}: {a} / {b} {estimate.ratio:.3f} ({low:.3f} to {high:.3f}), "
                 f"{conditions.rounds} rounds, {100 * share:.0f} % of their wall time timed, "
-                f"{conditions.repeated} blocks repeated, {conditions.disturbed} disturbed",
+                f"{conditions.repeated} blocks repeated, "
+                f"{conditions.disturbed} disturbed ones kept",
                 flush=True,
             )
     pairs = combinations(ways, 2)
     summary = {f"{one}, {other}": _agree(found[one], found[other]) for one, other in pairs}
     for way, agreeing in summary.items():
-        print(f"{way}: {agreeing} of {repeats} within their joint 95 % interval")
+        print(f"{way}: {agreeing} of {repeats} repeats within the joint 95 % interval")
     if out is not None:
         ratios = {way: [e.ratio for e in estimates] for way, estimates in found.items()}
         out.write_text(json.dumps({"ratios": ratios, "agree": summary}, indent=1) + "\n")
 
 
 def _agree(one: list[Estimate], other: list[Estimate]) -> int:
-    """In how many repeats the two differ by no more than sqrt(half width^2 + half width^2)."""
+    """In how many repeats the two differ by at most sqrt(half width^2 + half width^2)."""
     return sum(
         abs(a.log_ratio - b.log_ratio) <= math.hypot(a.half_width, b.half_width)
         for a, b in zip(one, other, strict=True)

@@ -1,1 +1,1 @@
-"""flax: nnx and linen."""
+"""Flax: its APIs NNX and linen."""

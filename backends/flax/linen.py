@@ -1,12 +1,12 @@
 """Flax' older API, linen: `nn.RNN` over linen's own cells.
 
-A module here is a description; its parameters are nested dicts beside it, which suits the pure
-function that `backends.jax.model` compiles. Axes as in tasks.spec. A gate has arrays of its own:
+A linen module holds no parameters; they are nested dicts, as the pure function that
+`backends.jax.model` compiles needs them. Axes as in tasks.spec. Each gate has arrays of its own:
 
     RNN   W_xh, b  i.kernel, i.bias;  W_hh  h.kernel
     LSTM  W_xh     ii, if, ig, io (kernels);  W_hh, b  hi, hf, hg, ho (kernels, biases)
     GRU   W_xh     ir, iz, in (kernels);  W_hh  hr, hz, hn (kernels)
-          b, b_hh  joined in ir.bias and iz.bias; in.bias and hn.bias for n
+          b, b_hh  added in ir.bias and iz.bias; separate in in.bias and hn.bias for n
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from backends.jax.base import JaxBackend
 from tasks.spec import ModelSpec, Params
 
-# A parameter's gates by linen's names for them: (layer of the cell, kernel or bias).
+# The gates of a parameter by linen's names: (layer of the cell, kernel or bias).
 _KERNELS = {"W_xh": "i", "W_hh": "h"}
 _GATES = {
     "rnn_tanh": ("",),
@@ -30,7 +30,7 @@ _GATES = {
 
 
 def make_cell(spec: ModelSpec, dtype: str) -> Any:
-    """linen's cell, to be adopted by the `nn.RNN` that it is given to."""
+    """linen's cell, for an `nn.RNN`, which adopts it."""
     from flax import linen as nn
 
     options = {"features": spec.hidden_size, "dtype": dtype, "param_dtype": dtype, "parent": None}
@@ -87,7 +87,7 @@ def make_module(spec: ModelSpec, dtype: str) -> Any:
 
 
 def to_linen(spec: ModelSpec, params: Params) -> dict[str, Any]:
-    """Canonical parameters -> linen's nested dicts; a GRU's biases of r and z are joined."""
+    """Canonical parameters -> linen's nested dicts; the GRU's biases of r and z are added."""
     tree: dict[str, Any] = {}
     if "E" in params:
         tree["embed"] = {"embedding": params["E"]}
@@ -114,7 +114,7 @@ def to_linen(spec: ModelSpec, params: Params) -> dict[str, Any]:
 
 
 def to_canonical(spec: ModelSpec, tree: Any) -> dict[str, Any]:
-    """The inverse for gradients: a joined bias' is that of either."""
+    """The inverse for gradients: both addends of a bias get the gradient of their sum."""
     import jax.numpy as jnp
 
     named: dict[str, Any] = {}
@@ -139,7 +139,8 @@ def to_canonical(spec: ModelSpec, tree: Any) -> dict[str, Any]:
 class LinenNet:
     """The module as a `Net`; the trainable tree is linen's own.
 
-    The frozen one holds what linen's cannot give back: a given embedding, and a GRU's two biases.
+    The frozen tree holds what linen's tree cannot restore: a given embedding, and the two biases of
+    a GRU.
     """
 
     def __init__(self, spec: ModelSpec, *, device: str, dtype: str) -> None:
@@ -171,16 +172,16 @@ class LinenNet:
 
 @dataclass(frozen=True)
 class LinenBackend(JaxBackend):
-    """As every net in JAX, less what linen's cells cannot hold."""
+    """Like every net in JAX, without what linen's cells cannot hold."""
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if not spec.bias:
             return "linen's cells always have a bias"
         if spec.cell == "gru" and phase == "train_step":
-            return "linen's GRU has one bias for r and z where there are two: it trains differently"
+            return "linen's GRU has one bias for r and z instead of two, so it trains differently"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
 
 def flax_linen() -> LinenBackend:
-    """Flax' linen API."""
+    """The variant "flax-linen"."""
     return LinenBackend("flax-linen", LinenNet, ("jax", "jaxlib", "flax", "optax"))

@@ -1,10 +1,11 @@
 """Flax NNX: `nnx.RNN` over Flax's own cells, as a pure function of its parameters.
 
-The functional idiom of Flax: the module is split once, its parameters are plain nested dicts, and
-a compiled function merges them again while it is traced; `nnx.jit` would walk the module at every
-call. Compiling, devices and the optimizer are those of every net in JAX. Axes as in tasks.spec.
+This is the functional idiom of Flax. The module is split once, its parameters are plain nested
+dicts, and a compiled function merges them again while it is traced; `nnx.jit` would traverse the
+module at every call. `backends.jax` provides compilation, devices and the optimizer. Axes as in
+tasks.spec.
 
-Parameters map without permutation, gates i, f, g, o and r, z, n being Flax's order too:
+Parameters map without permutation, because Flax orders the gates i, f, g, o and r, z, n as well:
 
     W_xh  dense_i.kernel (I,G*H)     b     dense_i.bias (RNN, GRU) or dense_h.bias (LSTM)
     W_hh  dense_h.kernel (H,G*H)     b_hh  dense_h.bias (GRU)
@@ -20,7 +21,7 @@ from tasks.spec import ModelSpec, Params, param_shapes
 
 
 def make_cell(spec: ModelSpec, layer: int, *, dtype: str, rngs: Any) -> Any:
-    """Flax's cell of a layer, with the biases of tasks.spec, which its options cannot give."""
+    """Flax's cell for a layer, with the biases of tasks.spec, which its options do not offer."""
     from flax import nnx
 
     sizes = spec.layer_input_size(layer), spec.hidden_size
@@ -32,7 +33,7 @@ def make_cell(spec: ModelSpec, layer: int, *, dtype: str, rngs: Any) -> Any:
         return cell
     if spec.cell == "gru":
         cell = nnx.GRUCell(*sizes, dtype=dtype, param_dtype=dtype, rngs=rngs)
-        # nnx.GRUCell has no recurrent bias (google/flax#5594); its equation takes one as it is.
+        # nnx.GRUCell has no recurrent bias (google/flax#5594), but its equation accepts one.
         cell.dense_h = own(spec.hidden_size, 3 * spec.hidden_size, use_bias=spec.bias)
         if not spec.bias:
             cell.dense_i = own(sizes[0], 3 * spec.hidden_size, use_bias=False)
@@ -92,12 +93,12 @@ def make_module(spec: ModelSpec, *, dtype: str) -> Any:
                 xs = jnp.concatenate(ends, axis=-1)
             return {"outputs": self.head(xs) if spec.output_size is not None else xs, **last}
 
-    # Abstract: shapes alone, no initial values are drawn only to be overwritten.
+    # Abstract: only shapes, because initial values would be overwritten.
     return nnx.eval_shape(lambda: RecurrentNet(nnx.Rngs(0)))
 
 
 def paths(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
-    """Where each canonical parameter stands in the module."""
+    """The path of each canonical parameter in the module."""
     fixed = {"E": ("embed", "embedding"), "W_hy": ("head", "kernel"), "b_y": ("head", "bias")}
     in_cell = {
         "W_xh": ("dense_i", "kernel"),
@@ -130,7 +131,7 @@ class FlaxNet:
         found = {p: v.shape for p, v in flatten_dict(nnx.to_pure_dict(state)).items()}
         expected = {self._paths[name]: shape for name, shape in param_shapes(spec).items()}
         if found != expected:
-            raise RuntimeError(f"this Flax's module holds {found}; expected {expected}")
+            raise RuntimeError(f"the module of this Flax has {found}; expected {expected}")
 
     def split(self, params: Params) -> tuple[Any, Any]:
         from flax.traverse_util import unflatten_dict
@@ -150,7 +151,7 @@ class FlaxNet:
     ) -> dict[str, Any]:
         from flax import nnx
 
-        # A given initial carry keeps nnx.RNN from drawing one, which jax.grad could not trace.
+        # With a given initial carry nnx.RNN draws none, which jax.grad could not trace.
         module = nnx.merge(self._graph, trainable, frozen)
         return module(x, state, training=training, key=key)
 
@@ -162,5 +163,5 @@ class FlaxNet:
 
 
 def flax_nnx() -> JaxBackend:
-    """Flax's NNX API."""
+    """The variant "flax"."""
     return JaxBackend("flax", FlaxNet, ("jax", "jaxlib", "flax", "optax"))

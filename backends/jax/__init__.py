@@ -1,1 +1,1 @@
-"""JAX: a scan, and an unrolled scan."""
+"""JAX without a library: a scan, and an unrolled scan."""

@@ -1,4 +1,4 @@
-"""JAX: a cell that reads like the equation, and `lax.scan` over time.
+"""JAX: cells that read like their equations, and `lax.scan` over time.
 
 Axes as in tasks.spec. Parameters are a dict by canonical name.
 """
@@ -60,9 +60,9 @@ CELLS = {"rnn_tanh": rnn_tanh, "rnn_relu": rnn_relu, "gru": gru, "lstm": lstm}
 def hoists_input(cell: str, *, device: str, training: bool) -> bool:
     """Whether x W_xh + b is one product over all steps, before the scan.
 
-    On the CPU measured: a wide product is kept out of the loop only to be read back step by step,
-    which pays in the vanilla RNN's forward pass alone. On CUDA unmeasured, by common practice: one
-    large product and a smaller kernel a step.
+    Measured on the CPU: only the forward pass of the vanilla RNN gets faster, because the loop has
+    to read the large product back step by step. On CUDA it is not measured; common practice is one
+    large product and a smaller kernel per step.
     """
     return device != "cpu" or (cell in ("rnn_tanh", "rnn_relu") and not training)
 
@@ -78,9 +78,9 @@ def scan_layer(
     keep: bool,
     unroll: int = 1,
 ) -> tuple[tuple[Any, ...], Any]:
-    """xs (T,B,I), carry of (B,H) -> last carry, hs (T,B,H) in the order of xs, None unless kept.
+    """xs (T,B,I), carry of (B,H) -> last carry, hs (T,B,H) in the order of xs, or None.
 
-    `unroll` steps are made in one pass of the loop.
+    Each pass of the loop makes `unroll` steps.
     """
     from jax import lax
 
@@ -159,15 +159,15 @@ class ScanNet:
         return f"lax.scan{steps}, input product {'before' if hoist else 'in'} the scan"
 
 
-UNROLLED = 8  # steps a pass of the loop
+UNROLLED = 8  # steps per pass of the loop
 
 
 def jax_scan() -> JaxBackend:
-    """JAX without a library: the scan above."""
+    """The variant "jax"."""
     return JaxBackend("jax", ScanNet, ("jax", "jaxlib", "optax"))
 
 
 def jax_unrolled() -> JaxBackend:
-    """The same with several steps in one pass of the loop: fewer of them, a longer program."""
+    """The variant "jax-unrolled": several steps per pass of the loop, and a longer program."""
     net = partial(ScanNet, unroll=UNROLLED)
     return JaxBackend("jax-unrolled", net, ("jax", "jaxlib", "optax"))

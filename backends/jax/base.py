@@ -1,4 +1,4 @@
-"""The backend that every variant written in JAX shares; a variant gives its net."""
+"""The backend that all variants written in JAX share; each provides its net."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class JaxBackend:
         }
         if device == "cpu":
             return {**variables, "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
-        # Both named: an unusable GPU is then an error instead of a quiet run on the CPU.
+        # Naming both makes an unusable GPU an error, instead of silently running on the CPU.
         return {**variables, "JAX_PLATFORMS": "cuda,cpu", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if phase not in PHASES:
-            return f"phase {phase!r} is unknown here; it has {', '.join(PHASES)}"
+            return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-            return f"device {device!r} is unknown here; it runs on cpu, cuda and cuda:N"
+            return f"device {device!r} is not supported; expected cpu, cuda or cuda:N"
         if dtype not in STORAGE:
-            return f"dtype {dtype!r} is not built here; it has {', '.join(STORAGE)}"
+            return f"dtype {dtype!r} is not supported; expected one of {', '.join(STORAGE)}"
         if dtype == "tf32" and device == "cpu":
-            return "tf32 is a GPU's arithmetic; the CPU has float32 and float64"
+            return "tf32 exists only on a GPU; the CPU has float32 and float64"
         if phase == "train_step" and find_spec("optax") is None:
             return "train_step needs optax: pip install optax"
         return None
@@ -58,7 +58,7 @@ class JaxBackend:
     def devices(self) -> Sequence[str]:
         import jax
 
-        gpus = [d for d in jax.devices() if d.platform == "gpu"]
+        gpus = [d for d in jax.devices() if d.platform in ("gpu", "cuda")]
         return ["cpu", *(f"cuda:{d.id}" for d in gpus)]
 
     def threads(self) -> int | None:
@@ -83,7 +83,8 @@ class JaxBackend:
 
         if dtype == "float64" and not jax.config.jax_enable_x64:
             raise RuntimeError(
-                "JAX computes in float32 here; for float64 start Python with JAX_ENABLE_X64=1"
+                "JAX computes in float32 in this process; for float64, set JAX_ENABLE_X64=1 before "
+                "Python starts"
             )
         platform, _, index = device.partition(":")
         found = jax.devices(platform)

@@ -1,7 +1,8 @@
-"""JAX: everything around a net written in it, the same for every such variant.
+"""Everything around a net in JAX, the same for all such variants.
 
-Compiling, devices, loss, optimizer, and what really ran. A net is a pure function behind `Net`;
-its parameters are an argument of the compiled functions, so that new ones need no new trace.
+That is compilation, devices, loss, optimizer, and a description of what ran. A net is a pure
+function (`Net`). Its parameters are an argument of the compiled functions, so new ones need no new
+trace.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tasks.spec import (
     param_shapes,
 )
 
-# float32 is true fp32 on every device: left alone, recent GPUs multiply it in TF32.
+# float32 means true fp32 on every device: by default, recent GPUs would multiply in TF32.
 PRECISION = {"float32": "highest", "float64": "highest", "tf32": "tensorfloat32"}
 STORAGE = {"float32": "float32", "float64": "float64", "tf32": "float32"}
 
@@ -34,7 +35,7 @@ class Net(Protocol):
         ...
 
     def names(self, tree: Any) -> dict[str, Any]:
-        """The leaves of either tree, or of the trainable one's gradient, by canonical name."""
+        """The leaves of a tree, or of a gradient of the trainable tree, by canonical name."""
         ...
 
     def apply(
@@ -42,12 +43,12 @@ class Net(Protocol):
     ) -> dict[str, Any]:
         """x (B,T,D) or ids (B,T), state by name or None -> outputs (B,T,C) or (B,C), last states.
 
-        `key` draws the dropout masks; None: no dropout.
+        `key` is for the dropout masks; None: no dropout.
         """
         ...
 
     def describe(self, *, training: bool) -> str:
-        """What runs the layers."""
+        """Describe what runs the layers."""
         ...
 
 
@@ -83,8 +84,8 @@ def loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
 def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> dict[str, Any]:
     """The jitted function of each phase; `update` is an optax transformation, or None.
 
-    All take (what is held, frozen parameters, batch, step): held are the trainable parameters, in
-    train_step with the optimizer's state; step seeds the dropout masks, None: no dropout.
+    All take (held, frozen parameters, batch, step). `held` are the trainable parameters, in
+    train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout.
     """
     import jax
 
@@ -140,7 +141,7 @@ class JaxModel:
         import jax
 
         check_params(self._spec, params)
-        # A copy: on the CPU a device array may share the memory of the numpy array it came from.
+        # A copy, because on the CPU a device array may share the memory of its numpy array.
         host = {name: np.array(value, self._storage) for name, value in params.items()}
         self._trainable, self._frozen = jax.device_put(self._net.split(host), self._device)
         if self._update is not None:
@@ -167,7 +168,9 @@ class JaxModel:
 
     def train_step(self, placed: Placed) -> dict[str, Any]:
         if self._update is None:
-            raise ValueError("train_step has no optimizer; build with optimizer=OptimizerSpec(...)")
+            raise ValueError(
+                "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
+            )
         (self._trainable, self._moments), result = self._run("train_step", placed)
         return result
 
@@ -184,7 +187,7 @@ class JaxModel:
     def sync(self, result: dict[str, Any]) -> None:
         import jax
 
-        # One program writes loss and update: a train step's loss is ready when its update is.
+        # One program computes loss and update, so the update is done when the loss is.
         jax.block_until_ready(result)
 
     def to_host(self, result: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -196,7 +199,7 @@ class JaxModel:
 
     def path(self) -> str:
         if self._last_call is None:
-            raise ValueError("nothing ran yet; call forward, bptt or train_step before path")
+            raise ValueError("nothing has run yet; call forward, bptt or train_step before path")
         phase, placed = self._last_call
         hlo = self._phases[phase].lower(*self._arguments(phase, placed)).compile().as_text()
         return f"{self._net.describe(training=phase != 'forward')}; {summary(hlo)}"

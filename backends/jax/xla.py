@@ -1,4 +1,4 @@
-"""What XLA says of itself: its threads, its memory, and what a compiled program does."""
+"""What XLA reports: its threads, its memory, and the content of a compiled program."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def xla_threads() -> int | None:
-    """Threads of XLA's pool on the CPU, by their names; None where the system has no list."""
+    """Number of threads in XLA's CPU pool, found by their names; None if they cannot be listed."""
     names = Path("/proc/self/task").glob("*/comm")
     return sum(name.read_text().startswith("tf_XLA") for name in names) or None
 
 
 class XlaPeak:
-    """Most memory in use on a device since `begin`.
+    """Peak memory in use on a device since `begin`.
 
-    XLA counts from the start of the process and cannot begin again: what needed no more than
-    something before it leaves the count where it was, and its own need is not known.
+    XLA counts the peak since the start of the process and cannot reset it. A need that does not
+    exceed an earlier peak leaves the count unchanged, and is unknown.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class XlaPeak:
         self._before = self._counted(device)
 
     def read(self, device: str) -> int | None:
-        """Bytes; None where XLA does not count, as on a CPU, or the count did not rise."""
+        """Bytes; None if XLA does not count, as on a CPU, or if the count did not rise."""
         peak = self._counted(device)
         return peak if peak != self._before else None
 
@@ -57,5 +57,6 @@ def summary(hlo: str) -> str:
     within = sum(products[name] for name in inside)
     outside = products.total() - within
     libraries = sorted(set(re.findall(r'(?:"kind":|custom_call_target=)"([\w$.]+)"', hlo)))
-    where = f"{len(bodies)} XLA loops with {within} products a step, {outside} outside"
+    loops = f"{len(bodies)} XLA loop{'' if len(bodies) == 1 else 's'}"
+    where = f"{loops} with {within} products per step, {outside} outside"
     return f"{where}, by {', '.join(libraries) or 'XLA'}"

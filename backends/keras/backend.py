@@ -1,7 +1,8 @@
-"""Keras 3 on TensorFlow, JAX and torch: the same layers, a custom step on each.
+"""Keras 3 on TensorFlow, JAX and torch: the same layers, with a custom step on each.
 
-`KERAS_BACKEND` is read once, when Keras is imported, hence one worker process a variant. Keras
-keeps the learning rate in float32 and computes Adam's bias correction in the parameters' dtype.
+Keras reads `KERAS_BACKEND` once, when it is imported, so each variant needs its own process. Keras
+keeps the learning rate in float32, and computes Adam's bias correction in the dtype of the
+parameters.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_batch, che
 
 
 def keras_tensorflow() -> KerasBackend:
-    """A plain graph, as Keras' own `jit_compile="auto"` runs on a CPU."""
+    """The variant "keras-tensorflow": a plain graph, like Keras' `jit_compile="auto"` on a CPU."""
     return KerasBackend("keras-tensorflow", TensorFlow())
 
 
 def keras_tensorflow_jit() -> KerasBackend:
-    """The same step compiled by XLA."""
+    """The variant "keras-tensorflow-jit": the same step compiled by XLA."""
     return KerasBackend("keras-tensorflow-jit", TensorFlow(jit=True))
 
 
@@ -65,7 +66,7 @@ class KerasBackend:
         if dtype not in ("float32", "float64", "tf32"):
             return f"dtype {dtype!r} is not supported; expected float32, float64 or tf32"
         if dtype == "tf32" and device == "cpu":
-            return "tf32 is a GPU's arithmetic; the CPU has float32 and float64"
+            return "tf32 exists only on a GPU; the CPU has float32 and float64"
         return self.engine.float64_refusal if dtype == "float64" else None
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
@@ -96,7 +97,7 @@ class KerasBackend:
         dtype: str,
         optimizer: OptimizerSpec | None = None,
     ) -> KerasModel:
-        """Raises ValueError where `refusal` gives a reason."""
+        """Raises ValueError if `refusal` gives a reason."""
         reason = self.refusal(spec, device=device, dtype=dtype, phase="train_step")
         if reason is not None:
             raise ValueError(f"{self.name}: {reason}")
@@ -164,7 +165,7 @@ class KerasModel:
         check_batch(self._spec, batch)
 
         def tensor(value: np.ndarray) -> Any:
-            # A copy: a tensor on the CPU may share the memory of the array it came from.
+            # A copy, because a tensor on the CPU may share the memory of its numpy array.
             dtype = self._index_dtype if value.dtype.kind in "iu" else self._dtype
             return ops.convert_to_tensor(np.array(value, dtype))
 
@@ -182,7 +183,9 @@ class KerasModel:
 
     def train_step(self, placed: Placed) -> Gradients:
         if self._optimizer is None:
-            raise ValueError("train_step has no optimizer; give one to build(optimizer=...)")
+            raise ValueError(
+                "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
+            )
         return self._steps.train_step(placed)
 
     def sync(self, result: Forward | Gradients) -> None:
@@ -202,7 +205,7 @@ class KerasModel:
 
     def params(self) -> Params:
         self._steps.write_back()
-        # A copy: on the CPU an array may share the parameter's memory.
+        # A copy, because on the CPU an array may share the memory of its parameter.
         held = {name: np.array(self._numpy(v.value)) for name, v in self._variables.items()}
         return to_canonical(self._spec, held)
 
@@ -215,7 +218,7 @@ def _keras_optimizer(spec: OptimizerSpec, dtype: str) -> Any:
 
     if spec.name == "sgd":
         return optimizers.SGD(float(spec.learning_rate))
-    # Where Keras takes powers of a beta, a Python float is float32 first; a numpy one stays.
+    # Keras rounds a beta to float32 before it takes powers, unless it is a numpy float64.
     real = np.float64 if dtype == "float64" else float
     return optimizers.Adam(
         float(spec.learning_rate),

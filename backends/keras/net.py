@@ -1,8 +1,8 @@
 """The model in Keras 3 layers, its weights in both layouts, and the loss. Same on every backend.
 
-Axes as in tasks.spec. Keras' layers hold `kernel` = W_xh, `recurrent_kernel` = W_hh, `bias` = b.
-Gates: LSTM i, f, c, o is our i, f, g, o. GRU (reset_after) has blocks z, r, h where ours are
-r, z, n, and one bias (2,3H): b, then b_hh.
+Axes as in tasks.spec. The layers of Keras hold `kernel` = W_xh, `recurrent_kernel` = W_hh, `bias` =
+b. The gates i, f, c, o of its LSTM are our i, f, g, o. Its GRU (reset_after) has the blocks z, r, h
+for our r, z, n, and one bias (2,3H): b, then b_hh.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.spec import ModelSpec, Params
 
-Cudnn = Literal["auto", False]  # False: Keras' own loop over time, on a GPU too
+Cudnn = Literal["auto", False]  # False: Keras' own loop over time, even on a GPU
 
 
 class Placed(NamedTuple):
@@ -44,7 +44,7 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
             self.recurrent = [
                 _recurrent(spec, layer, dtype, use_cudnn) for layer in range(spec.num_layers)
             ]
-            # Between the layers and drawn an element; their own `dropout=` has one mask a sequence.
+            # Between the layers, with a mask per element; their own `dropout=` masks per sequence.
             self.dropout = layers.Dropout(spec.dropout, dtype=dtype)
             if spec.output_size is not None:
                 self.head = layers.Dense(spec.output_size, dtype=dtype)
@@ -95,12 +95,12 @@ def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn) -> Any
         recurrent = layers.SimpleRNN(spec.hidden_size, activation=activation, **options)
     if not spec.bidirectional:
         return recurrent
-    # Joined after the last step: forward's state at t=T-1, backward's at t=0.
+    # The states joined after the last step: forward's at t=T-1, backward's at t=0.
     return layers.Bidirectional(recurrent, merge_mode="concat", dtype=dtype)
 
 
 def variables(spec: ModelSpec, net: Any) -> dict[str, Any]:
-    """The net's keras.Variables by canonical name; a GRU's `b` is Keras' joint bias (2,3H)."""
+    """The net's keras.Variables by canonical name; the GRU's `b` is Keras' joint bias (2,3H)."""
     named: dict[str, Any] = {}
     if net.embedding is not None:
         named["E"] = net.embedding.embeddings

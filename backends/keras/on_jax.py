@@ -46,7 +46,7 @@ class Jax:
     def gpu_count(self) -> int:
         import jax
 
-        return sum(device.platform == "gpu" for device in jax.local_devices())
+        return sum(device.platform in ("gpu", "cuda") for device in jax.local_devices())
 
     def threads(self) -> int | None:
         return xla_threads()
@@ -65,7 +65,7 @@ class Jax:
 
 
 class JaxSteps:
-    """`stateless_call` and `stateless_apply` in one `jax.jit` a phase; the state is held here."""
+    """`stateless_call` and `stateless_apply` in one `jax.jit` per phase; holds the state itself."""
 
     def __init__(self, net: Any, loss: Loss, optimizer: Any, device: str) -> None:
         import jax
@@ -75,7 +75,7 @@ class JaxSteps:
         self._net, self._optimizer = net, optimizer
         self._fresh = FreshOptimizer(optimizer)
         self._trainable: list[Any] = []
-        self._frozen: list[Any] = []  # a given embedding, and the seeds of dropout
+        self._frozen: list[Any] = []  # a given embedding, and the seeds of the dropout
         self._moments: list[Any] = []  # the optimizer's variables
 
         def forward(trainable: Any, frozen: Any, batch: Placed) -> Forward:
@@ -135,7 +135,7 @@ class JaxSteps:
         import jax
         import jax.numpy as jnp
 
-        # A copy, because a train step gives its arguments' memory away.
+        # A copy, because a train step donates the memory of its arguments.
         return [jax.device_put(jnp.array(v.value), self._device) for v in variables]
 
     def write_back(self) -> None:
@@ -156,5 +156,6 @@ class JaxSteps:
         hlo = lowered.compile().as_text()
         loops = len(re.findall(r"\bwhile\(", hlo))
         calls = Counter(re.findall(r'custom_call_target="([^"]+)"', hlo))
-        parts = [f"{loops} while loops"] + [f"{n} {name}" for name, n in sorted(calls.items())]
+        parts = [f"{loops} while loop{'' if loops == 1 else 's'}"]
+        parts += [f"{n} {name}" for name, n in sorted(calls.items())]
         return f"jax.jit, XLA: {', '.join(parts)}"

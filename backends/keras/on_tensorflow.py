@@ -14,7 +14,7 @@ from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
 
 
 class TensorFlow:
-    """`jit`: the step as one XLA program, which cannot hold cuDNN's recurrent op."""
+    """`jit`: compile the step to one XLA program, which cannot contain cuDNN's recurrent op."""
 
     keras_backend: str = "tensorflow"
     packages: tuple[str, ...] = ("tensorflow",)
@@ -29,18 +29,18 @@ class TensorFlow:
         return {
             "TF_NUM_INTRAOP_THREADS": str(threads),
             "TF_NUM_INTEROP_THREADS": str(threads),
-            "TF_CPP_MIN_LOG_LEVEL": "2",  # errors alone
+            "TF_CPP_MIN_LOG_LEVEL": "2",  # errors only
             "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         }
 
     def prepare(self) -> None:
         import tensorflow as tf
 
-        # The runtime reads these variables by itself; the getters answer only for the setters.
+        # The runtime reads these variables itself; TensorFlow's getters only know its setters.
         threading, env = tf.config.threading, os.environ
         threading.set_intra_op_parallelism_threads(int(env.get("TF_NUM_INTRAOP_THREADS", "0")))
         threading.set_inter_op_parallelism_threads(int(env.get("TF_NUM_INTEROP_THREADS", "0")))
-        tf.get_logger().setLevel("ERROR")  # it warns of many traces where there are many models
+        tf.get_logger().setLevel("ERROR")  # with many models it warns about many traces
 
     def allow_tf32(self, allowed: bool) -> None:
         import tensorflow as tf
@@ -53,7 +53,7 @@ class TensorFlow:
         return len(tf.config.list_physical_devices("GPU"))
 
     def threads(self) -> int:
-        """Of the pool that one operation spreads over; 0: TensorFlow's own choice."""
+        """Threads of the pool within one operation; 0: TensorFlow's own choice."""
         import tensorflow as tf
 
         return tf.config.threading.get_intra_op_parallelism_threads()
@@ -84,7 +84,7 @@ def _gpu(device: str) -> str:
 
 
 class TensorFlowSteps:
-    """`tf.function` around each phase, traced once a shape; gradients from a GradientTape."""
+    """`tf.function` around each phase, traced once per shape; gradients from a GradientTape."""
 
     def __init__(self, net: Any, loss: Loss, optimizer: Any, device: str, *, jit: bool) -> None:
         import tensorflow as tf
@@ -99,7 +99,7 @@ class TensorFlowSteps:
                     outputs, _ = net(batch.x, state=batch.state, training=True)
                     value = loss(outputs, batch)
                 gradients = tape.gradient(value, net.trainable_variables)
-                # An embedding's gradient comes as IndexedSlices; everyone else's is dense.
+                # The gradient of an embedding is IndexedSlices; the contract asks for dense ones.
                 return Gradients(value, [tf.convert_to_tensor(g) for g in gradients])
 
         def train_step(batch: Placed) -> Gradients:
@@ -130,7 +130,7 @@ class TensorFlowSteps:
     def sync(self, result: Any) -> None:
         import tensorflow as tf
 
-        # On the CPU a call returns with its values computed; only a GPU's stream runs on.
+        # On the CPU a call returns with its values computed; on a GPU its stream may still run.
         if self._device.startswith("gpu"):
             tf.test.experimental.sync_devices()
 

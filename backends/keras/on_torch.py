@@ -10,7 +10,7 @@ import numpy as np
 
 from backends.keras.net import Cudnn, Placed
 from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
-from backends.torch.model import set_float32_products
+from backends.torch import gpu
 from backends.torch.operators import operator_calls
 
 
@@ -31,7 +31,7 @@ class Torch:
         pass
 
     def allow_tf32(self, allowed: bool) -> None:
-        set_float32_products(tf32=allowed)
+        gpu.set_float32_products(tf32=allowed)
 
     def gpu_count(self) -> int:
         import torch
@@ -44,15 +44,10 @@ class Torch:
         return torch.get_num_threads()
 
     def forget_peak(self, device: str) -> None:
-        import torch
-
-        if device != "cpu":
-            torch.cuda.reset_peak_memory_stats(device)
+        gpu.forget_peak(device)
 
     def peak_bytes(self, device: str) -> int | None:
-        import torch
-
-        return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
+        return gpu.peak_bytes(device)
 
     def numpy(self, tensor: Any) -> np.ndarray:
         return tensor.detach().cpu().numpy()
@@ -100,8 +95,8 @@ class TorchSteps:
     def sync(self, result: Any) -> None:
         import torch
 
-        if self._device.startswith("gpu"):
-            torch.cuda.synchronize()
+        if self._device.startswith("gpu"):  # keras.device leaves torch's current device alone
+            torch.cuda.synchronize(self._device.replace("gpu", "cuda"))
 
     def reset(self) -> None:
         self._fresh.restore()

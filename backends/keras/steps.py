@@ -1,7 +1,7 @@
-"""What each of Keras' three backends brings of its own: an `Engine` and its `Steps`.
+"""What differs between the three backends of Keras: an `Engine` and its `Steps`.
 
-An engine is one Keras backend: its environment, its devices and the custom step that Keras' guides
-write for it. The factories in `backends.keras.backend` choose one, once.
+An engine is one backend of Keras: its environment, its devices, and the custom step from the guides
+of Keras. The factories in `backends.keras.backend` choose one.
 """
 
 from __future__ import annotations
@@ -23,66 +23,66 @@ class Forward(NamedTuple):
 
 class Gradients(NamedTuple):
     loss: Any  # ()
-    gradients: list[Any] | None  # as net.trainable_variables are ordered; None: of a train step
+    gradients: list[Any] | None  # in the order of net.trainable_variables; None for a train step
 
 
 class Steps(Protocol):
-    """The phases; each gives fresh tensors."""
+    """The phases; each returns new tensors."""
 
     def forward(self, batch: Placed) -> Forward: ...
     def bptt(self, batch: Placed) -> Gradients: ...
     def train_step(self, batch: Placed) -> Gradients: ...
     def sync(self, result: Any) -> None: ...
     def reset(self) -> None:
-        """Start over from what the net's variables hold, with a fresh optimizer."""
+        """Start again from the net's variables, with a fresh optimizer."""
         ...
 
     def write_back(self) -> None:
-        """Bring the net's variables up to date."""
+        """Update the net's variables with the present values."""
         ...
 
     def path(self) -> str: ...
 
 
 class Engine(Protocol):
-    """One Keras backend."""
+    """One backend of Keras."""
 
     keras_backend: str  # the value of KERAS_BACKEND
-    packages: tuple[str, ...]  # whose versions matter beside Keras' own
+    packages: tuple[str, ...]  # packages whose versions are recorded, besides Keras
     float64_refusal: str | None
     index_dtype: str  # of token ids and classes
     use_cudnn: Cudnn
 
     def environment(self, *, threads: int, device: str) -> Mapping[str, str]: ...
     def prepare(self) -> None:
-        """Set what can only be set from inside, before the first operation."""
+        """Make the settings that must be made in Python, before the first operation."""
         ...
 
     def allow_tf32(self, allowed: bool) -> None:
-        """Whether float32 products on a GPU may be TF32's, or are true float32."""
+        """Allow TF32 for float32 products on a GPU, or forbid it."""
         ...
 
     def gpu_count(self) -> int: ...
     def threads(self) -> int | None:
-        """How many it reports that it uses; None where it reports none."""
+        """The number of threads that it reports; None if it reports none."""
         ...
 
     def forget_peak(self, device: str) -> None:
-        """Count the peak of a device anew."""
+        """Restart the count of a device's peak memory."""
         ...
 
     def peak_bytes(self, device: str) -> int | None:
-        """Most memory in use on "cpu" or "cuda:N"; None where it does not count."""
+        """Peak memory in use on "cpu" or "cuda:N"; None if it does not count."""
         ...
 
     def numpy(self, tensor: Any) -> np.ndarray: ...
     def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
-        """`optimizer` is None or built on `net`; `device` is Keras' name, "cpu" or "gpu:0"."""
+        """`optimizer` is None or built on `net`; `device` is named as in Keras: "cpu", "gpu:0"."""
         ...
 
 
 class FreshOptimizer:
-    """What an optimizer's variables held before its first step."""
+    """The values of an optimizer's variables before its first step."""
 
     def __init__(self, optimizer: Any) -> None:
         from keras import ops

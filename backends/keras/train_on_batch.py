@@ -1,12 +1,12 @@
-"""Keras' own step: `compile`, then `train_on_batch`, with its metrics and all that it does around.
+"""Keras' own step: `compile`, then `train_on_batch`, including its metrics.
 
-What most users of Keras run; `keras-tensorflow` is the custom step that Keras' guides write where
-speed matters. Only `train_step` is a row of its own: Keras has no such way to the gradients, and
-`predict_on_batch` would be the graph of `keras-tensorflow` again. What checks this variant asks for
-those two, from the same net.
+Most users of Keras run this; `keras-tensorflow` is the custom step that the guides of Keras show
+for speed. This variant times only `train_step`: `train_on_batch` returns no gradients, and
+`predict_on_batch` would be the same graph as `keras-tensorflow`. The checks get forward and
+gradients from the same net in the way of `keras-tensorflow`.
 
-The metric is reset before each step, so that the loss is that of its batch and can be compared;
-`fit` resets it once an epoch. That costs some assignments of a scalar a step, as its path states.
+The metric is reset before each step, so that the loss is that of one batch and can be compared.
+`fit` resets it once per epoch. This costs a few scalar assignments per step, and `path` says so.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class TrainOnBatchSteps(TensorFlowSteps):
     def train_step(self, batch: Placed) -> Gradients:
         import tensorflow as tf
 
-        assert self._trained is not None  # KerasModel has looked
+        assert self._trained is not None  # KerasModel has checked it
         with tf.device(self._device):
-            self._trained.reset_metrics()  # else the loss is the mean of all batches so far
+            self._trained.reset_metrics()  # otherwise the loss is the mean of all batches so far
             value = self._trained.train_on_batch(batch, batch)
         self._ran = ("train_on_batch", batch)
         return Gradients(tf.convert_to_tensor(value), None)
@@ -55,7 +55,7 @@ class TrainOnBatchSteps(TensorFlowSteps):
 
 
 def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:
-    """A keras.Model that is trained on batches: x and y are both the whole of one."""
+    """A keras.Model that is trained on batches: both x and y are a whole batch."""
     import keras
 
     class Trained(keras.Model):
@@ -78,25 +78,25 @@ def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:
             return loss(y_pred, y)
 
     trained = Trained()
-    trained.built = True  # the net is
-    trained.compile(optimizer=optimizer, loss="mse")  # never asked: `compute_loss` is
+    trained.built = True  # because the net is built
+    trained.compile(optimizer=optimizer, loss="mse")  # unused: `compute_loss` is overridden
     return trained
 
 
 class TrainOnBatchBackend(KerasBackend):
-    """As Keras on TensorFlow, for the one phase that is another there."""
+    """Like Keras on TensorFlow, with train_step as its only phase."""
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if phase in ("forward", "bptt"):
-            return f"train_on_batch is a training step; keras-tensorflow has {phase}"
+            return f"train_on_batch is a training step only; use keras-tensorflow for {phase}"
         if dtype == "float64":
             return "train_on_batch gives its loss as a metric, which Keras keeps in float32"
         if spec.vocab_size is not None and spec.train_embedding:
-            # Its gradient stays sparse there, and the update is another than the contract's.
-            return "train_on_batch updates an embedding from sparse gradients, not as Adam does"
+            # Its gradient stays sparse, so the update differs from that of the contract.
+            return "train_on_batch updates an embedding from sparse gradients, unlike Adam"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
 
 def keras_tensorflow_train_on_batch() -> TrainOnBatchBackend:
-    """Keras' own training step on TensorFlow."""
+    """The variant "keras-tensorflow-train_on_batch"."""
     return TrainOnBatchBackend("keras-tensorflow-train_on_batch", TrainOnBatch())

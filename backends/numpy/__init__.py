@@ -1,1 +1,1 @@
-"""The numpy backend; in float64 it is the oracle."""
+"""The numpy backend. In float64 it is the oracle."""

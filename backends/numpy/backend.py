@@ -1,4 +1,4 @@
-"""numpy: hand-written forward pass and BPTT, the oracle in float64 and a contender in float32."""
+"""numpy: a hand-written forward pass and BPTT; in float64 it is the oracle."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class NumpyBackend:
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if device != "cpu":
-            return f"numpy computes on the cpu alone, not on {device}"
+            return f"numpy computes only on the cpu, not on {device}"
         if dtype not in DTYPES:
-            return f"numpy's products are fast in {' and '.join(DTYPES)} alone, not in {dtype}"
+            return f"numpy has fast products only in {' and '.join(DTYPES)}, not in {dtype}"
         if phase not in PHASES:
-            return f"phase {phase!r} is unknown; there are {', '.join(PHASES)}"
+            return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         return None
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
-        return spec  # both eps placements are written out below
+        return spec  # Adam implements both eps placements
 
     def versions(self) -> Mapping[str, str]:
         return {"numpy": np.__version__}
@@ -79,7 +79,7 @@ class NumpyBackend:
 
 @dataclass(frozen=True)
 class Result:
-    """What the last call left in the buffers; a later call of the same model replaces it."""
+    """The result of the last call, in buffers that the next call of the model overwrites."""
 
     phase: str
     call: int
@@ -88,7 +88,7 @@ class Result:
 
 
 class NumpyModel:
-    """`backends.interface.Model`. Trainable parameters and gradients are views of two vectors."""
+    """A `backends.interface.Model`. Parameters and gradients are views of two vectors."""
 
     def __init__(
         self, spec: ModelSpec, params: Params, dtype: np.dtype, optimizer: OptimizerSpec | None
@@ -137,7 +137,9 @@ class NumpyModel:
 
     def train_step(self, placed: Placed) -> Result:
         if self._update is None:
-            raise ValueError("train_step needs an optimizer; give `build` an OptimizerSpec")
+            raise ValueError(
+                "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
+            )
         work = self._workspace(placed, keep=True)
         work.forward(placed)
         loss = work.backward(placed)
@@ -150,7 +152,7 @@ class NumpyModel:
     def to_host(self, result: Result) -> Arrays:
         if result.call != self._calls:
             raise ValueError(
-                f"this is the result of call {result.call} and its buffers hold that of call "
+                f"the buffers of this result, of call {result.call}, hold that of call "
                 f"{self._calls}; read a result before the next call"
             )
         if result.phase == "forward":
@@ -175,11 +177,11 @@ class NumpyModel:
         }
 
     def _workspace(self, placed: Placed, *, keep: bool) -> Workspace:
-        """The buffers for a batch of this shape, those of the last shape where it is the same."""
+        """The buffers for a batch of this shape; reused if the last batch had the same shape."""
         shape = placed.x.shape[:2]
         if keep not in self._works or self._works[keep].shape != shape:
             gradients = self._gradients if keep else None
-            self._works.clear()  # one at a time: whoever trains does not hold what forward needs
+            self._works.clear()  # one at a time: training does not keep the buffers of forward
             self._works[keep] = Workspace(self._spec, self._values, gradients, shape, self._rng)
         return self._works[keep]
 
@@ -189,7 +191,7 @@ class NumpyModel:
 
 
 class Sgd:
-    """p -= lr * g, for all parameters at once: theta (P)."""
+    """p -= lr * g for all parameters at once: theta (P)."""
 
     def __init__(self, spec: OptimizerSpec, theta: np.ndarray) -> None:
         self._spec, self._theta, self._tmp = spec, theta, np.empty_like(theta)
@@ -204,7 +206,7 @@ class Sgd:
 
 
 class Adam:
-    """`OptimizerSpec`'s equations, for all parameters at once: theta (P)."""
+    """The equations of `OptimizerSpec` for all parameters at once: theta (P)."""
 
     def __init__(self, spec: OptimizerSpec, theta: np.ndarray) -> None:
         self._spec, self._theta = spec, theta
@@ -254,7 +256,7 @@ def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> tuple[np.nd
 
 
 def _blas_pools() -> list[dict[str, Any]]:
-    """The pools that threadpoolctl lists for numpy's own BLAS; all where none has its name."""
+    """The pools that threadpoolctl lists for numpy's own BLAS, or all if none has its name."""
     from threadpoolctl import threadpool_info
 
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
@@ -262,7 +264,7 @@ def _blas_pools() -> list[dict[str, Any]]:
 
 
 def _blas() -> str:
-    """Name and version of the BLAS that numpy calls, as loaded or else as configured."""
+    """Name and version of the BLAS that numpy calls: as loaded, or else as configured."""
     if _threadpoolctl_can_tell():
         return " + ".join(f"{pool['internal_api']} {pool['version']}" for pool in _blas_pools())
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -270,10 +272,10 @@ def _blas() -> str:
 
 
 def _blas_threads() -> int:
-    """How many threads numpy's BLAS reports that it uses."""
+    """The number of threads that numpy's BLAS reports."""
     return max(pool["num_threads"] for pool in _blas_pools())
 
 
 def _threadpoolctl_can_tell() -> bool:
-    """Whether threadpoolctl is installed and knows this BLAS; it does not know Accelerate."""
+    """Whether threadpoolctl is installed and supports this BLAS; it does not support Accelerate."""
     return importlib.util.find_spec("threadpoolctl") is not None and bool(_blas_pools())

@@ -1,4 +1,4 @@
-"""The four cells in numpy, forward and back through time; `scan` has what they share."""
+"""The four cells in numpy, forward and back through time; `scan` has their common code."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class Gru(Scan):
         return list(zip(pre_n, pre_rz, recurrent, rz, n, r, z, u, h_prev, h, strict=True))
 
     def bias(self) -> np.ndarray | None:
-        """b, with b_hh of r and z (3H); that of n belongs into u."""
+        """b, plus b_hh for r and z (3H); b_hh of n belongs into u."""
         b, b_hh, hidden = self.weights.b, self.weights.b_hh, self.tmp.shape[1]
         if b is None or b_hh is None:
             return None

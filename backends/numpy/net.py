@@ -1,4 +1,4 @@
-"""The whole net in numpy at one (B,T): input, layers, readout, loss, and all gradients."""
+"""The whole net in numpy for one (B,T): input, layers, readout, loss, and all gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Placed:
-    """A batch in the model's dtype, batch first as it came."""
+    """A batch in the model's dtype, batch first."""
 
     x: np.ndarray  # (B,T,D) | (B,T) int
     y: np.ndarray  # (B,T) | (B,) int, or (B,T,C) | (B,C)
@@ -27,21 +27,21 @@ class Placed:
 
 @dataclass
 class Layer:
-    """One layer: its directions, and where they meet."""
+    """One layer: its directions, and the buffers that they share."""
 
     scans: dict[str, Scan]  # by prefix, "l0.fwd"
-    states: np.ndarray  # (T+2,B,F), as `Scan` describes it
-    d_input: np.ndarray | None  # (T*B,I), gradient of its input; None where nobody needs it
-    d_other: np.ndarray | None  # (T*B,I), the second direction's share of it
+    states: np.ndarray  # (T+2,B,F), see `Scan`
+    d_input: np.ndarray | None  # (T*B,I), gradient of its input; None if it is not needed
+    d_other: np.ndarray | None  # (T*B,I), the part of it from the second direction
     mask: np.ndarray | None = None  # (T,B,F), dropout above this layer: 0 or 1/(1-p)
     dropped: np.ndarray | None = None  # (T,B,F), its output after dropout
 
 
 class Workspace:
-    """Every buffer that a batch of `shape` (B,T) needs, made once; rows in them are time-major.
+    """Every buffer that a batch of `shape` (B,T) needs, allocated once, with time-major rows.
 
-    values and gradients hold parameters by name, gate columns in the order of `cells`. Without
-    gradients there is no backward pass, no dropout, and nothing is kept for them.
+    `values` and `gradients` hold parameters by name, with gate columns in the order of `cells`.
+    Without `gradients` there is no backward pass and no dropout, and nothing is kept for them.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Workspace:
         self._x = np.empty((steps, batch, spec.input_size), dtype)
         every = spec.readout == "every_step"
         rows, features = steps * batch if every else batch, spec.feature_size
-        # One buffer serves all layers: a layer has read it before it writes the one below's.
+        # All layers share one buffer: a layer reads it before it writes that of the layer below.
         self._d_states = np.empty((steps, batch, features), dtype)
         self._layers: list[Layer] = []
         x = self._x
@@ -80,7 +80,7 @@ class Workspace:
                 self._cells_of_E = np.empty((steps * batch, spec.input_size), np.intp)
 
     def _layer(self, layer: int, x: np.ndarray) -> Layer:
-        """Layer `layer` on its input x (T,B,I)."""
+        """Layer number `layer`, on its input x (T,B,I)."""
         spec, gradients, hidden = self._spec, self._gradients, self._spec.hidden_size
         steps, batch, width = x.shape
         states = np.zeros((steps + 2, batch, spec.feature_size), x.dtype)
@@ -112,7 +112,7 @@ class Workspace:
         return made
 
     def forward(self, placed: Placed) -> None:
-        """Outputs and states into the buffers."""
+        """Compute outputs and states into the buffers."""
         if self._spec.vocab_size is None:
             np.copyto(self._x, placed.x.transpose(1, 0, 2))
         else:
@@ -134,7 +134,7 @@ class Workspace:
             np.add(self._outputs, self._values["b_y"], out=self._outputs)
 
     def backward(self, placed: Placed) -> np.floating:
-        """The loss, and every gradient into the arrays given; uses up what `forward` kept."""
+        """Return the loss, and write every gradient; overwrites what `forward` kept."""
         assert self._gradients is not None
         loss = self._loss(placed)
         if self._spec.output_size is not None:
@@ -151,13 +151,13 @@ class Workspace:
                 scan.weight_products()
             if layer.d_input is not None:
                 self._input_gradient(layer, None if index == 0 else self._layers[index - 1].mask)
-            from_last_step = False  # only the top layer's gradient comes from the readout
+            from_last_step = False  # only the top layer gets its gradient from the readout
         if "E" in self._gradients:
             self._embedding_gradient(placed.x)
         return loss
 
     def _input_gradient(self, layer: Layer, mask: np.ndarray | None) -> None:
-        """Of both directions, and through the dropout of the layer below: mask (T,B,I)."""
+        """Gradient of the input from both directions, through the dropout below: mask (T,B,I)."""
         assert layer.d_input is not None
         first, *other = layer.scans.values()
         first.input_gradient(layer.d_input)
@@ -169,17 +169,17 @@ class Workspace:
             np.multiply(layer.d_input, mask.reshape(layer.d_input.shape), out=layer.d_input)
 
     def _embedding_gradient(self, ids: np.ndarray) -> None:
-        """Add up the rows of each id in ids (B,T)."""
+        """Add the gradient rows of each id in ids (B,T)."""
         assert self._gradients is not None
         dE, dx, width = self._gradients["E"], self._layers[0].d_input, self._spec.input_size
         assert dx is not None
         dE.fill(0)
-        # add.at has a fast loop for one axis alone, so rows are addressed number by number.
+        # add.at is fast only for one axis, so each number of a row is addressed separately.
         np.add.outer(ids.T.reshape(-1) * width, np.arange(width), out=self._cells_of_E)
         np.add.at(dE.reshape(-1), self._cells_of_E.reshape(-1), dx.reshape(-1))
 
     def _loss(self, placed: Placed) -> np.floating:
-        """The loss of `tasks.loss`, and its gradient by the outputs into the buffer."""
+        """Return the loss of `tasks.loss`; write its gradient by the outputs into the buffer."""
         scale, d = self._scale(placed.weight), self._d_outputs
         if self._spec.loss == "cross_entropy":
             each = _cross_entropy(self._outputs, self._time_first(placed.y), self._rows, d)
@@ -195,7 +195,7 @@ class Workspace:
         return np.dot(each, scale)
 
     def _scale(self, weight: np.ndarray | None) -> Any:
-        """What each output's loss is multiplied by: a number, or (T*B) from weight (B,T)."""
+        """The factor of each output's loss: a number, or (T*B) from weight (B,T)."""
         batch, total_over_steps = self.shape[0], self._spec.time_reduction == "sum"
         if weight is None:
             return 1 / (batch if total_over_steps else len(self._outputs))
@@ -204,13 +204,13 @@ class Workspace:
         return w / divisor if divisor else np.zeros_like(w)
 
     def _time_first(self, array: np.ndarray) -> np.ndarray:
-        """(B,T,C) as (T*B,C), (B,T) as (T*B); (B,C) and (B,) of the last step as they are."""
+        """(B,T,C) as (T*B,C), (B,T) as (T*B); (B,C) and (B,) of the last step unchanged."""
         if self._spec.readout == "last_step":
             return array
         return array.swapaxes(0, 1).reshape(len(self._outputs), *array.shape[2:])
 
     def outputs_and_states(self) -> Arrays:
-        """What `forward` left: outputs (B,T,C) or (B,C), last states (B,H) by name."""
+        """The result of `forward`: outputs (B,T,C) or (B,C), last states (B,H) by name."""
         outputs: np.ndarray = self._outputs
         if self._spec.readout == "every_step":
             batch, steps = self.shape
@@ -225,7 +225,7 @@ class Workspace:
 def _cross_entropy(
     outputs: np.ndarray, y: np.ndarray, rows: np.ndarray, d: np.ndarray
 ) -> np.ndarray:
-    """Losses (N) of outputs (N,C) and classes y (N); softmax(outputs) - onehot(y) into d (N,C)."""
+    """Losses (N) of outputs (N,C) and classes y (N); writes softmax(outputs) - onehot(y) to d."""
     np.subtract(outputs, outputs.max(axis=1, keepdims=True), out=d)
     shifted = d[rows, y]
     np.exp(d, out=d)

@@ -1,13 +1,13 @@
-"""What the four cells in numpy share: one direction of one layer, with its buffers and products.
+"""The common code of the four cells: one direction of one layer, with its buffers and products.
 
-Buffers are time-major, allocated once for a shape and reused, and every product and ufunc writes
-into them. What does not depend on the step before is done for all T steps at once: the input
-product, and from the gradients of the pre-activations those of weights, biases and input. These
-gradients overwrite the gates that they are made from.
+Buffers are time-major, allocated once per shape and reused, and every product and ufunc writes into
+them. What does not depend on the previous step is computed for all T steps at once: the input
+product, and the gradients of weights, biases and input from those of the pre-activations. The
+gradients of the pre-activations overwrite the gates from which they are computed.
 
-Equations are `tasks.spec`'s. Columns stand in an order of this folder's own, so that one call
-serves neighbouring gates: LSTM i, f, o, g. GRU n, r, z in W_xh and b, but r, z, n in W_hh and
-b_hh: then a row (n, r, z, u), u = h U_n + b_hh_n, holds the gates as both see them.
+The equations are those of `tasks.spec`. This folder has its own order of gate columns, so that one
+call handles adjacent gates. LSTM: i, f, o, g. GRU: n, r, z in W_xh and b, but r, z, n in W_hh and
+b_hh. Then in a row (n, r, z, u) with u = h U_n + b_hh_n, both products are contiguous.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def reorder(spec: ModelSpec, name: str, array: np.ndarray, *, canonical: bool) -
 
 
 class Weights(NamedTuple):
-    """One direction of one layer; its gradients have the same form."""
+    """The weights of one direction of one layer; their gradients have the same form."""
 
     W_xh: np.ndarray  # (I, G*H)
     W_hh: np.ndarray  # (H, G*H)
@@ -44,15 +44,15 @@ class Weights(NamedTuple):
 
 
 class Scan:
-    """One direction of one layer over T steps, with every buffer it needs.
+    """One direction of one layer over T steps, with every buffer that it needs.
 
-    x (T,B,I) and states (T+2,B,F) belong to the layer: states[t + 1] is the output of step t,
-    the first and the last item hold the initial states of fwd and bwd. `half` are this
-    direction's columns of F. d_states (T,B,F) is the gradient from above, None where the last
-    step alone has one. Lists of views go in the order of processing: back in time for bwd.
+    x (T,B,I) and states (T+2,B,F) belong to the layer: states[t + 1] is the output of step t, and
+    the first and last items hold the initial states of fwd and bwd. `half` are the columns of F of
+    this direction. d_states (T,B,F) is the gradient from above, or None if only the last step has
+    one. Lists of views are in the order of processing, which is back in time for bwd.
     """
 
-    extra_gates = 0  # blocks of H columns that the gates' buffer has beyond G*H
+    extra_gates = 0  # blocks of H columns in the buffer of the gates, besides G*H
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Scan:
         pre = [rows[t][:, :width] for t in order]
         if gradients:
             gates = [rows[t] for t in order]
-        else:  # all steps share one buffer, which stays in cache
+        else:  # all steps share one buffer, so it stays in the cache
             gates = [np.empty((batch, wide), dtype) if self.extra_gates else self.rec] * steps
         self.steps = self._views(pre, gates, h_prev, h)
         if gradients:
@@ -102,7 +102,7 @@ class Scan:
         h_prev: Sequence[np.ndarray],
         h: Sequence[np.ndarray],
     ) -> list[tuple[np.ndarray, ...]]:
-        """What each step reads and writes, from rows (B,G*H), (B,G*H or more), (B,H), (B,H)."""
+        """The views that each step reads and writes: (B,G*H), (B,G*H or more), (B,H), (B,H)."""
         return list(zip(pre, gates, h_prev, h, strict=True))
 
     def start(self, h0: np.ndarray | None, c0: np.ndarray | None) -> None:
@@ -110,11 +110,11 @@ class Scan:
         self.h0[...] = 0 if h0 is None else h0
 
     def last(self) -> dict[str, np.ndarray]:
-        """The last states (B,H): h, and c where there is one."""
+        """The last states (B,H): h, and c for an LSTM."""
         return {"h": self.last_h}
 
     def input_product(self) -> None:
-        """x W_xh + b of all steps."""
+        """Compute x W_xh + b of all steps."""
         width = self.weights.W_xh.shape[1]
         pre = self.gates[:, :width]
         np.matmul(self.x, self.weights.W_xh, out=pre)
@@ -122,11 +122,11 @@ class Scan:
             np.add(pre, bias, out=pre)
 
     def bias(self) -> np.ndarray | None:
-        """What joins the input product of all steps (G*H)."""
+        """The bias (G*H) that is added to the input product of all steps."""
         return self.weights.b
 
     def weight_products(self) -> None:
-        """Gradients of weights and biases from those of the pre-activations of all steps."""
+        """Compute the gradients of weights and biases from those of all pre-activations."""
         assert self.gradients is not None
         W_xh, W_hh, b, b_hh = self.gradients
         width = W_hh.shape[1]
@@ -139,14 +139,14 @@ class Scan:
             np.matmul(self.ones, da_recurrent, out=b_hh)
 
     def input_gradient(self, dx: np.ndarray) -> None:
-        """Gradient of the input of all steps into dx (T*B,I)."""
+        """Write the gradient of the input of all steps into dx (T*B,I)."""
         W_xh = self.weights.W_xh
         np.matmul(self.gates[:, : W_xh.shape[1]], W_xh.T, out=dx)
 
     def forward(self) -> None:
-        """States and, with gradients, gates of all steps, from `x` and the initial state."""
+        """Compute the states of all steps from `x` and the initial state; with gradients, gates."""
         raise NotImplementedError
 
     def backward(self) -> None:
-        """Pre-activation gradients of all steps; `dh` holds the last state's when it starts."""
+        """Compute the gradients of all pre-activations; `dh` starts with that of the last state."""
         raise NotImplementedError

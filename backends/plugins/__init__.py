@@ -1,4 +1,4 @@
-"""Backends that others have written: found, asked and checked.
+"""Third-party backends: found, asked and checked.
 
-None of their code runs in the process of a run (`client`, `process`, `server`).
+Their code never runs in the process of a run (`client`, `process`, `server`).
 """

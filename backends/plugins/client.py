@@ -1,14 +1,15 @@
-"""The pure members of a backend that is not imported into the process of a run.
+"""The pure members of backends that are not imported into the process of a run.
 
-A plugin may print, hang, or end its process while it is imported, and a backend in another
-environment cannot be imported here at all. So each is asked in a process of its own, started with
-the Python that it will run in; what it said once is remembered.
+A plugin can print, hang, or end its process while it is imported, and a backend in another
+environment cannot be imported here at all. So the members of each are called in a process of its
+own, with the Python that will run it. The answers are cached.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import sys
 from dataclasses import asdict
 from functools import cache
 from typing import Any
@@ -32,38 +33,40 @@ SERVER = "backends.plugins.server:serve_pure_members"
 
 
 class Client:
-    """One backend's process. It is started by the first question and ends with the parent."""
+    """The process of one backend. The first call starts it, and it ends with its parent."""
 
     def __init__(self, python: str, backend: str) -> None:
         self._python, self._backend = python, backend
         self._process: PythonProcess | None = None
-        self._end = ""  # why nothing more can be asked
+        self._end = ""  # why it ended; then no further call is possible
 
     def absent(self) -> list[str]:
-        """The modules that it needs and does not find; raises ProcessError."""
+        """The modules that it needs and that are missing; raises ProcessError."""
         found: list[str] = self._ask("absent", "while it is imported", "load")
         return found
 
     def answer(self, member: str, given: dict[str, Any]) -> Any:
-        """What a pure member gives; raises ProcessError."""
+        """The result of a pure member; raises ProcessError."""
         return self._ask("answer", f"in `{member}`", member, member=member, given=given)
 
     def close(self) -> None:
-        """End its process, and what that started."""
+        """End its process and the processes that this one started."""
         if self._process is not None:
+            atexit.unregister(self._process.end_at_exit)
             self._process.kill()
             self._process = None
-        atexit.unregister(self.close)
 
     def _ask(self, operation: str, where: str, asked: str, **arguments: Any) -> Any:
-        """One that hung or died is not asked again."""
+        """Call an operation; a process that hung or died is not started again."""
         if self._end:
             raise ProcessError(self._end)
         seconds = wait_seconds()
         try:
             if self._process is None:
-                atexit.register(self.close)
-                self._process = PythonProcess(self._python, SERVER)
+                # Elsewhere a stopped process would not see its parent end.
+                stops = sys.platform == "linux"
+                self._process = PythonProcess(self._python, SERVER, stops=stops)
+                atexit.register(self._process.end_at_exit)
             return self._process.call(operation, seconds, name=self._backend, **arguments)
         except BrokenContractError:
             raise
@@ -72,18 +75,18 @@ class Client:
         except StartError as error:
             self._end = f"{error}{error.printed}"
         except DiedError as error:
-            self._end = f"ends its process {where} ({error})"
+            self._end = f"ended its process {where} ({error})"
         except NoAnswerError as error:
             self._end = (
-                f"gives no answer {error} {where}; a backend imports its framework in `versions`, "
-                f"`devices` and `build` alone (a longer wait: {WAIT_VARIABLE}=SECONDS)"
+                f"did not answer {error} {where}; a backend must import its framework only in "
+                f"`versions`, `devices` and `build` (to wait longer: {WAIT_VARIABLE}=SECONDS)"
             )
         self.close()
         raise ProcessError(self._end)
 
 
 def wait_seconds() -> float:
-    """How long a backend may take for one answer; raises ProcessError for another setting."""
+    """How long a backend may take for one answer; raises ProcessError for an invalid setting."""
     setting = os.environ.get(WAIT_VARIABLE, str(WAIT_SECONDS))
     try:
         wait = float(setting)
@@ -101,14 +104,14 @@ def _client(entry: Entry) -> Client:
 
 @cache
 def problem(entry: Entry) -> str | None:
-    """What is in the way of a plugin, or of a backend in its own environment."""
+    """Why a plugin, or a backend in its own environment, cannot run; None if it can."""
     try:
         absent = _client(entry).absent()
     except ProcessError as error:
         return f"{named(entry)} {error}"
     if not absent:
         return None
-    return f"{named(entry)}: {' and '.join(absent)} is not installed; install it with its own pip"
+    return f"{named(entry)}: {' and '.join(absent)} is not installed; use the pip of its Python"
 
 
 @cache
@@ -118,7 +121,7 @@ def answer(
     spec: ModelSpec | OptimizerSpec | None,
     options: tuple[tuple[str, Any], ...],
 ) -> Any:
-    """What a pure member gives; raises BrokenBackendError."""
+    """The result of a pure member; raises BrokenBackendError."""
     why = problem(entry)
     if why is not None:
         raise BrokenBackendError(why)

@@ -1,6 +1,6 @@
-"""Has a third party's object the members of the contract, to be called as the harness calls them.
+"""Checks that a third-party object has the members of the contract, with the right signatures.
 
-What is expected is read from `backends.interface`; a fault says both sides.
+The contract is read from `backends.interface`. A fault names what was expected and what was found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from backends.plugins.sanitize import first_line, plain
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
 NEEDED = ("environment", "refusal", "versions", "devices", "build")
-OF_TRAINING = ("optimizer",)  # asked of who does not refuse train_step
+OF_TRAINING = ("optimizer",)  # needed unless train_step is refused
 OPTIONAL: Mapping[str, inspect.Signature] = {
     "threads": inspect.signature(lambda: None),
     "peak_bytes": inspect.signature(lambda device: None),
@@ -27,11 +27,11 @@ OPTIONAL: Mapping[str, inspect.Signature] = {
 OF_A_MODEL = ("load", "place", "sync", "to_host", "params", "path")
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WIDEST = 200  # characters of a third party's signature or value in a message
+_WIDEST = 200  # characters of a third-party signature or value in a message
 
 
 def backend_faults(backend: object, name: str) -> list[str]:
-    """Each member that is absent or cannot be called; empty where all is as it should be."""
+    """A message for each member that is missing or cannot be called."""
     faults = []
     members = {member: signature(interface.Backend, member) for member in (*NEEDED, *OF_TRAINING)}
     for member, expected in {**members, **OPTIONAL}.items():
@@ -42,12 +42,12 @@ def backend_faults(backend: object, name: str) -> list[str]:
     if problem is not None:
         faults.append(f"{problem}; expected name = {name!r}")
     elif own != name:
-        faults.append(f"calls itself {plain(repr(own), _WIDEST)}; expected name = {name!r}")
+        faults.append(f"has name = {plain(repr(own), _WIDEST)}; expected name = {name!r}")
     return faults
 
 
 def model_faults(model: object, refuses: Callable[[str], bool]) -> list[str]:
-    """The same of what `build` gave; a phase may be absent where `refuses(phase)`."""
+    """The same for the result of `build`; a phase may be missing if `refuses(phase)`."""
     faults = []
     for member in (*OF_A_MODEL, *PHASES):
         fault = _fault(model, member, signature(interface.Model, member), needed=True)
@@ -57,7 +57,7 @@ def model_faults(model: object, refuses: Callable[[str], bool]) -> list[str]:
 
 
 def signature(protocol: type, member: str) -> inspect.Signature:
-    """As the harness calls it: "(spec, *, device, dtype, phase)"."""
+    """The signature with which the harness calls it: "(spec, *, device, dtype, phase)"."""
     found = inspect.signature(getattr(protocol, member))
     return _bare(found, [p for p in found.parameters.values() if p.name != "self"])
 
@@ -72,13 +72,13 @@ def _bare(found: inspect.Signature, parameters: list[inspect.Parameter]) -> insp
 
 
 def _get(thing: object, member: str) -> tuple[Any, str | None]:
-    """An attribute, or why there is none."""
+    """An attribute, or why it cannot be read."""
     try:
         return getattr(thing, member), None
     except AttributeError:
         return None, f"lacks `{member}`"
-    except Exception as error:  # a third party's property may raise anything
-        return None, f"raises {first_line(error)} where `{member}` is asked for"
+    except Exception as error:  # a third-party property may raise anything
+        return None, f"raises {first_line(error)} when `{member}` is read"
 
 
 def _fault(thing: object, member: str, expected: inspect.Signature, *, needed: bool) -> str | None:
@@ -92,14 +92,14 @@ def _fault(thing: object, member: str, expected: inspect.Signature, *, needed: b
     try:
         theirs = inspect.signature(value)
     except (TypeError, ValueError):
-        return None  # compiled code need not tell
+        return None  # compiled code may have no signature
     parameters = expected.parameters.values()
     by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     try:
         theirs.bind(*[None] * (len(parameters) - len(by_name)), **dict.fromkeys(by_name))
     except TypeError as error:
         lacking = [name for name in by_name if not _takes(theirs, name)]
-        why = f"lacks {_quoted(lacking)}" if lacking else f"cannot be called so: {plain(error)}"
+        why = f"lacks {_quoted(lacking)}" if lacking else f"has other arguments: {plain(error)}"
         own = plain(_bare(theirs, list(theirs.parameters.values())), _WIDEST)
         return f"{member}{own} {why}; expected {member}{expected}"
     return None
@@ -120,7 +120,7 @@ def _quoted(names: list[str]) -> str:
 
 
 class Checked:
-    """A third party's backend; what it builds is looked at before anything is asked of it."""
+    """A third-party backend whose models are checked before they are used."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -137,7 +137,7 @@ class Checked:
         dtype: str,
         optimizer: OptimizerSpec | None = None,
     ) -> Any:
-        """Raises ContractError where a member of the model is missing or cannot be called."""
+        """Raises ContractError if a member of the model is missing or cannot be called."""
         options = {"device": device, "dtype": dtype}
         model = self._backend.build(spec, params, **options, optimizer=optimizer)
 
@@ -146,19 +146,19 @@ class Checked:
 
         if faults := model_faults(model, refuses):
             kind = plain(type(model).__name__, _WIDEST)
-            raise ContractError(f"the {kind} that `build` gives {'; '.join(faults)}")
+            raise ContractError(f"the {kind} that `build` returns {'; '.join(faults)}")
         return model
 
 
 def answer(backend: Any, member: str, given: dict[str, Any]) -> Any:
-    """What a pure member says, as plain values; raises ContractError for what it cannot say."""
+    """The result of a pure member as plain values; raises ContractError for an invalid result."""
     if member == "environment":
         return _variables(backend.environment(**given))
     if member == "refusal":
         reason = backend.refusal(ModelSpec(**given.pop("spec")), **given)
         if reason is not None and not isinstance(reason, str):
             raise _unfit(member, reason, "a reason in words, or None")
-        return None if reason is None else plain(reason) or "it gives no reason"
+        return None if reason is None else plain(reason) or "no reason is given"
     if not hasattr(backend, member):
         raise ContractError(
             f"lacks `{member}`; expected {member}{signature(interface.Backend, member)}, or a "
@@ -166,7 +166,7 @@ def answer(backend: Any, member: str, given: dict[str, Any]) -> Any:
         )
     declared = backend.optimizer(OptimizerSpec(**given["spec"]))
     if not isinstance(declared, OptimizerSpec):
-        raise _unfit(member, declared, "the OptimizerSpec it was given, or one made of it")
+        raise _unfit(member, declared, "an OptimizerSpec, the given one or a changed copy")
     return asdict(declared)
 
 
@@ -184,6 +184,6 @@ def _variables(found: Any) -> dict[str, str]:
 def _unfit(member: str, came: object, expected: str) -> ContractError:
     kind = type(came).__name__
     return ContractError(
-        f"`{member}` gives {plain(repr(came), _WIDEST)} ({plain(kind, _WIDEST)}); "
+        f"`{member}` returns {plain(repr(came), _WIDEST)} ({plain(kind, _WIDEST)}); "
         f"expected {expected}"
     )

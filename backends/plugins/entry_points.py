@@ -14,14 +14,14 @@ GROUP = "rnnbench.backends"
 
 
 def find() -> dict[str, list[Entry]]:
-    """The entry points of this environment by name, each name as it can be typed."""
+    """The entry points of this environment by name; each name can be typed."""
     found: dict[str, list[Entry]] = {}
     for point in entry_points(group=GROUP):
         name, problem = _typed(point.name), ""
         if name != point.name:
             problem = (
-                f"a backend of {_origin(point)} is named {plain(repr(point.name), 100)}; expected "
-                "ASCII letters, digits and . _ @ + -, and not `all`: rename its entry point"
+                f"a backend of {_origin(point)} is named {plain(repr(point.name), 100)}; rename "
+                "its entry point, to ASCII letters, digits and . _ @ + -, and not `all`"
             )
         entry = Entry(name, point.value, origin=_origin(point), plugin=True, problem=problem)
         found.setdefault(name, []).append(entry)
@@ -29,7 +29,7 @@ def find() -> dict[str, list[Entry]]:
 
 
 def only(entries: list[Entry]) -> Entry:
-    """The one there is; of several, none can be used: it would not be known whose number it is."""
+    """The only entry; of several, none can be used, because their results would be ambiguous."""
     first = entries[0]
     if len(entries) == 1:
         return first
@@ -48,7 +48,7 @@ def only(entries: list[Entry]) -> Entry:
 
 
 def _typed(name: str) -> str:
-    """The name, or one like it that can be typed."""
+    """The name, or a similar one that can be typed."""
     if NAME.fullmatch(name):
         return name
     typed = re.sub(r"[^A-Za-z0-9._@+-]", "_", name)[:100].lstrip("._@+-")
@@ -56,7 +56,7 @@ def _typed(name: str) -> str:
 
 
 def _origin(point: EntryPoint) -> str:
-    """ "rnnbench-cupy 0.1", by the distribution's own word."""
+    """ "rnnbench-cupy 0.1": the distribution, from its own metadata."""
     distribution = point.dist
     if distribution is None:
         return "a folder without a distribution"

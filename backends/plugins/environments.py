@@ -1,10 +1,10 @@
-"""Backends in environments of their own, as the current folder's configuration names them.
+"""Backends in environments of their own, from the configuration in the current folder.
 
 In `pyproject.toml` or `rnnbench.toml`:
 
     [tool.rnnbench.backends."jax@0.9"]
     python = ".venv-jax-0.9/bin/python"   # relative to the file
-    backend = "jax"                       # what runs there; else the name up to its "@"
+    backend = "jax"                       # the variant there; default: the name up to the "@"
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-NAME = re.compile(r"(?!all$)[A-Za-z0-9][A-Za-z0-9._@+-]*")  # `all` means every one
+NAME = re.compile(r"(?!all$)[A-Za-z0-9][A-Za-z0-9._@+-]*")  # `all` means every backend
 FILES = ("pyproject.toml", "rnnbench.toml")
 KEYS = ("python", "backend")
-_QUOTED = "a name with a dot or an @ stands in quotes"
+_QUOTED = "put a name with a dot or an @ in quotes"
 
 
 @dataclass(frozen=True)
@@ -30,18 +30,18 @@ class Environment:
     name: str
     python: str  # absolute
     backend: str
-    file: str  # its name alone
-    problem: str  # why it cannot be used; empty where its interpreter is there
+    file: str  # its name without folders
+    problem: str  # why it cannot be used; empty if its interpreter exists
 
 
 def read(folder: Path) -> list[Environment]:
-    """Every environment that the files of `folder` name; raises ValueError, naming file and key."""
+    """The environments in the files of `folder`; raises ValueError, which names file and key."""
     found: dict[str, Environment] = {}
     for file in FILES:
         for name, table in _tables(folder / file).items():
             if name in found:
                 raise ValueError(
-                    f"{_header(name)} stands in {found[name].file} and in {file}; expected it once"
+                    f"{_header(name)} is in both {found[name].file} and {file}; expected only one"
                 )
             found[name] = _environment(folder, file, name, table)
     return list(found.values())
@@ -53,7 +53,7 @@ def _header(name: str) -> str:
 
 
 def _tables(file: Path) -> Mapping[str, Any]:
-    """By name, what a file says of backends; none where there is no such file."""
+    """The tables of backends in a file, by name; empty if there is no such file."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def _environment(folder: Path, file: str, name: str, table: Any) -> Environment:
         raise ValueError(
             f"{header}: expected a name of ASCII letters, digits and . _ @ + -, and not `all`"
         )
-    expected = 'expected python = "..." and, where it is not the name up to its @, backend = "..."'
+    expected = 'expected python = "...", and backend = "..." unless it is the name up to the @'
     if not isinstance(table, dict) or not isinstance(table.get("python"), str):
         raise ValueError(f"{header} names no interpreter; {expected}; {_QUOTED}")
     unknown = sorted(set(table) - set(KEYS))
@@ -89,11 +89,11 @@ def _environment(folder: Path, file: str, name: str, table: Any) -> Environment:
     backend = table.get("backend", name.partition("@")[0])
     if not isinstance(backend, str) or not NAME.fullmatch(backend):
         raise ValueError(f"{header} has backend = {backend!r}; {expected}")
-    # The path as it is said: a virtual environment's python is a link, known by where it lies.
+    # The path is not resolved: Python finds its virtual environment by the location of this link.
     python = os.path.abspath(folder / Path(table["python"]).expanduser())
     problem = (
-        f"{name}: the `python` of {header} is not there or cannot be run; expected the Python of a "
-        "virtual environment, relative to that file, as in .venv-other/bin/python"
+        f"{name}: the `python` of {header} does not exist or cannot be run; expected the Python of "
+        "a virtual environment, relative to that file, such as .venv-other/bin/python"
     )
     if os.path.isfile(python) and os.access(python, os.X_OK):
         problem = ""

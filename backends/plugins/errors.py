@@ -1,48 +1,48 @@
-"""What goes wrong with a backend or with the process that it runs in."""
+"""The errors of backends and of the processes in which they run."""
 
 from __future__ import annotations
 
 
 class UnknownBackendError(ValueError):
-    """No variant of that name; the message lists those there are."""
+    """No variant has that name; the message lists the known ones."""
 
 
 class BrokenBackendError(RuntimeError):
-    """A variant is there and cannot be used; the message says why."""
+    """A variant exists but cannot be used; the message says why."""
 
 
 class ContractError(TypeError):
-    """An object that is no Backend, or no Model; the message says what is there and what is not."""
+    """An object is not a Backend or a Model; the message says what was expected and found."""
 
 
 class ProcessError(RuntimeError):
-    """Another Python that did not answer with a value; the message is one line."""
+    """Another Python did not return a value; the message is one line."""
 
     def __init__(self, message: str, details: str = "") -> None:
         super().__init__(message)
-        self.details = details  # a traceback, or the last lines that it printed
+        self.details = details  # a traceback, or the last lines of its output
 
 
 class StartError(ProcessError):
-    """It cannot be started, or lacks what every backend needs; `details` is what it printed."""
+    """It cannot start, or lacks what every backend needs; `details` is its output."""
 
     @property
     def printed(self) -> str:
-        """ "; it printed ...", to go on behind the message."""
+        """ "; it printed ...", to append to the message."""
         return f"; it printed {self.details}" if self.details else ""
 
 
 class RaisedError(ProcessError):
-    """What was asked for raised there; it lives on."""
+    """The operation raised an exception there; the process still runs."""
 
 
 class BrokenContractError(RaisedError):
-    """It raised a ContractError there; it lives on."""
+    """The operation raised a ContractError there; the process still runs."""
 
 
 class DiedError(ProcessError):
-    """It ended by itself; the message says how."""
+    """The process ended by itself; the message says how."""
 
 
 class NoAnswerError(ProcessError):
-    """No answer in time; it was ended."""
+    """The process did not answer in time and was killed."""

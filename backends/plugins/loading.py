@@ -1,7 +1,7 @@
-"""From a name to the backend object, in this process. Imports its file, not its framework.
+"""Loads a backend object by its name, in this process. Imports its file, not its framework.
 
-A worker does this, and the process that is asked about a plugin; the process of a run does it for
-the built-in variants alone.
+Workers and the processes for plugins do this. The process of a run does it only for built-in
+variants.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from backends.plugins.sanitize import first_line, plain
 
 
 def installed(name: str) -> Entry:
-    """The entry that this Python has under that name, whatever the current folder configures.
+    """The entry with that name in this Python, without the configuration of the current folder.
 
-    Built-in ones come first: the oracle is never a plugin. Raises UnknownBackendError, or
-    BrokenBackendError for one of several plugins of that name.
+    Built-in entries come first, so the oracle is never a plugin. Raises UnknownBackendError, or
+    BrokenBackendError if several plugins have that name.
     """
     own = {entry.name: entry for entry in BUILT_IN}
     if name in own:
@@ -37,12 +37,12 @@ def installed(name: str) -> Entry:
 
 
 def unknown(name: str, known: list[str]) -> str:
-    """What to say of a name that is none of those known."""
+    """The message for an unknown name."""
     return f"backend {plain(name, 100)!r} is unknown; expected one of {', '.join(known)}"
 
 
 def make(entry: Entry) -> Backend:
-    """What the factory of `entry` gives, looked at; raises ContractError."""
+    """The checked result of the factory of `entry`; raises ContractError."""
     module, _, factory = entry.target.partition(":")
     if not module or not factory:
         raise ContractError(
@@ -51,7 +51,7 @@ def make(entry: Entry) -> Backend:
         )
     try:
         backend = getattr(importlib.import_module(module), factory)()
-    except (Exception, SystemExit) as error:  # a third party's code may raise anything
+    except (Exception, SystemExit) as error:  # third-party code may raise anything
         raise ContractError(f"cannot be loaded: {first_line(error)}") from error
     if not entry.plugin:
         return cast(Backend, backend)
@@ -61,7 +61,7 @@ def make(entry: Entry) -> Backend:
 
 
 def load(name: str) -> Backend:
-    """Raises UnknownBackendError, or BrokenBackendError with the first line of what went wrong."""
+    """Raises UnknownBackendError, or BrokenBackendError with the first line of the error."""
     entry = installed(name)
     try:
         return make(entry)

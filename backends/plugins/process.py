@@ -1,8 +1,8 @@
-"""Another Python as its parent sees it: started, asked, stopped between questions, ended.
+"""Another Python process as its parent sees it: started, called, stopped between calls, ended.
 
-The one way in which this project talks to another interpreter. What waits is stopped (SIGSTOP),
-with its whole process group: thread pools spin on after their work is done, and a plugin may have
-started anything. What runs inside is `backends.plugins.server`.
+This is the only way in which this project talks to another interpreter. A waiting process is
+stopped (SIGSTOP) with its whole process group, because thread pools continue to spin after their
+work, and a plugin may have started other processes. `backends.plugins.server` runs inside.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from time import clock_gettime, sleep
@@ -33,8 +35,8 @@ from backends.plugins.errors import (
 from backends.plugins.sanitize import plain, plain_lines
 
 ROOT = Path(__file__).resolve().parents[2]
-POLL_SECONDS = 0.0002  # where a system cannot tell that a process has stopped
-LOG_LINES = 30  # of what it printed, in the details of an error
+POLL_SECONDS = 0.0002  # on systems that do not report that a process has stopped
+LOG_LINES = 30  # last lines of its output in the details of an error
 
 _BOOT = """
 import sys
@@ -53,24 +55,32 @@ def run(root, module, function, parent, log):
 
 problem = run(*channel.receive())
 if problem is not None:
+    channel.receive()  # the first operation, which this answers
     channel.send(("error", "start", problem, ""))
 """
 _ERRORS = {"start": StartError, "contract": BrokenContractError, "raised": RaisedError}
 
 
 class PythonProcess:
-    """Answers the operations of one server; `call` wakes it, asks, waits, and stops it again."""
+    """Runs the operations of one server; `call` wakes it, calls, waits, and stops it again."""
 
     def __init__(
-        self, python: str, server: str, variables: Mapping[str, str] | None = None
+        self,
+        python: str,
+        server: str,
+        variables: Mapping[str, str] | None = None,
+        *,
+        stops: bool = True,
     ) -> None:
         """Start `python` with `variables` in its environment; `server` is "module:function".
 
-        Raises StartError where it ends before it can be asked anything.
+        It stops between two calls if `stops`: then something must end it with its parent.
+        Raises StartError if it ends before it can be called.
         """
         if threading.current_thread() is not threading.main_thread():
-            # The kernel ends a child together with the thread that made it.
+            # The kernel ends a child together with the thread that started it.
             raise RuntimeError("processes are started from the main thread only")
+        self._stops = stops
         self._strays: list[psutil.Process] = []
         self._group = execnet.Group()
         descriptor, log = tempfile.mkstemp(prefix="rnnbench-", suffix=".log")
@@ -79,16 +89,20 @@ class PythonProcess:
         try:
             self.process, self._channel = self._start(python, server, variables or {})
         except (EOFError, OSError, ValueError) as error:  # closed, or gone already
+            with warnings.catch_warnings():
+                # execnet leaves the pipes of such a process open: they go with its frames.
+                warnings.simplefilter("ignore", ResourceWarning)
+                traceback.clear_frames(error.__traceback__)
             printed = plain(self._log.read_text(errors="replace"), 200)
             self._let_go()
-            raise StartError("its interpreter ends before it answers", printed) from error
+            raise StartError("its interpreter ended before it answered", printed) from error
 
     def _start(
         self, python: str, server: str, variables: Mapping[str, str]
     ) -> tuple[psutil.Process, Any]:
         spec = XSpec("popen")
-        # `env` and not execnet's own: the variables must stand before the interpreter starts. And
-        # what it prints until the server sends it to the log is not the terminal's either.
+        # `env`, because execnet sets variables only after the interpreter has started. `sh` sends
+        # early output to the log, until the server does so itself.
         pairs = [f"{name}={value}" for name, value in variables.items()]
         to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(self._log)]
         spec.python = shlex.join([*to_log, "env", *pairs, python])
@@ -101,10 +115,10 @@ class PythonProcess:
         return process, channel
 
     def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
-        """The operation's value, its strings without control characters.
+        """The operation's value, with strings without control characters.
 
-        Raises RaisedError, BrokenContractError and StartError, after which it lives on; DiedError
-        and NoAnswerError, after which it is gone.
+        After RaisedError, BrokenContractError and StartError the process still runs. After
+        DiedError and NoAnswerError it is gone.
         """
         self.wake()
         try:
@@ -115,35 +129,36 @@ class PythonProcess:
         except (EOFError, OSError) as error:
             end = self._end()
             raise DiedError(end, self.kill()) from error
-        self._park()
+        if self._stops:
+            self._park()
         if status == "error":
             kind, message, details = answer
             raise _ERRORS[kind](plain(message), plain_lines(details))
         return _plainly(answer[0])
 
     def cpu_seconds(self) -> float | None:
-        """CPU time of all threads of its process until now; None where the system does not tell."""
+        """CPU time of all threads of its process until now; None if unknown."""
         if sys.platform != "linux":
             return None
         try:
-            # The clock of another process, as clock_getcpuclockid(3) makes its number.
+            # The CPU clock of another process; its number is that of clock_getcpuclockid(3).
             return clock_gettime((~self.process.pid << 3) | 2)
         except OSError:
-            return None  # ended, or a system without such clocks
+            return None  # it has ended, or the system has no such clocks
 
     def wake(self) -> None:
-        """Let it run though nothing is asked of it, until the next call stops it again."""
+        """Let it run without a call, until the end of the next call stops it again."""
         self._signal(signal.SIGCONT)
 
     def _park(self) -> None:
-        """Stop it, and return when every one of its threads stands: a signal only asks for that."""
+        """Stop it, and return when all its threads have stopped: a signal alone does not wait."""
         self._signal(signal.SIGSTOP)
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
             while self.alive() and self.process.status() != psutil.STATUS_STOPPED:
                 sleep(POLL_SECONDS)
             return
-        with contextlib.suppress(ChildProcessError):  # it ended, and was waited for
-            # WNOWAIT: what is told here is told again to whoever waits for its end.
+        with contextlib.suppress(ChildProcessError):  # it has ended, and was waited for
+            # WNOWAIT leaves the status for a later wait for its end.
             os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def survey(self) -> None:
@@ -156,7 +171,7 @@ class PythonProcess:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
 
     def kill(self) -> str:
-        """SIGKILL, since a stopped process only waits on anything milder; its last lines."""
+        """Send SIGKILL, because a stopped process ignores milder signals; return its last lines."""
         self.survey()
         self._signal(signal.SIGKILL)
         with contextlib.suppress(psutil.TimeoutExpired):
@@ -165,8 +180,19 @@ class PythonProcess:
         self._let_go()
         return printed
 
+    def end_at_exit(self) -> None:
+        """End it while this Python shuts down; for `atexit`, registered after its start.
+
+        execnet ends its processes with threads, which Python 3.12 no longer starts then.
+        """
+        self.survey()
+        self._signal(signal.SIGKILL)
+        for gateway in list(self._group):
+            gateway.exit()
+        self._log.unlink(missing_ok=True)
+
     def _let_go(self) -> None:
-        """Of pipes, threads and the log; the process is gone."""
+        """Release pipes, threads and the log of a process that has ended."""
         self._group.terminate(timeout=1.0)
         self._log.unlink(missing_ok=True)
 
@@ -175,7 +201,7 @@ class PythonProcess:
         try:
             code = self.process.wait(5)
         except psutil.TimeoutExpired:
-            return "its channel closed, and it lives on"
+            return "it closed its channel but still runs"
         if code is None:
             return "no exit status"
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
@@ -188,7 +214,7 @@ class PythonProcess:
                 process.send_signal(number)
 
     def _printed(self) -> str:
-        """The last lines that it printed."""
+        """The last lines of its output."""
         if not self._log.exists():
             return ""  # it was ended before
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:]
@@ -196,7 +222,7 @@ class PythonProcess:
 
 
 def _plainly(value: Any) -> Any:
-    """The same value with every string in it plain."""
+    """The same value, with `plain` applied to every string in it."""
     if isinstance(value, str):
         return plain(value)
     if isinstance(value, dict):

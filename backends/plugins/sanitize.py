@@ -1,4 +1,4 @@
-"""Words that came from elsewhere, made fit for one line of a terminal or a report."""
+"""Makes foreign text safe for a line in a terminal or a report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def plain(words: object, longest: int = LONGEST) -> str:
 
 
 def plain_lines(words: str) -> str:
-    """The same of every line; lines and their indents stay."""
+    """The same for each line; keeps line breaks and indents."""
     return "\n".join(_printable(line).rstrip() for line in words.split("\n"))
 
 
@@ -24,7 +24,7 @@ def _printable(line: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """ "ImportError: no such file", without what follows."""
+    """ "ImportError: no such file", without further lines."""
     lines = [line for line in map(plain, str(error).strip().splitlines()) if line]
     kind = plain(type(error).__name__)
     return f"{kind}: {lines[0]}" if lines else kind

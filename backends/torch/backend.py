@@ -1,8 +1,8 @@
 """PyTorch: nn.RNN, nn.GRU and nn.LSTM as their users call them.
 
 weight_ih = W_xh.T, weight_hh = W_hh.T and bias_ih = b, with the gates in canonical order. bias_hh
-is the GRU's b_hh; RNN and LSTM have one bias here (`tasks.spec`), so that theirs is zero and
-frozen: it gets no gradient, and oneDNN and cuDNN are taken all the same.
+is the GRU's b_hh. RNN and LSTM have one bias here (`tasks.spec`), so their bias_hh is zero and
+frozen: it gets no gradient, and oneDNN and cuDNN are still used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backends.interface import PHASES
-from backends.torch.model import Net, TorchModel, set_float32_products
+from backends.torch.gpu import forget_peak, peak_bytes, set_float32_products
+from backends.torch.model import Net, TorchModel
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
 
@@ -35,18 +36,18 @@ class TorchBackend:
 
     def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
         variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        variables["KINETO_LOG_LEVEL"] = "99"  # else the profiler writes notices to the terminal
+        variables["KINETO_LOG_LEVEL"] = "99"  # keeps the profiler's notices off the terminal
         return variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-            return f"torch is run on cpu, cuda and cuda:N here, not on {device}"
+            return f"torch runs on cpu, cuda and cuda:N here, not on {device}"
         if dtype == "tf32" and device == "cpu":
-            return "TF32 products exist on a GPU alone"
+            return "tf32 exists only on a GPU; the CPU has float32 and float64"
         if dtype not in ("float32", "float64", "tf32"):
-            return f"torch is run in float32, float64 and (on a GPU) tf32 here, not in {dtype}"
+            return f"torch runs in float32, float64 and (on a GPU) tf32 here, not in {dtype}"
         if phase not in PHASES:
-            return f"phase {phase!r} is unknown; there are {', '.join(PHASES)}"
+            return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         return None
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
@@ -73,13 +74,11 @@ class TorchBackend:
         return torch.get_num_threads()
 
     def peak_bytes(self, device: str) -> int | None:
-        """Of tensors on a GPU; None on the CPU, where torch does not count."""
-        import torch
-
-        return torch.cuda.max_memory_allocated(device) if device != "cpu" else None
+        """Peak memory of tensors on a GPU; None on the CPU, where torch does not count."""
+        return peak_bytes(device)
 
     def stopwatch(self, device: str) -> Stopwatch | None:
-        """CUDA events around work on a GPU; None on the CPU, where the wall clock is enough."""
+        """CUDA events for work on a GPU; None on the CPU, where the wall clock is enough."""
         return Stopwatch(device) if device != "cpu" else None
 
     def build(
@@ -96,17 +95,16 @@ class TorchBackend:
         import torch
 
         if device.split(":")[0] not in {name.split(":")[0] for name in self.devices()}:
-            raise ValueError(f"{device} is not there; torch sees {', '.join(self.devices())}")
+            raise ValueError(f"{device} does not exist; torch finds {', '.join(self.devices())}")
         _configure(tf32=dtype == "tf32")
-        if device != "cpu":
-            torch.cuda.reset_peak_memory_stats(device)
+        forget_peak(device)
         stored = torch.float64 if dtype == "float64" else torch.float32
         at = torch.device(device)
         return TorchModel(spec, params, self.make_net(spec, at, stored), at, stored, optimizer)
 
 
 class Stopwatch:
-    """Time between two CUDA events of one stream: what the device needed, whoever waited."""
+    """Time between two CUDA events of one stream: the device's own time, without the host's."""
 
     def __init__(self, device: str) -> None:
         import torch
@@ -118,14 +116,14 @@ class Stopwatch:
         self._begin.record(self._stream)
 
     def stop(self) -> float:
-        """Seconds since `start`, once all that was queued until now is computed."""
+        """Seconds from `start` until everything queued so far is computed."""
         self._end.record(self._stream)
         self._end.synchronize()
         return float(self._begin.elapsed_time(self._end)) / 1e3
 
 
 def _configure(*, tf32: bool) -> None:
-    """Threads as the environment sets them; float32 products on a GPU true, or in TF32."""
+    """Set the threads from the environment, and true float32 or TF32 products on a GPU."""
     import torch
 
     if "OMP_NUM_THREADS" in os.environ:

@@ -1,7 +1,7 @@
 """PyTorch: a cell written by hand, run by a Python loop over the steps.
 
-The form of the source notes: input-to-hidden and hidden-to-hidden nn.Linear. A cell takes both
-their results a (B,G*H) and u (B,G*H) and the states h, c (B,H), and knows no time axis.
+As in the source notes, input-to-hidden and hidden-to-hidden are nn.Linear. A cell gets their
+results a (B,G*H) and u (B,G*H) and the states h, c (B,H); it has no time axis.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from backends.torch.backend import TorchBackend
 from tasks.spec import ModelSpec
 
-States = tuple[Any, ...]  # h (B,H), LSTM also c (B,H)
+States = tuple[Any, ...]  # h (B,H), for an LSTM also c (B,H)
 
 
 def torch_cell() -> TorchBackend:
@@ -54,13 +54,13 @@ CELLS: dict[str, Callable[..., States]] = {
 
 
 class CellNet:
-    """`backends.torch.backend.Net`: layers and directions of one hand-written cell."""
+    """A `backends.torch.model.Net`: layers and directions of one hand-written cell."""
 
     def __init__(self, spec: ModelSpec, device: Any, dtype: Any) -> None:
         from torch import nn
 
         self._spec, self._cell = spec, CELLS[spec.cell]
-        self.module = nn.ModuleList()  # per layer and direction: i2h, h2h
+        self.module = nn.ModuleList()  # for each layer and direction: i2h, h2h
         self.tensors: dict[str, Any] = {}
         hidden, width = spec.hidden_size, spec.gates * spec.hidden_size
         at = {"device": device, "dtype": dtype}

@@ -1,8 +1,8 @@
 """PyTorch: the same nn.RNN, nn.GRU and nn.LSTM under `torch.compile`.
 
-Dynamo leaves recurrent modules alone unless `allow_rnn` is set, and then unrolls their T steps into
-one program: compiling takes seconds a step, and a compiler of C++ on a CPU. Compiling is the cold
-start of this variant, and no part of its steps.
+Dynamo compiles recurrent modules only if `allow_rnn` is set, and then unrolls their T steps into
+one program. Compiling takes seconds per time step, and on a CPU needs a C++ compiler. It belongs to
+the cold start of this variant, not to its step times.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.spec import ModelSpec
 
 
 class CompiledNet(NnNet):
-    """The recurrent layers, compiled at their first call in each mode."""
+    """The recurrent layers, compiled by their first call in each mode."""
 
     def __init__(self, spec: ModelSpec, device: Any, dtype: Any) -> None:
         import torch
@@ -24,10 +24,10 @@ class CompiledNet(NnNet):
         config = torch._dynamo.config
         config.allow_rnn = True
         if hasattr(config, "fail_on_recompile_limit_hit"):
-            config.fail_on_recompile_limit_hit = True  # else it goes on uncompiled
-        torch._dynamo.reset()  # programs of the model before this one count towards that limit
+            config.fail_on_recompile_limit_hit = True  # otherwise it continues without compiling
+        torch._dynamo.reset()  # programs of earlier models count towards that limit
         torch._dynamo.utils.counters.clear()
-        # One program a shape: the checks' other batches must not make the timed one a general one.
+        # One program per shape: other batches of the checks must not make the timed one generic.
         self._compiled = torch.compile(self.module, dynamic=False)
 
     def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
@@ -38,7 +38,7 @@ class CompiledNet(NnNet):
         return y, h, c
 
     def title(self) -> str:
-        """With what the compiler reports that it made."""
+        """The title, with what the compiler reports that it made."""
         import torch
 
         counters = torch._dynamo.utils.counters
@@ -49,13 +49,11 @@ class CompiledNet(NnNet):
 
 @dataclass(frozen=True)
 class CompiledBackend(TorchBackend):
-    """As every variant of torch, less what its compiler cannot take."""
+    """Like every variant of torch, without what its compiler cannot handle."""
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if spec.cell == "lstm" and device == "cpu":
-            return (
-                "torch.compile fails on nn.LSTM's fused layer there (mkldnn_rnn_layer, TypeError)"
-            )
+            return "torch.compile fails on the fused layer of nn.LSTM (mkldnn_rnn_layer, TypeError)"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
 

@@ -1,7 +1,7 @@
 """PyTorch: everything around the recurrent layers, the same for every torch variant.
 
-Embedding, readout, head, loss, gradients, optimizer, and the way to torch's form and back: its
-matrices are (out, in), ours (in, out).
+That is embedding, readout, head, loss, gradients, optimizer, and the conversion of parameters:
+torch's matrices are (out, in), ours (in, out).
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from tasks.spec import (
 class Net(Protocol):
     """The recurrent layers of a model."""
 
-    module: Any  # nn.Module that holds their parameters and knows whether it trains
+    module: Any  # nn.Module with their parameters and the training mode
     tensors: dict[str, Any]  # canonical name -> trainable parameter, matrices (out, in)
 
     def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
-        """Outputs (B,T,F), last h and last c or None, (L*directions,B,H) in `spec.stack` order.
+        """Outputs (B,T,F), last h, and last c or None, (L*directions,B,H) in `spec.stack` order.
 
-        x (B,T,D); state: h0, LSTM also c0, in the same form as the last ones; None for zeros.
+        x (B,T,D); state: h0, for an LSTM also c0, with the shape of the last states; None: zeros.
         """
         ...
 
     def title(self) -> str:
-        """What a user of torch would call it."""
+        """Its name for a user of torch."""
         ...
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A batch on the device, batch first as it came."""
+    """A batch on the device, batch first."""
 
     x: Any  # (B,T,D) | (B,T) int
     y: Any  # (B,T) | (B,) int, or (B,T,C) | (B,C)
@@ -54,14 +54,14 @@ class Placed:
 
 @dataclass(frozen=True)
 class Result:
-    """What a call returns: tensors that no later call writes to."""
+    """The result of a call: tensors that no later call overwrites."""
 
     phase: str
     tensors: Mapping[str, Any]
 
 
 class TorchModel:
-    """`backends.interface.Model`: embedding, a net, head and loss."""
+    """A `backends.interface.Model`: embedding, a net, head and loss."""
 
     def __init__(
         self,
@@ -136,14 +136,16 @@ class TorchModel:
 
     def train_step(self, placed: Placed) -> Result:
         if self._optimizer is None:
-            raise ValueError("train_step needs an optimizer; give `build` an OptimizerSpec")
+            raise ValueError(
+                "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
+            )
         self._last = ("train_step", placed)
         loss = self._backward(placed)
         self._optimizer.step()
         return Result("train_step", {"loss": loss})
 
     def sync(self, result: Result) -> None:
-        """Wait for the GPU; on the CPU every call returns with its results computed."""
+        """Wait for the GPU. On the CPU a call returns when its result is computed."""
         if self._device.type == "cuda":
             import torch
 
@@ -165,13 +167,13 @@ class TorchModel:
         }
 
     def path(self) -> str:
-        """The kernels of one more call like the last, from torch's profiler."""
+        """The kernels of another call like the last one, from torch's profiler."""
         from torch.profiler import ProfilerActivity, profile
 
         if self._last is None:
             return f"{self._net.title()}, not run yet"
         phase, placed = self._last
-        step = self.forward if phase == "forward" else self.bptt  # leaves the parameters alone
+        step = self.forward if phase == "forward" else self.bptt  # does not change parameters
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             self.sync(step(placed))
         counts = {e.key.removeprefix("aten::"): e.count for e in profiler.key_averages()}
@@ -183,7 +185,7 @@ class TorchModel:
         return f"{self._net.title()}: {'' if fused else 'no fused kernel, products '}{kernels}"
 
     def _run(self, placed: Placed) -> tuple[Any, Any, Any]:
-        """Outputs (B,T,C) or (B,C), and the last states as `Net.run` gives them."""
+        """Outputs (B,T,C) or (B,C), and the last states as in `Net.run`."""
         import torch
 
         x = placed.x if self._embedding is None else self._embedding(placed.x)
@@ -193,7 +195,7 @@ class TorchModel:
         return (y if self._head is None else self._head(y)), h, c
 
     def _backward(self, placed: Placed) -> Any:
-        """The loss; leaves the gradients in the parameters, which hold none from before."""
+        """Return the loss; leave its gradients in the parameters, without earlier ones."""
         for tensor in self._trainable.values():
             tensor.grad = None
         if not self._net.module.training:
@@ -214,24 +216,8 @@ class TorchModel:
         return optim.Adam(tensors, lr=spec.learning_rate, betas=betas, eps=spec.eps)
 
 
-def set_float32_products(*, tf32: bool) -> None:
-    """Float32 products on a GPU true, or in TF32; nothing on a machine without one."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return
-    # The two ways of setting it must not be mixed: torch raises where it finds both.
-    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-        precision = "tf32" if tf32 else "ieee"
-        torch.backends.cuda.matmul.fp32_precision = precision
-        torch.backends.cudnn.rnn.fp32_precision = precision
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.backends.cudnn.allow_tf32 = tf32
-
-
 def _loss(spec: ModelSpec, outputs: Any, placed: Placed) -> Any:
-    """`tasks.loss` of outputs (B,T,C) or (B,C)."""
+    """The loss of `tasks.loss`, from outputs (B,T,C) or (B,C)."""
     import torch
     from torch.nn import functional as F
 
@@ -252,5 +238,5 @@ def _loss(spec: ModelSpec, outputs: Any, placed: Placed) -> Any:
 
 
 def _turned(name: str, array: np.ndarray) -> np.ndarray:
-    """A parameter or gradient between torch's form and ours: matrices but E change their axes."""
+    """Convert a parameter or gradient to torch's form or back: transpose matrices except E."""
     return array.T if array.ndim == 2 and name.rsplit(".", 1)[-1] != "E" else array

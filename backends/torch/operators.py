@@ -1,4 +1,4 @@
-"""Which operators a call in torch comes down to."""
+"""Counts the operators that a call in torch executes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 def operator_calls(call: Callable[[], Any]) -> Counter[str]:
     """How often `call` calls each aten operator, by its name: {"mm": 126, ...}.
 
-    Composite operators are split, so that a `matmul` counts as the `mm` or `bmm` that it is. Only
-    counts are kept: the profiler of torch keeps every event, and needs more than 20 GB for a
-    thousand steps of Keras' loop in Python.
+    Composite operators are split, so a `matmul` counts as `mm` or `bmm`. Only counts are kept,
+    because torch's profiler keeps every event and needs more than 20 GB for a thousand steps of
+    Keras' Python loop.
     """
     from torch.utils._python_dispatch import TorchDispatchMode
 

@@ -1,1 +1,1 @@
-"""What the records say: estimators, verdicts, break-even, scaling, formatting. Pure."""
+"""The statistics of records: estimators, verdicts, break-even, scaling, formatting. Pure."""

@@ -1,4 +1,4 @@
-"""Total time by the number of steps, cold start included: who is first, and from when. Pure."""
+"""Total time by number of steps, cold start included: who is ahead from which step. Pure."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class TotalTime:
 
 @dataclass(frozen=True)
 class BreakEven:
-    """From step `steps` on, `after` is ahead of `before`, who was first until then."""
+    """From step `steps` on, `after` is ahead of `before`, which was first until then."""
 
     before: TotalTime
     after: TotalTime
     steps: int
     low: int
-    high: int  # of its 95 % interval, by that of the ratio of their steps
+    high: int  # end of its 95 % interval, from that of the ratio of the two step times
 
 
 def total_times(view: WorkloadView) -> list[TotalTime]:
-    """One a ranked variant."""
+    """One for each ranked variant."""
     return [
         TotalTime(label, sum(cold_start.parts(view.candidates[label])), view.seconds[label])
         for label in view.ranked
@@ -43,14 +43,14 @@ def total_times(view: WorkloadView) -> list[TotalTime]:
 
 
 def first_at_start(times: list[TotalTime]) -> TotalTime:
-    """Who is first after one step; of equals, the one of the shorter step."""
+    """The variant that is first after one step; of equals, the one with the shorter step."""
     return min(times, key=lambda time: (time.cold_seconds, time.step_seconds))
 
 
 def break_evens(view: WorkloadView) -> list[BreakEven]:
-    """The lead's changes from the first step on; none that the rounds are not sure of.
+    """The changes of the lead from the first step on, as far as the rounds are certain of them.
 
-    A variant overtakes only where it is `faster` than the leader, and of a rank before it.
+    A variant overtakes the leader only if its verdict is `faster` and its rank is better.
     """
     left = total_times(view)
     if not left or view.serial or view.unclear:
@@ -67,7 +67,7 @@ def break_evens(view: WorkloadView) -> list[BreakEven]:
 
 
 def beside(view: WorkloadView, lead: TotalTime) -> dict[str, Comparison]:
-    """Those that differ from the leader: by the verdict on them, and by their rank."""
+    """The variants that differ from the leader, by their verdict and by their rank."""
     first = view.candidates[lead.label]
     judged = verdicts.judge(
         {
@@ -84,7 +84,7 @@ def beside(view: WorkloadView, lead: TotalTime) -> dict[str, Comparison]:
 def _break_even(
     lead: TotalTime, other: TotalTime, known: Mapping[str, Comparison]
 ) -> BreakEven | None:
-    """Where `other` overtakes for good; None if it never does, or if nobody can be sure."""
+    """Where `other` overtakes for good; None if it never does, or if that is uncertain."""
     gap = other.cold_seconds - lead.cold_seconds
     if other.step_seconds >= lead.step_seconds or gap < 0:
         return None
@@ -105,7 +105,7 @@ def _break_even(
 
 
 def reach(view: WorkloadView) -> int:
-    """Steps that a drawing shows: beyond the last break-even, until steps outweigh starts."""
+    """How many steps a figure shows: past the last break-even, until steps outweigh starts."""
     last = max((3.0 * b.steps for b in break_evens(view)), default=0.0)
     started = (9 * time.cold_seconds / time.step_seconds for time in total_times(view))
     return int(min(1e7, max(100.0, last, *started)))

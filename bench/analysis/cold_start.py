@@ -1,4 +1,4 @@
-"""What passes before the first warm step. Pure."""
+"""The time before the first warm step. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bench.records.schema import Measurement
 
 
 def parts(m: Measurement) -> tuple[float, ...]:
-    """Seconds: interpreter, import, build, first call; the median over fresh processes of each.
+    """Seconds of interpreter, import, build and first call: each the median over fresh processes.
 
-    The first may have run other workloads before; every further one is fresh.
+    The first process may have run other workloads before; all others are fresh.
     """
     colds = [process.cold for process in m.processes[1:] or m.processes]
     seconds = (

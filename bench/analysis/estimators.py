@@ -1,4 +1,4 @@
-"""Numbers computed from recorded rounds. Pure: the same records give the same numbers."""
+"""Statistics of recorded rounds. Pure: the same records give the same numbers."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ MOST_PAIRED = 1000  # half a million pairs
 
 
 def median_seconds(measurement: Measurement) -> float:
-    """Median of the values of all rounds of all processes. ValueError where nothing was timed."""
+    """Median of all rounds of all processes. Raises ValueError if nothing was timed."""
     return float(np.median(_rounds(measurement)))
 
 
 def interquartile_range(measurement: Measurement) -> float:
-    """Of the round values, as a share of their median.
+    """Interquartile range of the round values, divided by their median.
 
-    ValueError with fewer than two rounds: one value has none.
+    Raises ValueError for fewer than two rounds.
     """
     values = _rounds(measurement)
     if len(values) < 2:
         raise ValueError(
-            f"{measurement.variant} has one round; expected two or more for an interquartile range"
+            f"{measurement.variant} has one round; an interquartile range needs two or more"
         )
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
     return float((high - low) / middle)
 
 
 def paired(a: Measurement, b: Measurement) -> bool:
-    """Were `a` and `b` timed in the same rounds: as many processes, as many rounds in each."""
+    """Whether `a` and `b` have the same number of processes, and of rounds in each."""
     counts = [tuple(len(process.seconds) for process in m.processes) for m in (a, b)]
     return counts[0] == counts[1]
 
 
 def log_ratios(a: Measurement, b: Measurement) -> list[np.ndarray]:
-    """log(a / b) round by round, one (rounds,) array a process: what disturbs both cancels.
+    """log(a / b) for each round, one (rounds,) array per process: common disturbances cancel.
 
-    ValueError where the two were not timed in the same rounds.
+    Raises ValueError if the two were not timed in the same rounds.
     """
     a_rounds, b_rounds = _rounds(a), _rounds(b)
     if not paired(a, b):
@@ -57,19 +57,19 @@ def log_ratios(a: Measurement, b: Measurement) -> list[np.ndarray]:
 
 
 def centre(values: np.ndarray) -> float:
-    """Hodges-Lehmann: the median of the means of all pairs of (N,) values, each with itself too.
+    """Hodges-Lehmann estimator: the median of all pairwise means of (N,) values, self-pairs too.
 
-    As hard to pull away as a median for up to 29 % of bad rounds, and nearly as sharp as a mean
-    where there are none (Hodges and Lehmann, 1963).
+    It tolerates up to 29 % of bad rounds, and without bad ones it is nearly as precise as the mean
+    (Hodges and Lehmann, 1963).
     """
     return float(np.median(_pair_means(values)))
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Of `centre`, from the width of its distribution-free interval; inf for a single value.
+    """Standard error of `centre`, from its distribution-free interval; inf for a single value.
 
-    The 95 % interval of Wilcoxon's signed ranks, inverted (Lehmann, 1975), is `quantile(n - 1)` of
-    it to either side. Of few values it is the width of all their pair means.
+    The 95 % interval of Wilcoxon's signed ranks, inverted (Lehmann, 1975), reaches
+    `quantile(n - 1)` standard errors to either side. For few values it spans all pairwise means.
     """
     if len(values) < 2:
         return math.inf
@@ -84,19 +84,19 @@ def standard_error(values: np.ndarray) -> float:
 
 @lru_cache(maxsize=4096)
 def quantile(degrees: float) -> float:
-    """Of Student's t with so many degrees of freedom: 95 % lie within it, either way."""
+    """Two-sided 95 % quantile of Student's t with `degrees` degrees of freedom."""
     return float(stdtrit(degrees, (1 + CONFIDENCE) / 2))
 
 
 def beyond(distance: float, degrees: float) -> float:
-    """Share of Student's t with so many degrees of freedom that lies above `distance`."""
+    """Probability that Student's t with `degrees` degrees of freedom exceeds `distance`."""
     return float(stdtr(degrees, -distance))
 
 
 def satterthwaite(parts: Iterable[tuple[float, float]], otherwise: float) -> float:
-    """Degrees of freedom of a sum of variances; `parts` are (variance, its degrees).
+    """Degrees of freedom of a sum of variances (Satterthwaite, 1946).
 
-    `otherwise` where all variances are 0. (Satterthwaite, 1946.)
+    `parts` are pairs (variance, its degrees); the result is `otherwise` if all variances are 0.
     """
     variances = list(parts)
     known = sum(variance**2 / degrees for variance, degrees in variances)
@@ -104,20 +104,20 @@ def satterthwaite(parts: Iterable[tuple[float, float]], otherwise: float) -> flo
 
 
 def _pair_means(values: np.ndarray) -> np.ndarray:
-    """(N (N + 1) / 2,) of (N,); of more than MOST_PAIRED values, an even choice of them."""
+    """(N (N + 1) / 2,) from (N,) values; of more than MOST_PAIRED, from an even selection."""
     if len(values) > MOST_PAIRED:
         values = values[np.linspace(0, len(values) - 1, MOST_PAIRED).round().astype(int)]
     first, second = _pairs(len(values))
     return (values[first] + values[second]) / 2
 
 
-@lru_cache(maxsize=16)  # the workloads of a run have about as many rounds each
+@lru_cache(maxsize=16)  # the workloads of a run have similar numbers of rounds
 def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.triu_indices(count)
 
 
 def ranked(measurement: Measurement) -> bool:
-    """May it be compared: it agrees, something was compared to say so, it was timed, in rounds."""
+    """Whether it may be compared: it was checked and agrees, and it was timed in rounds."""
     agreement = measurement.agreement
     return (
         measurement.status == "ok"
@@ -130,15 +130,15 @@ def ranked(measurement: Measurement) -> bool:
 
 
 def fastest(measurements: Iterable[Measurement]) -> Measurement | None:
-    """The ranked one of the lowest median; the first of equals; None where none is ranked."""
+    """The ranked measurement with the lowest median, the first of equals; None without one."""
     return min(filter(ranked, measurements), key=median_seconds, default=None)
 
 
 def _rounds(measurement: Measurement) -> np.ndarray:
-    """Values of all rounds, in seconds."""
+    """The values of all rounds, in seconds."""
     values = np.array(measurement.round_seconds)
     if not len(values):
         raise ValueError(f"{measurement.variant} has no rounds; expected a timed measurement")
     if not (values > 0.0).all():
-        raise ValueError(f"{measurement.variant} has a round of {values.min()} s; expected above 0")
+        raise ValueError(f"{measurement.variant} has a round of {values.min()} s; expected > 0 s")
     return values

@@ -1,4 +1,4 @@
-"""What a measurement says of memory: one number, or the two that it lies between. Pure."""
+"""The memory that a workload needed: one number, or two that bound it. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from bench.records.schema import Measurement
 
 
 def on_host(m: Measurement) -> tuple[int, int] | None:
-    """Least and most bytes that the workload may have needed above the imports; None: not counted.
+    """Bounds, in bytes, of what the workload needed above the imports; None if not counted.
 
-    In a process that had built nothing before, both are its peak. In a used one, what was left
-    there counts in the second number and not in the first. With several processes a variant the
-    fresh ones decide.
+    In a fresh process both are its peak. In a process that ran other workloads before, the upper
+    bound includes what they left resident and the lower one does not. If a variant has several
+    processes, only the fresh ones count.
     """
     counted = [
         (max(0, peak - (p.held_host_bytes or 0)), peak)
@@ -22,5 +22,5 @@ def on_host(m: Measurement) -> tuple[int, int] | None:
 
 
 def on_device(m: Measurement) -> int | None:
-    """Most bytes on a device, by the framework's own count."""
+    """Peak bytes on a device, as the framework counts them."""
     return max((v for p in m.processes if (v := p.peak_device_bytes) is not None), default=None)

@@ -1,4 +1,4 @@
-"""Outliers among the raw step times: counted and told, never dropped. Pure."""
+"""Outliers among the raw step times: counted and reported, never dropped. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from bench.records.schema import Measurement, ProcessRounds
 
 FENCE = 3.0  # interquartile ranges beyond the quartiles of the process (Tukey's outer fences)
-FEWEST = 8  # raw steps, below which quartiles say nothing
+FEWEST = 8  # raw steps; quartiles of fewer mean nothing
 
 
 def count(process: ProcessRounds) -> tuple[int, int]:
-    """(outliers, raw steps looked at) of one process; (0, 0) where there are too few."""
+    """(outliers, raw steps) of one process; (0, 0) if it has too few steps."""
     steps = np.array([seconds for block in process.step_seconds for seconds in block])
     if len(steps) < FEWEST:
         return 0, 0
@@ -21,7 +21,7 @@ def count(process: ProcessRounds) -> tuple[int, int]:
 
 
 def counted(m: Measurement) -> str:
-    """ "12 of 5,430", all processes together; empty where there are too few steps to tell."""
+    """ "12 of 5,430" for all processes together; empty if there are too few steps."""
     pairs = list(map(count, m.processes))
     found, steps = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0, 0)
     return f"{found:,} of {steps:,}" if steps else ""

@@ -1,4 +1,4 @@
-"""Workloads that differ in T, B or H alone: sweeps, and how fast their times grow. Pure."""
+"""Sweeps: workloads that differ only in T, B or H, and how their times grow. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.records.workload import Workload
 from tasks.spec import ModelSpec, OptimizerSpec
 
 FEWEST = 3  # points of a curve
-FEW = 8  # workloads, all of which are shown first
+FEW = 8  # workloads; the overview shows all of so few
 AXES = {"T": "time steps", "B": "sequences in a batch", "H": "hidden size"}
 
 
@@ -24,13 +24,13 @@ class Growth:
     """seconds ~ axis ** exponent, fitted by least squares on logarithms."""
 
     exponent: float
-    half_width: float  # of its 95 % interval, from how far the points are off the line
+    half_width: float  # of its 95 % interval, from the distances of the points to the line
     last: float  # exponent between the last two points
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Workloads along one axis, in its order; everything else in them is the same."""
+    """Workloads that differ only in one axis, sorted along it."""
 
     axis: str  # "T", "B" or "H"
     values: tuple[int, ...]
@@ -43,7 +43,7 @@ class Sweep:
         return [name for name in names if len(self.points(name)) > 1]
 
     def points(self, label: str) -> list[tuple[int, float]]:
-        """(value of the axis, seconds of the median step)."""
+        """Pairs (value on the axis, median step in seconds)."""
         return [
             (value, view.seconds[label])
             for value, view in zip(self.values, self.views, strict=True)
@@ -51,7 +51,7 @@ class Sweep:
         ]
 
     def baseline(self) -> list[tuple[int, float]]:
-        """(value, seconds) of the bare matrix products."""
+        """The same pairs for the GEMM baseline."""
         return [
             (value, estimators.median_seconds(view.baseline))
             for value, view in zip(self.values, self.views, strict=True)
@@ -60,17 +60,17 @@ class Sweep:
 
     @property
     def fixed(self) -> dict[str, int]:
-        """By its letter, each size but that of the axis."""
+        """Each size by its letter, except that of the axis."""
         return {k: v for k, v in _sizes(self.views[0].workload).items() if k != self.axis}
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What else the options set, in the words of a label: "bi", "sgd"."""
+        """What else the options set, as in a label: "bi", "sgd"."""
         return _words(self.views[0].workload)
 
 
 def find(views: Sequence[WorkloadView]) -> list[Sweep]:
-    """Every sweep of FEWEST workloads or more, by axis, in the order of the records."""
+    """Every sweep of at least FEWEST workloads, by axis, in the order of the records."""
     found = []
     for axis in AXES:
         groups: dict[tuple[object, ...], dict[int, WorkloadView]] = {}
@@ -85,9 +85,9 @@ def find(views: Sequence[WorkloadView]) -> list[Sweep]:
 
 
 def first_look(views: Sequence[WorkloadView]) -> list[WorkloadView]:
-    """Those that are worth a first look: without the points of curves, where there are many.
+    """The workloads for the overview: of many, without the points of sweeps.
 
-    Of a curve there stays the workload where it meets another one; of a single curve, its middle.
+    Where sweeps meet, their common workload stays; of a single sweep, its middle.
     """
     if len(views) <= FEW:
         return list(views)
@@ -107,10 +107,10 @@ def _sizes(workload: Workload) -> dict[str, int]:
 
 
 def _split(workload: Workload, axis: str) -> tuple[int, tuple[object, ...]]:
-    """The workload's value on `axis`, and all else that it is."""
+    """The workload's value on `axis`, and everything else that identifies it."""
     sizes = _sizes(workload)
     value = sizes.pop(axis)
-    # The model, but for a size that may be the axis.
+    # The model, without the sizes that can be an axis.
     spec: ModelSpec = dataclasses.replace(workload.spec, hidden_size=1)
     optimizer: OptimizerSpec | None = workload.optimizer
     where = (workload.phase, workload.task, workload.device, workload.dtype, workload.threads)
@@ -126,10 +126,10 @@ def _words(workload: Workload) -> tuple[str, ...]:
 
 
 def growth(points: Sequence[tuple[int, float]]) -> Growth | None:
-    """Of (value, seconds); None with fewer than FEWEST points."""
+    """The growth of (value, seconds) pairs; None for fewer than FEWEST points."""
     if len(points) < FEWEST:
         return None
-    from scipy.stats import linregress  # takes long to import, and few reports have a sweep
+    from scipy.stats import linregress  # a slow import, and few reports have a sweep
 
     x, y = np.log(np.array(points, float)).T
     fit = linregress(x, y)

@@ -1,4 +1,4 @@
-"""Values from records as markdown text that also reads well in a terminal. Pure."""
+"""Formats values as markdown that also reads well in a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
-LONGEST = 400  # characters of one value; the whole of it is in the records
-WIDEST = 60  # of a last column that is padded
+LONGEST = 400  # characters of one value; the records hold all of it
+WIDEST = 60  # columns; a wider last column is not padded
 
 _MARKUP = re.compile(
     r"[\\`*|~$<]"  # an underscore within a word, and most brackets, are harmless in markdown
@@ -17,7 +17,7 @@ _MARKUP = re.compile(
 )
 _ENTITIES = {"<": "&lt;", "&": "&amp;"}
 _MARKUP_AND_BRACKETS = re.compile(rf"{_MARKUP.pattern}|[\[\]]")
-# What would begin a heading, a quotation, a list, a rule or the line under a heading.
+# Characters that begin a heading, a quotation, a list, a rule or the line under a heading.
 _BEGINNING = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|>|[-+]\s|-{2,}$|=+$))")
 _UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, lone surrogates, breaks
 
@@ -32,15 +32,12 @@ def plain(value: object, longest: int | None = None) -> str:
 
 
 def escape(value: object) -> str:
-    """`value` as text that markdown and HTML leave alone, on one line, also within a table.
-
-    Cut where it is very long.
-    """
+    """`value` on one line that markdown, its tables and HTML show as it is; cut after LONGEST."""
     return _escaped(_MARKUP, value)
 
 
 def escape_brackets(value: object) -> str:
-    """`escape`, and every bracket: for the alternative text of a picture."""
+    """`escape` plus brackets, for the alternative text of a picture."""
     return _escaped(_MARKUP_AND_BRACKETS, value)
 
 
@@ -55,7 +52,7 @@ def listing(values: Iterable[object], between: str = ", ") -> str:
 
 
 def numbered(name: str, taken: Collection[str]) -> str:
-    """The name, or with the first free number behind it: "torch", "torch (2)"."""
+    """The name, with the first free number behind it if it is taken: "torch", "torch (2)"."""
     free, number = name, 2
     while free in taken:
         free, number = f"{name} ({number})", number + 1
@@ -68,7 +65,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def three_digits(value: float) -> str:
-    """A number of 0 or more with three significant digits and no exponent: 1.20, 43.7, 1234."""
+    """A non-negative number with three significant digits, no exponent: 1.20, 43.7, 1234."""
     if value == 0:
         return "0"
     digits = 2 - math.floor(math.log10(float(f"{value:.2e}")))
@@ -89,14 +86,14 @@ def ratio(value: float) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Of a ratio: "1.08 to 1.44"; words where one round says nothing of the scatter."""
+    """The interval of a ratio: "1.08 to 1.44"; "unknown" if there was one round only."""
     if not (math.isfinite(high) and low > 0):
-        return "not known"
+        return "unknown"
     return f"{ratio(low)} to {ratio(high)}"
 
 
 def plus_minus(half_width: float) -> str:
-    """Half the width of the interval of a log ratio: "±4 %", "±0.3 %", "±>100 %"."""
+    """The half width of a log ratio's interval: "±4 %", "±0.3 %", "±>100 %"."""
     if not half_width < math.log(2):
         return "±>100 %"
     percent = 100 * math.expm1(half_width)
@@ -137,7 +134,7 @@ def error(value: float) -> str:
 
 
 def date(started: str) -> str:
-    """ISO 8601 as "2026-11-21 23:29 UTC"; anything else as it came, escaped."""
+    """ISO 8601 as "2026-11-21 23:29 UTC"; anything else escaped."""
     try:
         moment = datetime.fromisoformat(started)
     except ValueError:
@@ -147,7 +144,7 @@ def date(started: str) -> str:
 
 
 def width(text: str) -> int:
-    """Columns that `text` takes in a terminal: a Korean letter takes two."""
+    """Terminal columns of `text`: a Korean letter takes two."""
     if text.isascii():
         return len(text)
     wide = (unicodedata.east_asian_width(c) in "WF" for c in text if not unicodedata.combining(c))
@@ -155,14 +152,14 @@ def width(text: str) -> int:
 
 
 def column_width(entries: Iterable[str]) -> int:
-    """Columns of a terminal that a table's column takes, its frame included."""
+    """Terminal columns of a table's column, its frame included."""
     return max(3, *map(width, entries)) + 3
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """A markdown table with padded columns; those numbered in `right` are aligned right.
+    """A markdown table with padded columns; the columns in `right` are right-aligned.
 
-    A last column with very long entries is not padded. Entries must be escaped already.
+    A last column wider than WIDEST is not padded. Entries must be escaped already.
     """
     widths = [column_width(column) - 3 for column in zip(head, *rows, strict=True)]
     if widths[-1] > WIDEST:

@@ -1,16 +1,16 @@
-"""What the rounds of two variants say of each other: a ratio, its interval, a verdict, a rank.
+"""From the rounds of two variants to a ratio, its interval, a verdict and a rank.
 
 Two things make a measured ratio differ from the true one. Within a pair of processes the rounds
-scatter: `estimators.standard_error`. Between processes of the same two programs there is a
-difference that stays for as long as they live (memory layout, page colours, thread placement),
-which no number of rounds shows. With K processes a variant, the variance of the estimate is
+scatter (`estimators.standard_error`). Between pairs of processes of the same two programs the ratio
+differs for as long as they run (memory layout, page colours, thread placement), which no number of
+rounds shows. With K processes per variant, the variance of the estimate is
 
     V / K,   V = deviation^2 + mean(standard_error_k^2)
 
 where `deviation`, the between-process standard deviation, was measured on this machine (`rnnbench
-selftest`) or is assumed. The K estimates have a variance of their own; both are joined, weighted by
-their degrees of freedom, as in a moderated t test (Smyth, 2004), so that K = 1 has an interval and
-K = 10 hardly needs the deviation.
+selftest`) or is assumed. V is pooled with the sample variance of the K estimates, each weighted by
+its degrees of freedom, as in a moderated t test (Smyth, 2004). So K = 1 has an interval, and K = 10
+hardly depends on the deviation.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from bench.records.schema import BetweenProcess, Measurement
 
 Verdict = Literal["faster", "slower", "same", "unclear"]
 
-LEAST_MARGIN = 0.01  # a difference that nobody would change a framework for
-# Of identical programs in two processes, as DESIGN found it, until a selftest has measured it.
+LEAST_MARGIN = 0.01  # nobody changes a framework for a smaller difference
+# Between-process standard deviation, assumed until a selftest has measured it.
 ASSUMED = BetweenProcess(deviation=0.02, degrees=8.0)
-PRIOR_PAIRS = 2  # of processes, that the assumed one counts as beside those of a selftest
-# Of the blocks of a workload: more disturbed ones than this, and it decides nothing.
+PRIOR_PAIRS = 2  # weight of the assumed deviation, in pairs of processes of a selftest
+# Share of a workload's blocks; if more are disturbed, its verdicts are unclear.
 MOST_DISTURBED = 0.2
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of log(seconds of a / seconds of b)."""
+    """An estimate of log(seconds of a / seconds of b)."""
 
     log_ratio: float
     standard_error: float  # between processes and within them
     degrees: float  # of freedom, of the standard error
-    margin: float  # of log_ratio: within it, two programs count as the same
+    margin: float  # a |log_ratio| within it counts as no difference
 
     @property
     def ratio(self) -> float:
@@ -50,20 +50,20 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the ratio, 95 %, not corrected for the number of comparisons."""
+        """The 95 % interval of the ratio, not corrected for the number of comparisons."""
         half = self.half_width
         return math.exp(self.log_ratio - half), math.exp(self.log_ratio + half)
 
     @property
     def half_width(self) -> float:
-        """Of the 95 % interval of `log_ratio`; inf where one round says nothing of the scatter."""
+        """Half width of the 95 % interval of `log_ratio`; inf if there was one round only."""
         if not math.isfinite(self.standard_error):
             return math.inf
         return estimators.quantile(self.degrees) * self.standard_error
 
     @property
     def p_value(self) -> float:
-        """One-sided: how often as far beyond the margin, were the truth just at the margin."""
+        """One-sided p-value: the null hypothesis is a true ratio at the margin."""
         if not math.isfinite(self.standard_error):
             return 1.0
         beyond = abs(self.log_ratio) - self.margin
@@ -73,22 +73,23 @@ class Estimate:
 
     @property
     def same(self) -> bool:
-        """The whole interval lies within the margin."""
+        """Whether the whole interval lies within the margin."""
         return abs(self.log_ratio) + self.half_width <= self.margin
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An estimate and what it comes to beside the others of its workload."""
+    """An estimate and its verdict, given the other estimates of the workload."""
 
     estimate: Estimate
-    verdict: Verdict  # on a, beside b
+    verdict: Verdict  # of a against b
 
 
 def deviation_of(between: BetweenProcess, a: str, b: str) -> float:
     """Between-process standard deviation of log(a / b), for two variants.
 
-    Each variant's own was measured with both processes its own: half of that variance each.
+    A variant's own deviation was measured between two of its processes, so each variant contributes
+    half of that variance.
     """
     one, other = (between.variants.get(name, between.deviation) for name in (a, b))
     return math.sqrt((one**2 + other**2) / 2)
@@ -97,7 +98,7 @@ def deviation_of(between: BetweenProcess, a: str, b: str) -> float:
 def degrees_of(between: BetweenProcess, a: str, b: str) -> float:
     """Degrees of freedom of `deviation_of`.
 
-    Those of the selftest are of the pairs of all its variants; each had its share of the pairs.
+    The selftest's degrees count the pairs of all its variants, so each variant gets its share.
     """
     if not between.variants:
         return between.degrees
@@ -112,7 +113,10 @@ def degrees_of(between: BetweenProcess, a: str, b: str) -> float:
 
 
 def estimate(logs: Sequence[np.ndarray], deviation: float, degrees: float) -> Estimate:
-    """Of log ratios, one (rounds,) array a process; between-process `deviation`, its `degrees`."""
+    """The estimate from `logs`, one (rounds,) array of log ratios per process.
+
+    `deviation` is the between-process standard deviation, with `degrees` degrees of freedom.
+    """
     processes = len(logs)
     centres = np.array([estimators.centre(rounds) for rounds in logs])
     within = float(np.mean([estimators.standard_error(rounds) ** 2 for rounds in logs]))
@@ -130,18 +134,17 @@ def estimate(logs: Sequence[np.ndarray], deviation: float, degrees: float) -> Es
 
 
 def compare(a: Measurement, b: Measurement, between: BetweenProcess) -> Estimate:
-    """`a` beside `b`; raises ValueError where they were not timed in the same rounds."""
+    """`a` against `b`; raises ValueError if they were not timed in the same rounds."""
     deviation = deviation_of(between, a.variant, b.variant)
     degrees = degrees_of(between, a.variant, b.variant)
     return estimate(estimators.log_ratios(a, b), deviation, degrees)
 
 
 def judge(estimates: Mapping[str, Estimate], *, disturbed: float = 0.0) -> dict[str, Comparison]:
-    """Verdicts on all that were compared with one reference in one workload.
+    """The verdicts on all candidates that were compared with one reference in one workload.
 
-    `faster` and `slower` by Holm's procedure over them: the k-th smallest p-value of n must be
-    below 2.5 % / (n - k + 1). Where others kept the machine busy in more than MOST_DISTURBED of the
-    blocks, everything is unclear.
+    `faster` and `slower` follow Holm's procedure: the k-th smallest of n p-values must be below
+    2.5 % / (n - k + 1). If more than MOST_DISTURBED of the blocks are `disturbed`, all are unclear.
     """
     verdicts: dict[str, Verdict] = {
         name: "same" if found.same else "unclear" for name, found in estimates.items()
@@ -159,9 +162,9 @@ def judge(estimates: Mapping[str, Estimate], *, disturbed: float = 0.0) -> dict[
 def against_fastest(
     candidates: Mapping[str, Measurement], between: BetweenProcess, *, disturbed: float = 0.0
 ) -> dict[str, Comparison]:
-    """Every ranked candidate beside the one of the lowest median, which is left out itself.
+    """Every other ranked candidate against the one with the lowest median.
 
-    Candidates that were not timed in the same rounds as the reference are left out too.
+    Candidates that were not timed in the same rounds as that reference are left out.
     """
     best = estimators.fastest(candidates.values())
     if best is None:
@@ -181,8 +184,8 @@ def ranks(
     """Rank of each ranked candidate, from 1.
 
     Candidates that are statistically indistinguishable from the leader of a rank share that rank;
-    the next rank is the number of those before it, plus one. Nobody has a rank where others kept
-    the machine busy in more than MOST_DISTURBED of the blocks.
+    the next rank is the number of candidates before it, plus one. There are no ranks if more than
+    MOST_DISTURBED of the blocks are disturbed.
     """
     if disturbed > MOST_DISTURBED:
         return {}
@@ -200,6 +203,6 @@ def ranks(
         found |= dict.fromkeys(shared, rank)
         left = {label: m for label, m in left.items() if label not in shared}
         if left and not all(label in comparisons for label in left):
-            # Not timed in the same rounds: no rank, rather than a wrong one.
+            # It was not timed in the same rounds: it gets no rank rather than a wrong one.
             left = {label: m for label, m in left.items() if label in comparisons}
     return found

@@ -1,4 +1,4 @@
-"""One workload as a report sees it: its records put together, and what the rounds say. Pure."""
+"""One workload as a report sees it: its records together, with their statistics. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.records.schema import (
 from bench.records.workload import Workload
 
 NOT_RUN = ("refused", "skipped")
-FINE = ("ok", "agrees")  # verdicts that need no reason
+FINE = ("ok", "agrees")  # the verdicts without a failure
 
 CELLS = {
     "rnn_tanh": "vanilla RNN (tanh)",
@@ -32,47 +32,47 @@ CELLS = {
 
 @dataclass(frozen=True)
 class WorkloadView:
-    """What was measured of one workload; `candidates` by the label of the variant, escaped."""
+    """The measurements of one workload; `candidates` by label, the variant's escaped name."""
 
     workload: Workload
     title: str  # escaped
     candidates: dict[str, Measurement]
     between_process: BetweenProcess = verdicts.ASSUMED
-    record: WorkloadRecord | None = None  # None where no variant was timed
+    record: WorkloadRecord | None = None  # None if no variant was timed
     baseline: Measurement | None = None  # the GEMM baseline
     controls: tuple[Measurement, ...] = ()  # variants that were measured twice
     serial: bool = False  # nothing is compared
-    also: tuple[str, ...] = ()  # what tells it from its neighbours, in words
+    also: tuple[str, ...] = ()  # how it differs from similar workloads, in words
 
     @property
     def conditions(self) -> tuple[ProcessConditions, ...]:
-        """Around the rounds; none where nothing was compared."""
+        """The conditions during the rounds; empty if nothing was compared."""
         return self.record.processes if self.record else ()
 
     @property
     def flops(self) -> int:
-        """Of a step; 0 where nothing was compared."""
+        """FLOPs of a step; 0 if nothing was compared."""
         return self.record.flops if self.record and self.conditions else 0
 
     @property
     def disturbed(self) -> float:
-        """Share of blocks kept although others were busy; 0 where nobody counted."""
+        """Share of blocks that were kept although disturbed; 0 if none were counted."""
         return self.record.disturbed if self.record else 0.0
 
     @property
     def unclear(self) -> bool:
-        """Others kept the machine so busy that nothing is decided."""
+        """Whether too many blocks were disturbed for any verdict."""
         return self.disturbed > verdicts.MOST_DISTURBED
 
     @cached_property
     def fastest(self) -> str | None:
-        """Label of the reference: the lowest median of those that may be compared."""
+        """Label of the reference: the ranked candidate with the lowest median."""
         best = estimators.fastest(self.candidates.values())
         return next((label for label, m in self.candidates.items() if m is best), None)
 
     @cached_property
     def ranked(self) -> list[str]:
-        """Labels of those that may be compared."""
+        """Labels of the candidates that may be compared."""
         return [label for label, m in self.candidates.items() if estimators.ranked(m)]
 
     @cached_property
@@ -82,7 +82,7 @@ class WorkloadView:
 
     @cached_property
     def comparisons(self) -> dict[str, Comparison]:
-        """Each ranked label but the fastest, beside it; none where nothing may be compared."""
+        """Each ranked label against the fastest; empty if nothing may be compared."""
         if self.serial:
             return {}
         return verdicts.against_fastest(
@@ -97,13 +97,13 @@ class WorkloadView:
 
     @cached_property
     def first(self) -> list[str]:
-        """Labels that share the first rank, the fastest before the others."""
+        """Labels that share the first rank, the fastest one first."""
         shared = [label for label in self.order if self.ranks.get(label) == 1]
         return sorted(shared, key=lambda label: label != self.fastest)
 
     @cached_property
     def order(self) -> list[str]:
-        """Labels: by rank and ratio, then those with no rank; none that did not run."""
+        """Labels by rank and ratio, then those without a rank; only of variants that ran."""
 
         def place(label: str) -> tuple[float, bool, float]:
             found = self.comparisons.get(label)
@@ -114,7 +114,7 @@ class WorkloadView:
         return sorted(ran, key=place)
 
     def share_of_baseline(self, label: str) -> Estimate | None:
-        """The GEMM baseline's time / the variant's; None without one in the same rounds."""
+        """The GEMM baseline's time / the variant's; None if they do not share rounds."""
         m = self.candidates[label]
         if self.baseline is None or self.serial or label not in self.ranked:
             return None
@@ -123,7 +123,7 @@ class WorkloadView:
         return verdicts.compare(self.baseline, m, self.between_process)
 
     def control(self, again: Measurement) -> tuple[str, Comparison] | None:
-        """The label that `again` repeats, and what the rounds say of the two; None if unpaired."""
+        """The label that the control `again` repeats, and their comparison; None if unpaired."""
         for label, m in self.candidates.items():
             comparable = label in self.ranked and again.processes and not self.serial
             if m.variant == again.variant and comparable and estimators.paired(again, m):
@@ -134,7 +134,7 @@ class WorkloadView:
 
     @property
     def false_alarms(self) -> list[str]:
-        """Labels that are reported as different from themselves."""
+        """Labels that the A/A control reports as different from themselves."""
         found = filter(None, map(self.control, self.controls))
         return [label for label, judged in found if judged.verdict in ("faster", "slower")]
 
@@ -144,7 +144,7 @@ def views(
 ) -> list[WorkloadView]:
     """The workloads of a run, in the order of their records.
 
-    A title names its threads where a run has several counts. A variant that comes twice in a
+    A title names its threads if the run has several counts. A variant that occurs twice in a
     workload is shown twice: "torch", "torch (2)".
     """
     groups: dict[Workload, dict[str, Measurement]] = {}
@@ -178,14 +178,14 @@ def views(
 
 
 def alone(m: Measurement) -> Measurement:
-    """A serial one as if it could be ranked: its view, which is serial, compares nothing."""
+    """A serial measurement as if it could be ranked; its view is serial and compares nothing."""
     return msgspec.structs.replace(m, serial=False) if m.serial else m
 
 
 def _differences(workloads: Sequence[Workload]) -> list[tuple[str, ...]]:
-    """What tells each from the others beside task, cell and phase: size, dtype, threads.
+    """What distinguishes each workload beside task, cell and phase: size, dtype, threads.
 
-    A size is named where its task has several; the dtype and threads where the run has.
+    The size is named if its task has several sizes; dtype and threads if the run has several.
     """
     sizes: dict[str, set[str]] = {}
     for workload in workloads:
@@ -207,7 +207,7 @@ def cell_in_words(workload: Workload) -> str:
 
 
 def verdict(m: Measurement) -> str:
-    """What stands where a ratio cannot: "disagrees", "crashed", "agrees" (untimed), ..."""
+    """The word in place of a ratio: "disagrees", "crashed", "agrees" (untimed), ..."""
     if m.status != "ok" or estimators.ranked(m):
         return m.status
     if m.agreement is None or not m.agreement.tensors:

@@ -1,43 +1,91 @@
-"""`rnnbench list | run | report | compare | check | selftest | new-backend`.
-
-What there is, a run of the suite, a report made again, runs side by side; and for who adds a
-backend: what is right and wrong with it, and a package to start from.
+"""The commands of `rnnbench`, and what holds for all of them.
 
 Exit status: 0 all good, 1 a variant disagreed, crashed or timed out, 2 wrong use.
 """
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Callable
+from typing import Any
 
+import typer
+from typer.core import TyperGroup
+
+from bench.cli import console
 from bench.cli.check import check
 from bench.cli.compare import compare
+from bench.cli.gpu import gpu
 from bench.cli.list_ import list_
 from bench.cli.new_backend import new_backend
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.selftest import selftest
 
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": list_,
+    "run": run,
+    "report": report,
+    "compare": compare,
+    "check": check,
+    "selftest": selftest,
+    "gpu": gpu,
+    "new-backend": new_backend,
+}
+
+ABOUT = """\
+rnnbench measures how fast frameworks run recurrent nets, and checks that they compute the same.
+
+`rnnbench COMMAND --help` shows the options of a command.
+
+Exit status: 0 all good, 1 a variant disagreed, crashed or timed out, 2 wrong use.
+"""
+
+
+class Group(TyperGroup):
+    """The commands in their order, each with its whole first sentence."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        words = f"{ctx.command_path} {' | '.join(self.commands)} [OPTIONS]"
+        _write(formatter, words, "Usage: ", " " * 7)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        formatter.write("\nCommands:\n")
+        indent = max(map(len, self.commands)) + 4
+        for name, command in self.commands.items():
+            sentence = " ".join((command.help or "").partition("\n\n")[0].split())
+            _write(formatter, sentence, f"  {name}".ljust(indent), " " * indent)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            console.line("interrupted", console.errors)
+            raise typer.Exit(console.INTERRUPTED) from None
+
+
+def _write(formatter: Any, words: str, first: str, others: str) -> None:
+    for text in console.wrapped(words, formatter.width, first, others):
+        formatter.write(f"{text}\n")
+
+
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
     no_args_is_help=True,
-    help=__doc__,
+    help=ABOUT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("list")(list_)
-# Every option of pytest's is passed on, `--help` too.
-app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)(run)
-app.command()(report)
-app.command()(check)
-app.command("new-backend")(new_backend)
-app.command()(selftest)
-app.command()(compare)
+for _name, _command in COMMANDS.items():
+    if _command is run:
+        # It shows its own help, and passes every option on to pytest.
+        everything = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command(_name, context_settings=everything, add_help_option=False)(run)
+    else:
+        app.command(_name)(_command)
 
 
 def main() -> None:
     """The console script."""
-    app()
+    console.outlive_readers()
+    app(prog_name="rnnbench")

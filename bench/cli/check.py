@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from backends import registry
 from backends.interface import PHASES
-from bench.cli.console import console, line, table, wrong_use
+from bench.cli.console import Table, console, line, show, table, wrong_use
 from bench.config import validation
 from bench.kit.findings import Findings
 from bench.kit.plan import DTYPES, LONG, SHORT
@@ -22,29 +20,43 @@ SHOWN = 5  # failures in words; all of them are counted
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="a variant, as `rnnbench list` names it")],
-    seed: Annotated[int, typer.Option(help="of the random models")] = 0,
-    cell: Annotated[str | None, typer.Option(help="cells, comma-separated; default all")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0, ...")] = "cpu",
+    name: Annotated[str, typer.Argument(help="A variant, as `rnnbench list` names it.")],
+    seed: Annotated[int, typer.Option(help="The seed of the random models.")] = 0,
+    cell: Annotated[
+        str | None, typer.Option(help="The cells to check, separated by commas. Default: all.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the models run: cpu, cuda:0, ...")] = "cpu",
     models: Annotated[
-        int, typer.Option(min=1, help="random ones a dtype, beside those always asked")
-    ] = 16,
-    long: Annotated[bool, typer.Option("--long", help="400 models, up to half an hour")] = False,
+        int | None,
+        typer.Option(
+            min=1,
+            help="How many random models of each dtype follow those that are always checked. "
+            f"Default: {SHORT.models}.",
+        ),
+    ] = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="Check 400 models, which may take half an hour.")
+    ] = False,
 ) -> None:
-    """The conformance kit: what one variant gets right, what wrong, how far, what it refuses.
+    """Check one variant against the oracle: what is right, what is wrong, and how far.
+
+    What the variant refuses is shown with its reason.
 
     Exit status: 0 all good, 1 something is wrong or nothing was compared, 2 wrong use.
     """
     from bench.kit import ask  # with hypothesis, for which no other command need wait
 
+    if long and models is not None:
+        wrong_use("--models has no effect beside --long, which sets the number; leave one out")
     try:
         cells = validation.names("cell", cell, CELLS) or CELLS
+        validation.known_backend(name)
         missing = ask.missing(name)
-    except (ValueError, registry.UnknownBackendError, registry.BrokenBackendError) as error:
+    except (ValueError, registry.BrokenBackendError) as error:
         wrong_use(str(error))
     if missing:
         wrong_use(missing)
-    plan = LONG if long else dataclasses.replace(SHORT, models=models)
+    plan = LONG if long else dataclasses.replace(SHORT, models=models or SHORT.models)
     plan = dataclasses.replace(plan, seed=seed, cells=cells)
     with console.status("") as status:
         findings = ask.check(name, device=device, plan=plan, progress=status.update)
@@ -61,7 +73,7 @@ def _show(findings: Findings) -> None:
     line()
     for made, rows in ((_checks, findings.lines), (_errors, findings.worst)):
         if rows:
-            console.print(made(findings))
+            show(made(findings))
             line()
     for words in _unchecked(findings):
         line(words)
@@ -80,7 +92,7 @@ def _checks(findings: Findings) -> Table:
         if counts.failures:
             verdict = f"{counts.failures} wrong"
         numbers = str(counts.models), str(counts.tensors) if counts.tensors else ""
-        found.add_row(*map(Text, (check, dtype, *numbers, verdict)))
+        found.add_row(check, dtype, *numbers, verdict)
     return found
 
 
@@ -88,7 +100,7 @@ def _errors(findings: Findings) -> Table:
     found = table("largest error", "dtype", "tensor", "off by", "may be")
     for (dtype, kind), error in findings.worst.items():
         off = "no number" if error.error is None else f"{error.error:.1e}"
-        found.add_row(*map(Text, (kind, dtype, error.name, off, f"{error.bound:.1e}")))
+        found.add_row(kind, dtype, error.name, off, f"{error.bound:.1e}")
     return found
 
 

@@ -14,17 +14,20 @@ from bench.cli.console import errors, line, wrong_use
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="folders of runs, or JSON files of pytest-benchmark; the base first"),
+        typer.Argument(help="Folders of runs, or JSON files of pytest-benchmark. The base first."),
     ],
     fail_if_slower: Annotated[
         str | None,
-        typer.Option(metavar="PERCENT", help="exit 1 where a variant is slower by that, surely"),
+        typer.Option(
+            metavar="PERCENT", help="Exit with 1 where a variant is surely slower by that much."
+        ),
     ] = None,
     force: Annotated[
-        bool, typer.Option(help="compare other specs, dtypes, threads, machines, and say so")
+        bool,
+        typer.Option(help="Compare other models, dtypes, threads or machines too, and say so."),
     ] = False,
 ) -> None:
-    """Runs side by side: what is slower or faster than in the first, and how sure that is."""
+    """Compare runs: say what is slower or faster than in the first, and how sure that is."""
     # Here, so that the other commands start without what statistics need.
     from bench.compare import changes, render
     from bench.compare.matching import match

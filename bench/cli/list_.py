@@ -6,52 +6,64 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from backends import registry
 from bench import __version__
-from bench.cli.console import console, line, table, wrong_use
+from bench.cli.console import Table, console, line, show, table, wrong_use
 from bench.config import presets
 from bench.records import machine
 from bench.workers.pool import WorkerPool
 from bench.workers.process import WorkerError, WorkerKey
 from tasks import TASKS
 
+WAIT = 120.0  # seconds
+
 
 def list_(
-    quick: Annotated[bool, typer.Option(help="start no framework: devices stay unknown")] = False,
-    verbose: Annotated[bool, typer.Option(help="and where each variant comes from")] = False,
-    wait: Annotated[float, typer.Option(help="seconds, for a framework to start")] = 120.0,
+    quick: Annotated[
+        bool, typer.Option(help="Start no framework; the devices stay unknown.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option(help="Show where each variant comes from, too.")] = False,
+    wait: Annotated[
+        float | None,
+        typer.Option(help=f"How many seconds a framework may take to start. Default: {WAIT:g}."),
+    ] = None,
 ) -> None:
-    """Tasks, variants with their versions or what keeps them from running, devices."""
+    """Show the tasks, the presets, the variants and the devices on this machine.
+
+    A variant has its versions, or what keeps it from running.
+    """
+    if quick and wait is not None:
+        wrong_use("--wait has no effect beside --quick, which starts no framework; leave one out")
     try:
         entries = registry.table()
     except registry.BrokenBackendError as error:
         wrong_use(str(error))
-    console.print(_tasks())
-    console.print()
-    console.print(_presets())
-    console.print()
+    for known in (_tasks(), _presets()):
+        show(known)
+        line()
     found = table("variant", "versions", "devices", "from", "in a default run")
     problems: dict[str, str] = {}
-    with WorkerPool(None, wait, "--wait") as pool, console.status("") as status:
+    with (
+        WorkerPool(None, WAIT if wait is None else wait, "--wait") as pool,
+        console.status("") as status,
+    ):
         for name, entry in entries.items():
             status.update(f"asking {name}")
             versions, devices, problem = _ask(pool, entry, quick)
             if problem:
                 problems[name] = problem
             note = "no, see below" if problem else "yes" if entry.default else "no, by name"
-            found.add_row(*map(Text, (name, versions, devices, entry.origin, note)))
-    console.print(found)
+            found.add_row(name, versions, devices, entry.origin, note)
+    show(found)
     if verbose:
-        lines = map(_origin, entries.values())
-        console.print("", *lines, sep="\n", soft_wrap=True, markup=False)
+        for origin in ("", *map(_origin, entries.values())):
+            line(origin)
     for name, problem in problems.items():
         # A line of its own, never wrapped: it holds a command to copy.
         named = problem.startswith((f"{name} (", f"{name}: "))
         line(f"\n{problem if named else f'{name}: {problem}'}")
-    console.print(f"\n{machine.describe().cpu}, {len(machine.available_cores())} cores to use")
+    line(f"\n{machine.describe().cpu}, {len(machine.available_cores())} cores to use")
 
 
 def _origin(entry: registry.Entry) -> str:
@@ -66,7 +78,7 @@ def _presets() -> Table:
     found = table("preset", "asks", "source")
     for preset in map(presets.find, presets.names()):
         needs = " (needs a GPU)" if preset.gpu else ""
-        found.add_row(*map(Text, (preset.name, preset.asks + needs, preset.source)))
+        found.add_row(preset.name, preset.asks + needs, preset.source)
     return found
 
 

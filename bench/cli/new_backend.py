@@ -11,6 +11,7 @@ import typer
 
 from backends import registry
 from bench.cli.console import line, wrong_use
+from bench.config import validation
 
 # Of a folder, a distribution and an entry point at once; an "@" tells environments apart.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[._-][A-Za-z0-9]+)*")
@@ -24,12 +25,12 @@ ORIGINS = {
 
 
 def new_backend(
-    name: Annotated[str, typer.Argument(help="of the variant, and of the folder that is made")],
+    name: Annotated[str, typer.Argument(help="The name of the variant, and of its folder.")],
     origin: Annotated[
-        str, typer.Option("--from", help=f"what it is written in: {', '.join(ORIGINS)}")
+        str, typer.Option("--from", help=f"What it is written in: {', '.join(ORIGINS)}.")
     ] = "numpy",
 ) -> None:
-    """Write a package that works, with a vanilla RNN, to make a backend of.
+    """Write a package with a working vanilla RNN, to make a backend of your own from.
 
     Exit status: 0 written, 2 wrong use.
     """
@@ -60,7 +61,8 @@ def _problem(name: str, origin: str) -> str | None:
     if taken is not None:
         return f"there is a backend {taken.name!r} already ({taken.origin}); choose another name"
     if origin not in ORIGINS:
-        return f"--from {origin!r} is unknown; expected one of {', '.join(ORIGINS)}"
+        near = validation.did_you_mean(origin, ORIGINS)
+        return f"--from {origin!r} is unknown; expected one of {', '.join(ORIGINS)}{near}"
     if Path(name).exists():
         return f"{name} is there already; choose another name, or go to another folder"
     return None

@@ -8,18 +8,23 @@ from typing import Annotated
 import typer
 
 from bench.cli.console import line, wrong_use
+from bench.config import validation
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="a folder with measurements.jsonl")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run, with measurements.jsonl.")],
     form: Annotated[
-        str, typer.Option("--format", help="md, html or csv; html is one file with all in it")
+        str, typer.Option("--format", help="md, html or csv. html is one file with all in it.")
     ] = "md",
 ) -> None:
-    """Make a run's report again, and the index beside it, from the records alone."""
-    from bench.report.write import write_index, write_report  # which no other command needs
+    """Make the report of a run again, and the index of all runs beside it.
+
+    Both are made from the records alone.
+    """
+    from bench.report.write import FORMATS, write_index, write_report  # not for other commands
 
     try:
+        validation.one_of("format", form, FORMATS)
         written, index = write_report(run, form), write_index(run.resolve().parent)
     except FileNotFoundError:
         wrong_use(

@@ -1,22 +1,120 @@
-"""`rnnbench run`: the suite, in a pytest of its own."""
+"""`rnnbench run`: the suite, by pytest in this process."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import pytest
 import typer
 
 from bench import ROOT
+from bench.cli.console import INTERRUPTED, console, errors, line, wrapped, wrong_use
+from bench.config import options, validation
+from bench.config.option_table import GROUPS, Option
 
-PYTEST_WRONG_USE = (3, 4, 5)  # an internal error, a usage error, nothing collected
+WRONG_USE = (
+    pytest.ExitCode.INTERNAL_ERROR,
+    pytest.ExitCode.USAGE_ERROR,
+    pytest.ExitCode.NO_TESTS_COLLECTED,
+)
+
+HEAD = """\
+Usage: rnnbench run [OPTIONS]
+
+  Measures the workloads that the options ask for, and writes a report, as
+  `pytest --benchmark-only` does in the clone of rnnbench. A LIST is separated by commas; several
+  lists make a grid.
+"""
+TAIL = """\
+`pytest --help` shows the options of pytest itself, which work too: -k, -x, -v, --lf, --pdb.
+
+Exit status: 0 all good, 1 a variant disagreed, crashed or timed out, 2 wrong use.
+"""
+WIDEST = 100  # columns of the help
+INDENT = 27  # columns before the words about an option
 
 
 def run(context: typer.Context) -> None:
-    """The suite: every option of `pytest --benchmark-only` (see `pytest --help`, "rnnbench")."""
+    """Measure workloads and write a report. `rnnbench run --help` shows the options."""
+    words = context.args
+    if "--help" in words or "-h" in words:
+        for text in help_lines(min(console.width, WIDEST)):
+            line(text)
+        return
+    try:
+        options.check_words(words)
+    except ValueError as error:
+        wrong_use(str(error), errors)
     suite = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite")]
-    command = [sys.executable, "-m", "pytest", *suite, "--benchmark-only", *context.args]
-    done = subprocess.run(command, check=False)
-    if done.returncode in PYTEST_WRONG_USE:
-        raise typer.Exit(2)
-    raise typer.Exit(done.returncode and 1)
+    watcher = _Watcher()
+    code = pytest.main([*suite, "--benchmark-only", *words], plugins=[watcher])
+    if watcher.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(2 if code in WRONG_USE else int(bool(code)))
+
+
+def help_lines(width: int) -> Iterator[str]:
+    """Our own options by their groups, and those of pytest-benchmark that have a meaning here."""
+    yield from _filled(HEAD, width)
+    for title, group in GROUPS.items():
+        yield f"{title}:"
+        for option in group:
+            yield from _about(option, width)
+        yield ""
+    yield from _filled(TAIL, width)
+
+
+def _filled(paragraphs: str, width: int) -> Iterator[str]:
+    for paragraph in paragraphs.split("\n\n"):
+        indent = " " * (len(paragraph) - len(paragraph.lstrip()))
+        words = " ".join(paragraph.split())
+        yield from wrapped(words, width, indent, indent)
+        yield ""
+
+
+def _about(option: Option, width: int) -> Iterator[str]:
+    head = f"  --{option.name} {option.metavar}".rstrip()
+    indent = " " * min(INDENT, width // 2)
+    if len(head) >= len(indent):
+        yield head
+        head = ""
+    yield from wrapped(option.help, width, head.ljust(len(indent)), indent)
+
+
+class _Watcher:
+    """A plugin of pytest: it makes errors out of wrong words, and sees a Ctrl-C."""
+
+    interrupted = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_parse(self) -> Any:
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            raise pytest.UsageError(*map(in_words, error.args)) from error
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.interrupted = excinfo.type is KeyboardInterrupt
+
+
+def in_words(message: object) -> str:
+    """What pytest says of a wrong command line, without its own usage, and what was meant."""
+    text = str(message).partition(": error: ")[2] or str(message)
+    text = text.partition("\n")[0]
+    unknown = re.fullmatch(r"unrecognized arguments: (.*)", text)
+    if unknown is None:
+        return text
+    near = list(_near(unknown[1].split()))
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    return f"{text}.{meant} `rnnbench run --help` shows the options."
+
+
+def _near(words: Sequence[str]) -> Iterator[str]:
+    """The options that were meant, if any is near."""
+    known = [option.name for group in GROUPS.values() for option in group]
+    for word in words:
+        if word.startswith("-"):
+            name = word.lstrip("-").partition("=")[0]
+            yield from (f"--{found}" for found in validation.nearest(name, known))

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.measure import Measurement
-from rich.text import Text
 
 from backends import registry
 from backends.interface import PHASES
 from bench.analysis import text
-from bench.cli.console import console, line, table, wrong_use
+from bench.cli.console import INTERRUPTED, Table, console, errors, line, show, table, wrong_use
 from bench.config import grid, validation
 from bench.config.grid import Request
+from bench.config.options import default_reports
 from bench.records import machine
 from bench.records.schema import Selftest
+from bench.records.store import remove_if_empty
 from bench.records.workload import Workload
 from bench.report.markdown.selftest import HEAD, findings, page, rows
 from bench.selftest import run
@@ -30,43 +30,63 @@ from tasks import TASKS
 DEFAULT_VARIANTS = 3  # the first that are installed
 # Steps of two threads take 3 to 50 times as long beside it.
 BACKGROUND_LOAD_MINUTES = 10.0
-WIDEST = 1000  # columns of a table that is never cut
+
+
+_Backend = Annotated[
+    str, typer.Option(help="The variants, separated by commas. Default: three that are here.")
+]
+_PytestBenchmark = Annotated[
+    int, typer.Option(min=0, help="A/A trials a pair with pytest-benchmark's own loop.")
+]
+_Minutes = Annotated[
+    float | None,
+    typer.Option(
+        min=0.1,
+        help="Begin no trial later than that. Default: no limit; 10 with --background-load.",
+    ),
+]
+_Reports = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where its folder goes. Default: reports/ in the clone of rnnbench, or outside of it "
+        "in the current folder."
+    ),
+]
 
 
 def selftest(
-    backend: Annotated[str, typer.Option(help="variants, comma-separated")] = "",
-    task: Annotated[str, typer.Option(help="the workload's task")] = "sentiment",
-    size: Annotated[str, typer.Option(help="the workload's size")] = "base",
-    phase: Annotated[str, typer.Option(help="forward, bptt or train_step")] = "bptt",
-    threads: Annotated[int, typer.Option(min=0, help="0: all cores")] = 0,
-    pairs: Annotated[int, typer.Option(min=2, help="fresh process pairs a variant")] = 4,
-    repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair")] = 3,
-    injected: Annotated[int, typer.Option(min=0, help="trials a pair and slow-down")] = 1,
-    pytest_benchmark: Annotated[
-        int, typer.Option(min=0, help="A/A trials of pytest-benchmark's own loop a pair")
-    ] = 1,
+    backend: _Backend = "",
+    task: Annotated[str, typer.Option(help="The task of the workload.")] = "sentiment",
+    size: Annotated[str, typer.Option(help="The size of the workload.")] = "base",
+    phase: Annotated[str, typer.Option(help="forward, bptt or train_step.")] = "bptt",
+    threads: Annotated[int, typer.Option(min=0, help="0 is all cores.")] = 0,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes a variant.")] = 4,
+    repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair.")] = 3,
+    injected: Annotated[int, typer.Option(min=0, help="Trials a pair and slow-down.")] = 1,
+    pytest_benchmark: _PytestBenchmark = 1,
     pytest_benchmark_injected: Annotated[
-        bool, typer.Option(help="slow-downs with that loop too, where it has trials")
-    ] = True,
-    seconds: Annotated[float, typer.Option(min=0.05, help="a process and trial")] = 1.0,
-    background_load: Annotated[
-        bool, typer.Option(help="have one core kept busy during the trials")
-    ] = False,
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            min=0.1, help="begin no trial after them; default none, 10 with --background-load"
-        ),
+        bool | None, typer.Option(help="Slow-downs with that loop too. Default: yes.")
     ] = None,
-    reports: Annotated[Path, typer.Option(help="where its folder goes")] = Path("reports"),
-    name: Annotated[str, typer.Option(help="of its folder; default its time")] = "",
-    seed: Annotated[int, typer.Option(help="of parameters, data and order")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.05, help="The time of a process a trial.")] = 1.0,
+    background_load: Annotated[
+        bool, typer.Option(help="Keep one core busy during the trials.")
+    ] = False,
+    minutes: _Minutes = None,
+    reports: _Reports = None,
+    name: Annotated[str, typer.Option(help="The name of its folder. Default: the time.")] = "",
+    seed: Annotated[int, typer.Option(help="The seed of parameters, data and order.")] = 0,
 ) -> None:
-    """Prove the harness on this machine: A/A, injected slow-downs, beside pytest-benchmark's loop.
+    """Measure on this machine how well the harness finds differences that are known.
 
-    A few minutes. Keep the machine quiet meanwhile. What it finds (how far two processes of one
-    program lie apart) is used by every later run on this machine.
+    It compares a program with itself (A/A), and with itself slowed down, by this harness and by
+    pytest-benchmark's own loop. It takes a few minutes; keep the machine quiet meanwhile. Every
+    later run on this machine uses what it finds: how far two processes of one program lie apart.
     """
+    if pytest_benchmark_injected is not None and not (pytest_benchmark and injected):
+        wrong_use(
+            "--pytest-benchmark-injected has no effect without trials; expected --pytest-benchmark "
+            "and --injected above 0 beside it"
+        )
     try:
         workload = _workload(task, size, phase, threads)
         variants = _variants(backend)
@@ -79,22 +99,33 @@ def selftest(
         repeats=repeats,
         injected=injected,
         pytest_benchmark=pytest_benchmark,
-        pytest_benchmark_injected=pytest_benchmark_injected,
+        pytest_benchmark_injected=pytest_benchmark_injected is not False,
         seconds=seconds,
         background_load=background_load,
         minutes=BACKGROUND_LOAD_MINUTES if background_load and minutes is None else minutes,
         seed=seed,
     )
-    _run_in(reports / (name or f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-selftest"), plan)
+    _run_in(
+        reports or default_reports(Path.cwd()),
+        name or f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-selftest",
+        plan,
+    )
 
 
-def _run_in(folder: Path, plan: Plan) -> None:
-    """Measure, print, and leave the trials and a page in `folder`."""
+def _run_in(reports: Path, name: str, plan: Plan) -> None:
+    """Measure, print, and leave the trials and a page in a folder of `reports`."""
+    folder, made = reports / name, not reports.exists()
     try:
         folder.mkdir(parents=True)
     except OSError as error:
         wrong_use(f"{folder}: {error.strerror}")
-    result = _run(plan, folder)
+    try:
+        result = _run(plan, folder)
+    except KeyboardInterrupt:
+        line(f"interrupted: {_kept(folder)}", errors)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        _remove_if_empty(folder, *[reports] * made)
     kept = run.keep(result, plan)
     _print(result)
     (folder / "report.md").write_text(page(result), encoding="utf-8")
@@ -105,6 +136,25 @@ def _run_in(folder: Path, plan: Plan) -> None:
     line(f"report: {folder / 'report.md'}")
     if result.problems:
         raise typer.Exit(1)
+
+
+def _kept(folder: Path) -> str:
+    """What a selftest that did not end leaves."""
+    file = folder / run.RAW
+    ours, baseline = run.read_raw(file) if file.exists() else ([], [])
+    count = len(ours) + len(baseline)
+    if not count:
+        return "no trial had ended; nothing is kept"
+    verb = "is" if count == 1 else "are"
+    return f"{text.plural(count, 'trial')} {verb} kept in {file}; a result needs all of them"
+
+
+def _remove_if_empty(folder: Path, *more: Path) -> None:
+    """Remove a folder in which no trial has ended, and those around it that were made for it."""
+    file = folder / run.RAW
+    if file.exists() and not file.stat().st_size:
+        file.unlink()
+    remove_if_empty(folder, *more)
 
 
 def _workload(task: str, size: str, phase: str, threads: int) -> Workload:
@@ -147,15 +197,15 @@ def _about_minutes(plan: Plan) -> str:
     return f"about {minutes:.0f} minutes, no trial begins after {plan.minutes:g}"
 
 
-def _print(result: Selftest) -> None:
-    """The table, in full whatever the width of the terminal, and what it comes to."""
-    found = table(*HEAD)
-    for number, column in enumerate(found.columns):
-        column.no_wrap, column.justify = True, "left" if number < 2 else "right"
+def _table(result: Selftest) -> Table:
+    found = table(*HEAD, right=range(2, len(HEAD)))
     for row in rows(result):
-        found.add_row(*map(Text, row))
-    wide = console.options.update(width=WIDEST)
-    found.width = Measurement.get(console, wide, found).maximum
-    console.print(found, soft_wrap=True)
+        found.add_row(*row)
+    return found
+
+
+def _print(result: Selftest) -> None:
+    """The table, and what it comes to."""
+    show(_table(result))
     for sentence in (*findings(result), *(text.plain(problem, 400) for problem in result.problems)):
         line(sentence)

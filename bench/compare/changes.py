@@ -1,15 +1,15 @@
-"""Two runs side by side: the same variant in both, in the vocabulary of `verdicts`.
+"""Compares two runs: the same variant in both, with the verdicts of `verdicts`.
 
-A run is a set of processes at a time of its own, so nothing is paired over runs. What is compared
-is how a variant stands to its drift controls in each run: the other candidates of its workload,
-which were timed in the same rounds (`drift`). Their change from run to run is the machine's.
+Rounds of different runs cannot be paired, because the runs have other processes at other times. So
+each run first relates a variant to its drift controls (`drift`): the other candidates of its
+workload, timed in the same rounds. How these change from run to run is the drift of the machine.
 
-A variant over all workloads of a run: the deviations between processes last as long as the
-processes, which serve many workloads, and stay whole; what is above them is each workload's own,
-and is averaged. Workloads that others disturbed are left out.
+A variant is also compared over all workloads together. The between-process deviation does not
+average out over them, because the same processes serve many workloads. The rest of the variance
+belongs to each workload alone, and does. Workloads with too many disturbed blocks are left out.
 
-A program that changed is no drift control. So the most certain change is found first; its program
-then stands for the machine no longer, and all are compared again, until no further one is found.
+A program that changed is not a drift control. So the most certain change is found first, its
+program is excluded from the drift controls, and all are compared again, until no change is left.
 """
 
 from __future__ import annotations
@@ -31,32 +31,33 @@ class Change:
     workload: WorkloadKey
     base: Sample
     other: Sample
-    drift_controls: int  # 0: seconds were compared as they are
+    drift_controls: int  # 0: seconds are compared without correction
     judged: Comparison
 
     @property
     def seconds_ratio(self) -> float:
-        """Of the medians, as they are."""
+        """Ratio of the medians, without any correction."""
         return self.other.seconds / self.base.seconds
 
 
 @dataclass(frozen=True)
 class Result:
-    """A run beside the base run."""
+    """The comparison of a run with the base run."""
 
     changes: tuple[Change, ...]
     variants: dict[str, Comparison]  # over all its workloads together
-    baselines: dict[WorkloadKey, float]  # ratio of the GEMM baseline's seconds, a workload
+    baselines: dict[WorkloadKey, float]  # ratio of the GEMM baselines' seconds, by workload
 
 
-_Pairs = Mapping[WorkloadKey, tuple[Samples, Samples]]  # of both runs, of what both have
+_Pairs = Mapping[WorkloadKey, tuple[Samples, Samples]]  # the workloads that both runs have
 
 
 def compare(base: RunData, other: RunData, *, same_machine: bool = True) -> Result:
-    """Every variant that both have, in every workload that both have; raises ValueError for none.
+    """Compare every variant that both have, in every workload that both have.
 
-    Verdicts are Holm-corrected over all workloads and variants, and once more over the variants
-    alone. Across machines there are no drift controls: seconds are compared as they are.
+    Verdicts are Holm-corrected over all workloads and variants, and separately over the variants.
+    Across machines there are no drift controls, so seconds are compared without correction. Raises
+    ValueError if the runs have nothing in common.
     """
     between = max(base.between_process, other.between_process, key=lambda found: found.deviation)
     pairs = {
@@ -75,7 +76,7 @@ def compare(base: RunData, other: RunData, *, same_machine: bool = True) -> Resu
 
 
 def _disturbed(base: RunData, other: RunData, key: WorkloadKey) -> bool:
-    """Were others too busy in either run."""
+    """Whether too many blocks were disturbed in either run."""
     shares = (run.disturbed.get(key, 0.0) for run in (base, other))
     return max(shares) > verdicts.MOST_DISTURBED
 
@@ -104,7 +105,7 @@ def _compared(pairs: _Pairs, disturbed: Collection[WorkloadKey], ground: Ground)
 
 
 def _surest(result: Result, known: Collection[str]) -> str | None:
-    """The program that changed most certainly, of those not `known` to have; None if none did."""
+    """The program with the most certain change that is not `known` yet; None if there is none."""
     programs = {change.base.name: change.base.program for change in result.changes}
     judged = [(change.base.name, change.judged) for change in result.changes]
     judged += list(result.variants.items())
@@ -119,7 +120,7 @@ def _surest(result: Result, known: Collection[str]) -> str | None:
 def _judged(
     estimates: Mapping[tuple[WorkloadKey, str], Estimate], disturbed: Collection[WorkloadKey]
 ) -> dict[tuple[WorkloadKey, str], Comparison]:
-    """By Holm's procedure over all; unclear in a workload that others disturbed in either run."""
+    """Verdicts by Holm's procedure over all; unclear in workloads `disturbed` in either run."""
     labels = {f"{number}": place for number, place in enumerate(estimates)}
     found = verdicts.judge({label: estimates[place] for label, place in labels.items()})
     judged = {labels[label]: comparison for label, comparison in found.items()}
@@ -130,7 +131,7 @@ def _judged(
 
 
 def _baseline_ratio(here: Samples, there: Samples) -> float | None:
-    """Ratio of the GEMM baselines' seconds; None where they are not in both, or not alike."""
+    """Ratio of the GEMM baselines' seconds; None unless both runs have it in the same version."""
     ratios = (
         there[name].seconds / baseline.seconds
         for name, baseline in here.items()
@@ -141,7 +142,7 @@ def _baseline_ratio(here: Samples, there: Samples) -> float | None:
 
 
 def _by_variant(found: Mapping[tuple[WorkloadKey, str], Drifted]) -> dict[str, Comparison]:
-    """Each variant over all its workloads, where it has several."""
+    """Each variant with several workloads, over all of them."""
     groups: dict[str, list[Drifted]] = {}
     for (_, name), each in found.items():
         groups.setdefault(name, []).append(each)

@@ -1,22 +1,22 @@
-"""The change of one variant in one workload from run to run, less the drift of the machine.
+"""The change of one variant in one workload from run to run, without the drift of the machine.
 
-Drift controls are the other candidates of the workload, which were timed in the same rounds: the
-GEMM baseline, and every other program of the same versions. With a and b a variant in the base run
-and in the other, and y one of n drift controls,
+Drift controls are the other candidates of the workload, timed in the same rounds: the GEMM
+baseline, and every other program with unchanged versions. Let a be the variant in the base run, b
+the variant in the other run, and y one of n drift controls. Then
 
     change = median over y of (log(b / y_b) - log(a / y_a))
 
-where each log ratio is paired round by round within its run. With K processes in either run and
-`deviation` the between-process standard deviation of one program, its variance is
+where each log ratio is paired round by round within its run. With K processes per run and the
+between-process standard deviation `deviation` of one program, the variance of the change is
 
-    deviation^2 / K  (a against b)  +  min(1, pi / 2 / n) y^2  (the drift controls')  +  rounds'
+    deviation^2 / K  (a against b)  +  min(1, pi / 2 / n) s^2  (drift controls)  +  rounds
 
-where y^2 is deviation^2 / K, or the scatter of the drift controls' changes if that is more. Their
-scatter contains that of their own rounds; so the rounds' part is that of the drift control that
-scatters least beside the variant.
+where s^2 is deviation^2 / K or the variance of the drift controls' changes, whichever is larger.
+The latter includes the scatter of their rounds; so `rounds` is taken from the drift control whose
+ratios to the variant scatter least.
 
-Without a drift control seconds are compared as they are, and the variance of one machine between
-two runs, BETWEEN_RUNS squared, is added.
+Without drift controls, seconds are compared without correction, and BETWEEN_RUNS squared is added:
+the variance of one machine between two runs.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ from bench.compare.runs import Sample
 from bench.records.schema import BetweenProcess
 
 # Standard deviation of the log ratio of one program's times in two runs on one machine, and its
-# degrees of freedom: DESIGN found 5 to 11 % at the 90th percentile on a quiet one.
+# degrees of freedom. Measured on a quiet machine: 5 to 11 % at the 90th percentile.
 BETWEEN_RUNS, BETWEEN_RUNS_DEGREES = 0.05, 8.0
-# Of variants; fewer might be the ones that changed. A GEMM baseline is enough alone.
+# Variants; fewer could all have changed. A GEMM baseline alone is enough.
 ENOUGH_CONTROLS = 3
 MOST_CONTROLS = 8
 
-Samples = Mapping[str, Sample]  # of a workload, by name
+Samples = Mapping[str, Sample]  # the samples of a workload, by name
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What the comparison of two runs stands on."""
+    """What the comparison of two runs assumes."""
 
     between: BetweenProcess
-    same_machine: bool  # if not, there are no drift controls
-    changed: frozenset[str]  # programs that are none, since they are known to have changed
+    same_machine: bool  # False: there are no drift controls
+    changed: frozenset[str]  # programs that changed, and so are not drift controls
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,15 @@ class Drifted:
     """A change of log seconds, and the parts of its variance."""
 
     centre: float
-    lasting: float  # variance of what stays for as long as the processes live
-    passing: float  # variance of what is this workload's own, beside its rounds
-    rounds: float  # variance that the rounds let expect
-    degrees: float  # of freedom, of the first two
-    rounds_degrees: float  # and of the third
+    lasting: float  # variance that lasts as long as the processes
+    passing: float  # variance of this workload alone, without its rounds
+    rounds: float  # variance expected from the scatter of the rounds
+    degrees: float  # degrees of freedom of `lasting` and `passing`
+    rounds_degrees: float  # degrees of freedom of `rounds`
     controls: int
 
     def estimate(self) -> Estimate:
-        # The deviation between processes is in the interval already.
+        # The interval includes the between-process deviation already.
         margin = math.log1p(verdicts.LEAST_MARGIN)
         others = self.lasting + self.passing
         total = others + self.rounds
@@ -79,7 +79,7 @@ class Drifted:
 
 
 def change(here: Samples, there: Samples, name: str, ground: Ground) -> Drifted:
-    """log(seconds there / seconds here), less the machine's own change where it is known."""
+    """log(seconds there / seconds here), without the drift of the machine if it is known."""
     between = ground.between
     own = between.variants.get(name, between.deviation)
     own_degrees = verdicts.degrees_of(between, name, name)
@@ -113,7 +113,7 @@ def change(here: Samples, there: Samples, name: str, ground: Ground) -> Drifted:
 
 
 def mean(found: Sequence[Drifted]) -> Drifted:
-    """Of changes that share what lasts as long as their processes, and nothing else."""
+    """The mean of changes that share their `lasting` variance, and nothing else."""
     count = len(found)
     return Drifted(
         float(np.mean([each.centre for each in found])),
@@ -127,11 +127,11 @@ def mean(found: Sequence[Drifted]) -> Drifted:
 
 
 def _controls(here: Samples, there: Samples, name: str, changed: Collection[str]) -> list[str]:
-    """Names in both that stand for the machine beside `name`; none where they are too few."""
+    """The drift controls of `name`; empty if there are too few."""
     baselines_first = sorted(here, key=lambda other: here[other].role != "gemm baseline")
     found = [
         other
-        for other in baselines_first  # so that they are never cut off
+        for other in baselines_first  # MOST_CONTROLS never cuts them off
         if other in there
         and here[other].program not in (here[name].program, *changed)
         and here[other].versions == there[other].versions
@@ -143,15 +143,16 @@ def _controls(here: Samples, there: Samples, name: str, changed: Collection[str]
 
 
 def _alternated(a: Sample, b: Sample) -> bool:
-    """Did their rounds alternate, so that each of one stands beside one of the other."""
+    """Whether their rounds alternated, so that they can be paired."""
     counts = ([len(rounds) for rounds in sample.processes] for sample in (a, b))
     return a.interleaved and b.interleaved and operator.eq(*counts)
 
 
 def _of_controls(changes: Sequence[float]) -> tuple[float, float]:
-    """Of their changes: the share of one's variance that their median has, and that variance.
+    """(variance of the median of the changes / variance of one change, variance of one change).
 
-    From the median deviation, so that one that did change does not count; 0 of one alone.
+    The variance comes from the median absolute deviation, so an outlier does not count. It is 0 for
+    a single change.
     """
     values = np.array(changes)
     deviation = 1.4826 * float(np.median(np.abs(values - np.median(values))))
@@ -159,7 +160,7 @@ def _of_controls(changes: Sequence[float]) -> tuple[float, float]:
 
 
 def _paired(here: Samples, there: Samples, name: str, control: str) -> tuple[float, float]:
-    """(change of log(name / control) from here to there, its variance by the rounds)."""
+    """(change of log(name / control) from here to there, its variance from the rounds)."""
     centres, squared = [], 0.0
     for samples in (here, there):
         pairs = zip(samples[name].processes, samples[control].processes, strict=True)
@@ -170,13 +171,13 @@ def _paired(here: Samples, there: Samples, name: str, control: str) -> tuple[flo
 
 
 def _unpaired(here: Sample, there: Sample) -> tuple[float, float]:
-    """(change of log seconds, its variance by the rounds)."""
+    """(change of log seconds, its variance from the rounds)."""
     first, second = (_centre([np.log(r) for r in sample.processes]) for sample in (here, there))
     return second[0] - first[0], first[1] + second[1]
 
 
 def _centre(logs: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Mean over processes of the centre of (N,) logs, and its variance by the rounds."""
+    """Mean over the processes of the centre of their (N,) logs, and its variance."""
     centres = [estimators.centre(rounds) for rounds in logs]
     squares = [estimators.standard_error(rounds) ** 2 for rounds in logs]
     return float(np.mean(centres)), float(np.mean(squares)) / len(logs)

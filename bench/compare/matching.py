@@ -11,8 +11,7 @@ from typing import Any
 from bench.compare.runs import RunData, Sample, WorkloadKey
 from bench.records.workload import Workload
 
-# Parts of the key that two runs may differ in throughout: as little as possible, tried in this
-# order.
+# Parts of the key in which all workloads of two runs may differ. The first set that matches wins.
 _DIFFERING = ("threads", "dtype", "device", "size", "cell")
 _DROPPED = tuple(
     chosen for count in (1, 2, 3) for chosen in itertools.combinations(_DIFFERING, count)
@@ -21,30 +20,31 @@ _DROPPED = tuple(
 
 @dataclass(frozen=True)
 class Match:
-    """Two runs, their workloads under common keys, and what differs all the same."""
+    """Two runs, their workloads under common keys, and their other differences."""
 
     base: RunData
     other: RunData
-    differences: tuple[str, ...]  # each is a reason not to compare, unless forced
+    differences: tuple[str, ...]  # each forbids the comparison, unless forced
     same_machine: bool
-    alone: tuple[int, int]  # workloads that only the first has, and only the second
+    alone: tuple[int, int]  # number of workloads that only the first or only the second has
 
 
 class IncomparableError(ValueError):
-    """The runs are of different things; the message says which, and what to do."""
+    """The runs measured different things; the message names them, and what to do."""
 
 
 def match(base: RunData, other: RunData, *, force: bool = False) -> Match:
-    """The workloads that both have. Raises IncomparableError where any of these differ: the
-    machine, the model of a workload, dtypes or threads of runs that have nothing else in common;
-    unless `force`.
+    """Match the workloads that both runs have.
+
+    Unless `force`, raises IncomparableError if the machine or the model of a workload differs, or
+    if only another dtype or number of threads makes the workloads match.
     """
     differences = []
     for run in (base, other):
         if run.serial:
             raise IncomparableError(
-                f"{run.name} holds times of --serial: taken one after the other in one process, "
-                "they are never compared"
+                f"{run.name} is a --serial run: its times were measured one after the other in one "
+                "process and cannot be compared"
             )
     same_machine = base.machine == other.machine
     if not same_machine:
@@ -58,7 +58,7 @@ def match(base: RunData, other: RunData, *, force: bool = False) -> Match:
     if differences and not force:
         raise IncomparableError(
             f"{base.name} and {other.name} are not comparable: {'; '.join(differences)}. "
-            "With --force they are compared all the same, and this is said"
+            "--force compares them anyway and reports these differences"
         )
     alone = (len(base.workloads) - len(common), len(other.workloads) - len(common))
     return Match(base, other, tuple(differences), same_machine, alone)
@@ -69,7 +69,7 @@ def _common(base: RunData, other: RunData) -> list[WorkloadKey]:
 
 
 def _models(base: RunData, other: RunData, common: Sequence[WorkloadKey]) -> list[str]:
-    """Workloads of one key that hold another model: "...: hidden_size 64 / 128"."""
+    """Workloads with the same key and different models: "...: hidden_size 64 / 128"."""
     found = []
     for key in common:
         here, there = (_workload(run.workloads[key]) for run in (base, other))
@@ -83,20 +83,20 @@ def _models(base: RunData, other: RunData, common: Sequence[WorkloadKey]) -> lis
 
 
 def _workload(samples: Mapping[str, Sample]) -> Workload | None:
-    """That of the variants; None of foreign tests."""
+    """The workload of the variants; None for foreign tests."""
     return next((s.workload for s in samples.values() if s.role == "variant"), None)
 
 
 def _facts(workload: Workload) -> dict[str, Any]:
-    """What has to be the same in both, by name."""
+    """The fields that must be equal in both runs, by name."""
     numbers = {"batch": workload.batch, "steps": workload.steps}
     return {**numbers, **dataclasses.asdict(workload.spec)}
 
 
 def _relaxed(base: RunData, other: RunData) -> tuple[RunData, RunData, list[str]]:
-    """Both with keys that leave out what differs between all of their workloads.
+    """Both runs, with keys that omit the parts in which all their workloads differ.
 
-    Raises IncomparableError where nothing is left that both have.
+    Raises IncomparableError if they still have no workload in common.
     """
     for dropped in _DROPPED:
         here, there = (_without(run, dropped) for run in (base, other))
@@ -111,7 +111,7 @@ def _relaxed(base: RunData, other: RunData) -> tuple[RunData, RunData, list[str]
 
 
 def _without(run: RunData, dropped: Sequence[str]) -> RunData | None:
-    """The run under shorter keys; None where two of its workloads would have one key."""
+    """The run under shorter keys; None if two of its workloads would get the same key."""
     short = {key: replace(key, **dict.fromkeys(dropped)) for key in run.workloads}
     if len(set(short.values())) < len(short):
         return None
@@ -123,6 +123,6 @@ def _without(run: RunData, dropped: Sequence[str]) -> RunData | None:
 
 
 def _values(run: RunData, part: str) -> str:
-    """All that the workloads of a run have of a part of their keys: "float32, float64"."""
+    """The values of one part of the keys in a run: "float32, float64"."""
     found = {getattr(key, part) for key in run.workloads if key.test is None}
     return ", ".join(sorted(map(str, found)))

@@ -1,4 +1,4 @@
-"""A comparison of two runs in words, and what of it is a failure. Pure."""
+"""A comparison of two runs as markdown, and its failures. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bench.compare.changes import Change, Result
 from bench.compare.matching import Match
 from bench.compare.runs import RunData
 
-# Log ratio of the GEMM baseline's change to the variants', from which on it is reported.
+# Log ratio of the GEMM baseline's change to the drift; a larger one is reported.
 NOTEWORTHY_DRIFT = 0.05
-MOST_ROWS = 60  # of workloads that did not change; those that did are always shown
+MOST_ROWS = 60  # rows without a change; those with a change are always shown
 
 
 def failures(pair: Match, result: Result, limit: float) -> list[str]:
-    """Each significant slow-down of `limit` or more; each variant that lost its time."""
+    """Each significant slow-down of at least `limit`; each variant that lost its time."""
     found = [
         f"{text.plain(change.base.name)} takes {_words(change.judged)} times as long in "
         f"{text.plain(workload)}"
@@ -38,7 +38,7 @@ def _slower(judged: Comparison, limit: float) -> bool:
 
 
 def _lost(pair: Match) -> list[str]:
-    """Variants that have a time in the base run, were asked for in the other and have none."""
+    """Variants with a time in the base run that the other run includes, but without a time."""
     return [
         f"{text.plain(name)} has no time in {text.plain(key)} of {text.plain(pair.other.name)}"
         for key, samples in pair.base.workloads.items()
@@ -54,7 +54,7 @@ def _words(judged: Comparison) -> str:
 
 
 def _placed(result: Result) -> list[tuple[str, Change]]:
-    """(workload, change), with the threads where there are several counts."""
+    """Pairs (workload, change); the workload names its threads if there are several counts."""
     several = len({change.workload.threads for change in result.changes}) > 1
     return [
         (f"{change.workload}{f', {change.workload.threads} threads' if several else ''}", change)
@@ -66,10 +66,10 @@ def render(pair: Match, result: Result) -> str:
     """The comparison as markdown that reads well in a terminal."""
     base, other = pair.base, pair.other
     parts = [
-        f"## {text.escape(other.name)} beside {text.escape(base.name)}",
+        f"## {text.escape(other.name)} against {text.escape(base.name)}",
         _runs(base, other),
     ]
-    parts += [f"> Not the same, compared because of --force: {text.escape(difference)}."
+    parts += [f"> Compared only because of --force, in spite of: {text.escape(difference)}."
               for difference in pair.differences]  # fmt: skip
     parts += [_machine(result), _variants(result), _workloads(result), _versions(result)]
     parts += [f"{text.escape(line)}." for line in _lost(pair)]
@@ -78,7 +78,7 @@ def render(pair: Match, result: Result) -> str:
 
 
 def _alone(pair: Match) -> str:
-    """The workloads that there is nothing beside."""
+    """How many workloads only one of the runs has."""
     counts = [
         f"{text.plural(count, 'workload')} of {text.escape(run.name)}"
         for count, run in zip(pair.alone, (pair.base, pair.other), strict=True)
@@ -86,7 +86,7 @@ def _alone(pair: Match) -> str:
     ]
     if not counts:
         return ""
-    return f"Left out, for they are in one of the runs alone: {text.joined(counts)}."
+    return f"Left out, because only one of the runs has them: {text.joined(counts)}."
 
 
 def _runs(base: RunData, other: RunData) -> str:
@@ -98,34 +98,34 @@ def _runs(base: RunData, other: RunData) -> str:
 
 
 def _machine(result: Result) -> str:
-    """How the machine itself stood in the two runs."""
+    """How the machine itself changed between the runs."""
     alone = [change for change in result.changes if not change.drift_controls]
     beside = [change for change in result.changes if change.drift_controls]
     sentences = []
     if len(alone) < len(result.changes):
         taken_out = [c.seconds_ratio / c.judged.estimate.ratio for c in beside]
         sentences.append(
-            f"What is the same program in both took {_range(taken_out)} times as long in the "
-            "second: that is the machine, and is taken out of every change below."
+            f"Drift: unchanged programs took {_range(taken_out)} times as long in the second run. "
+            "All ratios below are corrected for this drift of the machine."
         )
         baselines = list(result.baselines.values())
         if baselines and abs(math.log(median(baselines) / median(taken_out))) > NOTEWORTHY_DRIFT:
             sentences.append(
-                f"The GEMM baseline took {_range(baselines)} times as long, which is not the "
-                "same. So either the machine changed for most programs and not for it, or most "
-                "variants changed together; a change that all of them share is not seen below."
+                f"The GEMM baseline, however, took {_range(baselines)} times as long. So either "
+                "the machine changed for most programs and not for it, or most variants changed "
+                "together. A change that all variants share does not show below."
             )
     if alone:
         sentences.append(
-            f"{text.plural(len(alone), 'time')} stand alone, with too little beside them that is "
-            "the same in both runs: compared as they are, with the interval that runs at other "
-            "times ask for."
+            f"{text.plural(len(alone), 'comparison')} {'has' if len(alone) == 1 else 'have'} no "
+            "drift controls: too few other programs are the same in both runs. Seconds are "
+            "compared without correction there, and the intervals include the drift."
         )
     return " ".join(sentences)
 
 
 def _range(ratios: Sequence[float]) -> str:
-    """The median and, of several, the ends: "1.02 (0.97 to 1.10)"."""
+    """The median and, for several ratios, the range: "1.02 (0.97 to 1.10)"."""
     ends = f" ({text.interval(min(ratios), max(ratios))})" if len(ratios) > 1 else ""
     return f"{text.ratio(median(ratios))}{ends}"
 
@@ -140,7 +140,7 @@ def _variants(result: Result) -> str:
         [text.escape(name), str(counts[name]), *_judged(judged)]
         for name, judged in result.variants.items()
     ]
-    head = ("over all workloads", "workloads", "times as long", "95 % interval", "verdict")
+    head = ("over all workloads", "workloads", "ratio", "95 % interval", "verdict")
     return text.table(head, rows, right=(1, 2, 3))
 
 
@@ -163,16 +163,14 @@ def _workloads(result: Result) -> str:
         for workload, change in placed
         if id(change) not in hidden
     ]
-    head = ("workload", "variant", "base", "second", "as they are")
-    table = text.table(
-        (*head, "times as long", "95 % interval", "verdict"), rows, right=(2, 3, 4, 5, 6)
-    )
-    more = f"\n\n{len(hidden)} further ones are neither faster nor slower." if hidden else ""
+    head = ("workload", "variant", "base", "second", "uncorrected")
+    table = text.table((*head, "ratio", "95 % interval", "verdict"), rows, right=(2, 3, 4, 5, 6))
+    more = f"\n\n{len(hidden)} more are neither faster nor slower." if hidden else ""
     return table + more
 
 
 def _versions(result: Result) -> str:
-    """What was another version in the second run."""
+    """The versions that differ between the runs."""
     found: dict[str, str] = {}
     for change in result.changes:
         before, after = dict(change.base.versions), dict(change.other.versions)
@@ -184,7 +182,7 @@ def _versions(result: Result) -> str:
         if moved:
             found[change.base.name] = ", ".join(moved)
     moves = (f"{text.escape(name)}: {text.escape(moved)}" for name, moved in found.items())
-    return f"Other versions: {'; '.join(moves)}." if found else ""
+    return f"Changed versions: {'; '.join(moves)}." if found else ""
 
 
 def _summary(result: Result) -> str:

@@ -1,4 +1,4 @@
-"""What `rnnbench compare` reads: folders of runs, and JSON of pytest-benchmark, as `RunData`."""
+"""Reads what `rnnbench compare` compares: folders of runs, and JSON of pytest-benchmark."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from bench.records import store
 from bench.records.schema import BetweenProcess, Measurement, Role
 from bench.records.workload import Workload
 
-MOST_ROUNDS = 1000  # of one test
+MOST_ROUNDS = 1000  # per test
 
 
 @dataclass(frozen=True)
 class WorkloadKey:
-    """What must be equal for two times to be of the same thing; None is a part that is left out.
+    """What must be equal for two times to be comparable; None is an omitted part.
 
-    A foreign test, which is none of this project's suite, is known by its group or name alone.
+    A foreign test, which is not part of this project's suite, is identified by its group or name.
     """
 
     phase: str | None = None
     task: str | None = None
     cell: str | None = None
-    size: str | None = None  # the label; threads that were named make no other size
+    size: str | None = None  # the label, without the threads
     device: str | None = None
     dtype: str | None = None
     threads: int | None = None
-    test: str | None = None  # a foreign one
+    test: str | None = None  # the name of a foreign test
 
     @staticmethod
     def of(workload: Workload) -> WorkloadKey:
@@ -61,17 +61,17 @@ class Sample:
     """The rounds of one candidate of a workload, or of a foreign test."""
 
     name: str
-    program: str  # a variant and its control are one program
-    processes: tuple[np.ndarray, ...]  # seconds, (rounds,) each
+    program: str  # the same for a variant and its control
+    processes: tuple[np.ndarray, ...]  # one (rounds,) array of seconds per process
     role: Role = "variant"
-    ranked: bool = True  # it may be compared: it agrees, and was timed
-    interleaved: bool = True  # its rounds alternated with those of the others in its workload
+    ranked: bool = True  # it may be compared: it agrees and was timed
+    interleaved: bool = True  # its rounds alternated with those of the other candidates
     versions: Mapping[str, str] = field(default_factory=dict)
-    workload: Workload | None = None  # None: of a foreign test
+    workload: Workload | None = None  # None for a foreign test
 
     @property
     def usable(self) -> bool:
-        """Has rounds, of something that is known to be right or that is not checked."""
+        """Whether it has rounds, and either agrees or is not checked at all."""
         return bool(self.processes) and (self.ranked or self.role != "variant")
 
     @property
@@ -82,7 +82,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class RunData:
-    """One run; `workloads` hold their samples by name, two of one name numbered."""
+    """One run; each workload holds its samples by name, with a number if a name repeats."""
 
     name: str
     workloads: Mapping[WorkloadKey, Mapping[str, Sample]]
@@ -90,20 +90,20 @@ class RunData:
     commit: str
     started: str
     between_process: BetweenProcess = verdicts.ASSUMED
-    disturbed: Mapping[WorkloadKey, float] = field(default_factory=dict)  # share of the blocks
+    disturbed: Mapping[WorkloadKey, float] = field(default_factory=dict)  # share of blocks
     serial: bool = False
 
 
 def read(path: Path) -> RunData:
-    """A folder with measurements.jsonl, that file itself, or JSON of pytest-benchmark.
+    """Read a folder with measurements.jsonl, that file itself, or JSON of pytest-benchmark.
 
-    Raises FileNotFoundError for what is not there, ValueError for what cannot be compared.
+    Raises FileNotFoundError if it does not exist, ValueError if it cannot be compared.
     """
     file = path / store.FILE if path.is_dir() else path
     if not file.exists():
         raise FileNotFoundError(
-            f"{file} does not exist; expected the folder of a run, as in reports/, or a JSON file "
-            "of pytest-benchmark"
+            f"{file} does not exist; expected the folder of a run, such as reports/NAME, or a JSON "
+            "file of pytest-benchmark"
         )
     return _of_benchmark(file) if file.suffix == ".json" else _of_records(file)
 
@@ -141,15 +141,15 @@ def _sample(m: Measurement) -> Sample:
 
 
 def _of_benchmark(file: Path) -> RunData:
-    """pytest-benchmark's own JSON: of this project's suite, or of any tests."""
+    """Read JSON of pytest-benchmark, from this project's suite or from any tests."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         benchmarks = content["benchmarks"]
         machine, commit = content["machine_info"], content.get("commit_info") or {}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{file} is no JSON of pytest-benchmark ({type(error).__name__}: {error}); "
-            "expected what --benchmark-json writes"
+            f"{file} is not JSON of pytest-benchmark ({type(error).__name__}: {error}); "
+            "expected a file that --benchmark-json wrote"
         ) from error
     workloads: dict[WorkloadKey, dict[str, Sample]] = {}
     for benchmark in benchmarks:
@@ -170,7 +170,7 @@ def _of_benchmark(file: Path) -> RunData:
 
 
 def _of_suite(info: Mapping[str, Any]) -> bool:
-    """Was that written by a test of this project's suite; others may have a word of that name."""
+    """Whether a test of this project's suite wrote it; other tests may use the same keys."""
     return "variant" in info and isinstance(info.get("workload"), dict)
 
 
@@ -179,8 +179,8 @@ def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[WorkloadKey, S
     name = str(benchmark.get("fullname") or benchmark.get("name"))
     if not rounds:
         raise ValueError(
-            f"{file} holds no rounds of {name}; expected them: --benchmark-json writes them, "
-            "--benchmark-save needs --benchmark-save-data"
+            f"{file} has no rounds of {name}; write the file with --benchmark-json, or with "
+            "--benchmark-save and --benchmark-save-data"
         )
     processes = (_even_choice(np.array(rounds, float)),)
     info = benchmark.get("extra_info", {})
@@ -191,8 +191,8 @@ def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[WorkloadKey, S
         workload = msgspec.convert(info["workload"], Workload)
     except msgspec.ValidationError as error:
         raise ValueError(
-            f"{file}: the workload of {name} cannot be read: {error}; expected a file of this "
-            "version's suite"
+            f"{file}: the workload of {name} cannot be read: {error}; expected a file that this "
+            "version of rnnbench wrote"
         ) from error
     variant = str(info["variant"])
     return WorkloadKey.of(workload), Sample(
@@ -205,7 +205,7 @@ def _benchmark(file: Path, benchmark: Mapping[str, Any]) -> tuple[WorkloadKey, S
 
 
 def _even_choice(values: np.ndarray) -> np.ndarray:
-    """(N,) values, or MOST_ROUNDS of them: quick tests have a hundred thousand."""
+    """The (N,) values, or an even selection of MOST_ROUNDS: quick tests have 100,000."""
     if len(values) <= MOST_ROUNDS:
         return values
     return values[np.linspace(0, len(values) - 1, MOST_ROUNDS).round().astype(int)]

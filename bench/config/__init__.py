@@ -1,1 +1,1 @@
-"""What a run is asked for: options, presets, the grid of workloads."""
+"""What a run shall measure, and how: options, presets, the grid of workloads, the protocol."""

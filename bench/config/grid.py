@@ -1,4 +1,4 @@
-"""Which workloads a run asks for: task x size x model x phase x device x dtype x threads."""
+"""The workloads of a run: task x size x model x phase x device x dtype x threads."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tasks import TASKS
 from tasks.spec import ModelSpec, OptimizerSpec, check_batch
 from tasks.task import Size, Task
 
-# The size of a run that names none; hihello's one sequence is what its note is about.
+# The default sizes. The note of hihello has a single sequence, so its default is "source".
 DEFAULT_SIZE = "base"
 DEFAULT_SIZES = {"hihello": "source"}
 OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
 DEFAULT_OPTIMIZER = OPTIMIZERS[0]
-# About the notes' 0.001, and a power of two: the same number in a framework that holds it in
-# float32 as in one that holds it in float64.
+# A power of two near the notes' 0.001: exact both in frameworks that keep it in float32 and in
+# those that keep it in float64.
 LEARNING_RATE = 2.0**-10
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the options ask for; None or an empty list is the default of each task."""
+    """The options of a grid; None or an empty list means the default of each task."""
 
     tasks: Sequence[str]
     phases: Sequence[str]
@@ -40,14 +40,14 @@ class Request:
     layers: Sequence[int] = ()
     bidirectional: bool = False
     dropout: float = 0.0
-    threads_named: bool = False  # then they join the label
+    threads_named: bool = False  # True: the label includes the threads
     optimizers: Sequence[str] = ()
-    more: Sequence[Request] = ()  # further grids of the same run, of a preset
+    more: Sequence[Request] = ()  # further grids of the same run, from a preset
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A task at a size, with what the options change."""
+    """A task at a size, with the changes from the options."""
 
     task: Task
     size: str
@@ -57,9 +57,9 @@ class _Model:
 
 
 def workloads(request: Request) -> Iterator[Workload]:
-    """Every workload once, phase by phase, in the order asked for.
+    """Every workload once, phase by phase, in the order of the options.
 
-    Raises ValueError, naming the task, for a size that it does not have or cannot be made at.
+    Raises ValueError, naming the task, for a size that it does not have or that is impossible.
     """
     found: dict[tuple[str, int], Workload] = {}
     for one in (request, *request.more):
@@ -93,7 +93,7 @@ def _grid(request: Request) -> Iterator[Workload]:
 
 
 def _optimizers(request: Request, phase: str) -> list[OptimizerSpec | None]:
-    """Those of train_step, in one order whatever the order asked for."""
+    """The optimizers of train_step, always in the same order; [None] for other phases."""
     if phase != "train_step":
         return [None]
     asked = request.optimizers or [DEFAULT_OPTIMIZER]
@@ -120,7 +120,7 @@ def _models(request: Request) -> Iterator[_Model]:
 
 
 def _overrides(request: Request) -> Iterator[dict[str, int]]:
-    """Every combination of the lists that were given."""
+    """Every combination of the given lists."""
     given = {field: getattr(request, field) for field in LETTERS if getattr(request, field)}
     for values in itertools.product(*given.values()):
         yield dict(zip(given, values, strict=True))
@@ -141,7 +141,7 @@ def _model(
     try:
         spec = task.spec(size, **fields)
         if spec.dropout and spec.num_layers == 1:
-            raise ValueError("dropout is between layers; expected at least 2 of them (--layers)")
+            raise ValueError("dropout is between layers; expected at least 2 layers (--layers)")
         check_batch(spec, task.batch(size, seed=0))
     except (ValueError, OverflowError, MemoryError) as error:
         why = str(error) or "it does not fit into memory"

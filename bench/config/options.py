@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,42 +12,23 @@ import pytest
 
 from backends import registry
 from backends.interface import DTYPES, PHASES
+from bench import ROOT
 from bench.config import presets, validation
-from bench.config.grid import DEFAULT_OPTIMIZER, OPTIMIZERS, Request
+from bench.config.grid import OPTIMIZERS, Request
+from bench.config.option_table import DEFAULT_PHASES, OWN, REFUSED, SIZES, TRAINING
 from bench.config.protocol import TIMED_SECONDS, Settings
 from tasks import TASKS
 from tasks.spec import CELLS
 
-SIZES = ("source", "base", "large")
-DEFAULT_PHASES = ("forward", "bptt")
 EVERYTHING = ("all",)  # of --backend
 
-_LISTS = {
-    "task": f"tasks: {', '.join(TASKS)}; default all",
-    "backend": "variants; default every one that is on by default, `all` for the others too",
-    "cell": f"cells: {', '.join(CELLS)}; default the task's own",
-    "device": "devices: cpu, cuda:0, ...; default cpu",
-    "dtype": f"arithmetic: {', '.join(DTYPES)}; default float32",
-    "phase": f"what is timed: {', '.join(PHASES)}; default {','.join(DEFAULT_PHASES)}",
-    "size": "sizes; default hihello at source, the others at base",
-    "batch": "B, sequences in a batch",
-    "steps": "T, time steps",
-    "input": "D, input or embedding size",
-    "hidden": "H, hidden size",
-    "layers": "L, recurrent layers",
-    "optimizer": f"of train_step: {', '.join(OPTIMIZERS)}; default {DEFAULT_OPTIMIZER}",
-    "threads": "threads of every variant; default all cores this process may use",
-}
+_UNSET = {option.destination: option.default for option in OWN} | {"bidirectional": False}
 
-_DEFAULTS = {"processes": "1"}  # of options that are not None without the user
-
-# Options of pytest-benchmark that have no meaning here, and what to use for their purpose.
-_REFUSED = {
-    "--benchmark-timer": "steps are timed in the workers by time.perf_counter; see --dry-run",
-    "--benchmark-cprofile": "the steps run in other processes; profile a script of your own",
-    "--benchmark-warmup": "every block starts with warm-up steps, and a workload with a warm-up",
-    "--benchmark-calibration-precision": "the length of a round is set by --benchmark-min-time",
-    "--benchmark-precision": "use --benchmark-max-time or --benchmark-min-rounds",
+# What the numbers of pytest-benchmark that have a meaning here may be.
+_NUMBERS: Mapping[str, Callable[[str, str], float]] = {
+    "benchmark-max-time": validation.seconds,
+    "benchmark-min-time": validation.seconds_or_none,
+    "benchmark-min-rounds": validation.whole_number,
 }
 
 
@@ -68,39 +49,17 @@ class Options:
 
 def declare(parser: pytest.Parser) -> None:
     group = parser.getgroup("rnnbench", "which workloads to measure (comma-separated lists)")
-    for name, text in _LISTS.items():
-        group.addoption(f"--{name}", metavar="LIST", default=None, help=text)
-    group.addoption("--bidirectional", action="store_true", help="every layer in both directions")
-    group.addoption(
-        "--dropout",
-        default=None,
-        metavar="SHARE",
-        help="between the layers while training; checked without it, timed with it",
-    )
-    group.addoption(
-        "--preset", default=None, metavar="NAME", help=f"one of {', '.join(presets.names())}"
-    )
-    group.addoption(
-        "--processes", default=_DEFAULTS["processes"], metavar="K", help="fresh processes a variant"
-    )
-    group.addoption(
-        "--serial",
-        action="store_true",
-        help="in this process, one variant after the other, for profilers and debuggers; the times "
-        "are never compared",
-    )
-    group.addoption(
-        "--worker-timeout", default="600", metavar="SECONDS", help="for one answer of a worker"
-    )
-    group.addoption(
-        "--dry-run", action="store_true", help="list the workloads and the expected time"
-    )
-    group.addoption(
-        "--reports", default=None, metavar="DIR", help="where reports go; default ./reports"
-    )
-    group.addoption(
-        "--run-name", default=None, metavar="NAME", help="folder of this run; default its time"
-    )
+    for option in OWN:
+        name = f"--{option.name}"
+        if option.metavar:
+            group.addoption(name, metavar=option.metavar, default=option.default, help=option.help)
+        else:
+            group.addoption(name, action="store_true", help=option.help)
+
+
+def default_reports(folder: Path) -> Path:
+    """Where reports go from `folder`: into those of this checkout, or of a folder outside of it."""
+    return (ROOT if folder.resolve().is_relative_to(ROOT) else folder) / "reports"
 
 
 def read(config: pytest.Config) -> Options:
@@ -112,25 +71,24 @@ def read(config: pytest.Config) -> Options:
 
 
 def _read(config: pytest.Config) -> Options:
-    _refuse_what_has_no_meaning(config)
+    check_words([*given(config), *config.getini("addopts")])
+    asked = {name: config.getoption(name) for name in ("optimizer", "dropout")}  # by the user
     requests = [_request(config) for _ in _parts_of_preset(config)]
+    _refuse_what_has_no_effect(config, asked, {p for each in requests for p in each.phases})
     chosen = validation.split("backend", config.getoption("backend"))
     run = config.getoption("run_name")
     if run is not None and (not run or run.startswith(".") or "/" in run or os.sep in run):
         raise ValueError(f"--run-name {run!r}: expected the name of one folder")
-    processes = validation.whole_number("processes", config.getoption("processes"))
-    serial: bool = config.getoption("serial")
-    if serial and processes > 1:
-        raise ValueError("--serial is one process; expected no --processes beside it")
+    reports = config.getoption("reports")
     return Options(
         request=replace(requests[0], more=tuple(requests[1:])),
         backends=_backends(chosen),
         named=bool(chosen) and chosen != EVERYTHING,
-        processes=processes,
-        serial=serial,
+        processes=validation.whole_number("processes", config.getoption("processes")),
+        serial=config.getoption("serial"),
         timeout_seconds=validation.seconds("worker-timeout", config.getoption("worker_timeout")),
         dry_run=config.getoption("dry_run"),
-        reports=Path(config.getoption("reports") or config.rootpath / "reports"),
+        reports=Path(reports) if reports else default_reports(config.invocation_params.dir),
         run=run,
     )
 
@@ -138,15 +96,16 @@ def _read(config: pytest.Config) -> Options:
 def settings(config: pytest.Config, options: Options) -> Settings:
     """How each workload is measured; raises pytest.UsageError."""
     try:
-        max_seconds = validation.seconds(
-            "benchmark-max-time", str(config.getoption("benchmark_max_time"))
-        )
+        numbers = {
+            name: expected(name, str(config.getoption(name.replace("-", "_"))))
+            for name, expected in _NUMBERS.items()
+        }
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
     return Settings(
-        max_seconds=max_seconds,
-        min_rounds=config.getoption("benchmark_min_rounds"),
-        timed_seconds=max(TIMED_SECONDS, float(config.getoption("benchmark_min_time"))),
+        max_seconds=numbers["benchmark-max-time"],
+        min_rounds=int(numbers["benchmark-min-rounds"]),
+        timed_seconds=max(TIMED_SECONDS, numbers["benchmark-min-time"]),
         processes=options.processes,
         beside=not options.serial,
         serial=options.serial,
@@ -174,7 +133,7 @@ def _request(config: pytest.Config) -> Request:
         tasks=names("task", tuple(TASKS)) or tuple(TASKS),
         phases=names("phase", PHASES) or _phases_of_files(config) or DEFAULT_PHASES,
         devices=validation.devices("device", config.getoption("device")) or ("cpu",),
-        dtypes=names("dtype", DTYPES) or ("float32",),
+        dtypes=validation.dtypes("dtype", config.getoption("dtype"), DTYPES) or ("float32",),
         threads=validation.threads(threads),
         threads_named=bool(threads),
         cells=names("cell", CELLS),
@@ -208,12 +167,12 @@ def _parts_of_preset(config: pytest.Config) -> Iterator[None]:
     try:
         parts = presets.find(name).parts
     except KeyError as error:
-        raise ValueError(f"--preset: {error.args[0]}") from error
-    free = [o for o in presets.ALLOWED if config.getoption(o) in (None, False, _DEFAULTS.get(o))]
+        near = validation.did_you_mean(name, presets.names())
+        raise ValueError(f"--preset: {error.args[0]}{near}") from error
+    free = [option for option in presets.ALLOWED if config.getoption(option) == _UNSET[option]]
     for part in parts:
         for option in free:
-            unset = _DEFAULTS.get(option, False if option == "bidirectional" else None)
-            setattr(config.option, option, part.get(option, unset))
+            setattr(config.option, option, part.get(option, _UNSET[option]))
         yield
 
 
@@ -223,11 +182,42 @@ def given(config: pytest.Config) -> list[str]:
     return [*ahead, *map(str, config.invocation_params.args)]
 
 
-def _refuse_what_has_no_meaning(config: pytest.Config) -> None:
-    words = [*given(config), *config.getini("addopts")]
-    for option, instead in _REFUSED.items():
-        if any(word == option or str(word).startswith(f"{option}=") for word in words):
-            raise ValueError(f"{option} has no meaning here: {instead}")
+def check_words(words: Sequence[str]) -> None:
+    """Raises ValueError where an option of pytest-benchmark among them cannot be."""
+    for number, word in enumerate(words):
+        option, sign, value = str(word).partition("=")
+        if option in REFUSED:
+            raise ValueError(f"{option} has no meaning here: {REFUSED[option]}")
+        if option.removeprefix("--") in _NUMBERS and (sign or number + 1 < len(words)):
+            name = option.removeprefix("--")
+            _NUMBERS[name](name, value if sign else str(words[number + 1]))
+
+
+def _refuse_what_has_no_effect(
+    config: pytest.Config, asked: Mapping[str, str | None], phases: set[str]
+) -> None:
+    """Raises ValueError for an option that the user gave, and that changes nothing."""
+    measured = ", ".join(phase for phase in PHASES if phase in phases)
+    if asked["optimizer"] is not None and "train_step" not in phases:
+        raise ValueError(
+            f"--optimizer has no effect on {measured}; expected --phase=train_step beside it"
+        )
+    if validation.share("dropout", asked["dropout"]) and not phases & {*TRAINING}:
+        raise ValueError(
+            f"--dropout has no effect on {measured}; expected a --phase that trains beside it: "
+            f"{', '.join(TRAINING)}"
+        )
+    processes = validation.whole_number("processes", config.getoption("processes"))
+    if config.getoption("serial"):
+        if processes > 1:
+            raise ValueError("--serial is one process; expected no --processes beside it")
+        if any(word.partition("=")[0] == "--worker-timeout" for word in given(config)):
+            raise ValueError("--serial has no workers; expected no --worker-timeout beside it")
+    if disabled(config) and processes > 1:
+        raise ValueError(
+            "--processes has no effect beside --benchmark-disable, which times nothing; "
+            "leave one of them out"
+        )
 
 
 def phase_of(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""How a workload is measured: the numbers of the protocol, and which of them a run may set."""
+"""The numbers of the protocol, by which a workload is measured, and which a run may set."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 LEAST_ROUNDS = 10
 THROUGHPUT_EVERY = 3  # rounds
 
-# A block. The first step after a worker wakes takes 1 to 6 % longer, those after it do not: the
-# warm-up steps are there for caches to fill and threads to wake.
+# A block. Warm-up steps fill caches and wake threads: the first step after a worker wakes takes 1
+# to 6 % longer, later ones do not.
 WARMUP_STEPS, WARMUP_SECONDS = 1, 0.005
 TIMED_STEPS, TIMED_SECONDS = 2, 0.020
 
 # Before the first round.
 WARM_STEPS, WARM_SECONDS = 3, 0.2
 
-# Half the width of a ratio's interval by its rounds, at which it is known well enough.
+# Rounds end when the half width of each ratio's interval, from the rounds alone, is below this.
 NARROW = 0.005
-LOOK_AGAIN = 1.25  # times as many rounds as at the look before
+LOOK_AGAIN = 1.25  # factor of rounds until the next test of the widths
 
-# Blocks that may be taken again: a share of all, so that a busy machine ends nobody's run.
+# The largest share of blocks that are repeated: a busy machine must not prolong a run forever.
 MOST_REPEATED, LEAST_REPEATS = 0.3, 3
 
-RAW_STEPS = 10_000  # kept of a variant and workload; beyond, a seeded sample
+RAW_STEPS = 10_000  # step times kept per variant and workload; of more, a seeded sample
 
 
 @dataclass(frozen=True)
 class Block:
-    """How long a block of one timed model is, each at least."""
+    """The minimum lengths of a block."""
 
     warmup_steps: int = WARMUP_STEPS
     warmup_seconds: float = WARMUP_SECONDS
@@ -37,16 +37,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run may set. `max_seconds` a variant, warm-up and timed steps together."""
+    """What a run may set."""
 
-    max_seconds: float = 1.0
+    max_seconds: float = 1.0  # per variant, for warm-up and timed steps together
     min_rounds: int = LEAST_ROUNDS
     timed_seconds: float = TIMED_SECONDS
     processes: int = 1
     seed: int = 0
-    timed: bool = True  # False: the checks alone
-    narrow: float | None = NARROW  # half the width of an interval at which rounds may end
-    beside: bool = True  # a control and the GEMM baseline run along
+    timed: bool = True  # False: only the checks
+    narrow: float | None = NARROW  # half width of the intervals at which rounds end
+    beside: bool = True  # with a control and the GEMM baseline
     serial: bool = False  # in this process, one variant after the other
 
     @property

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 from backends import registry
 from bench.records import machine
 
 DEVICES = ("cpu", "cuda", "cuda:N")
+# Of 1, as difflib has it: how alike a word and a name are if the name may be meant, and how much
+# less than the most alike name.
+NEAR, AS_NEAR = 0.7, 0.05
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """The names that `word` may be misspelt from, the nearest first."""
+    word = word.lower()
+    found = difflib.get_close_matches(word, list(known), cutoff=NEAR)
+    alike = [difflib.SequenceMatcher(None, name, word).ratio() for name in found]
+    return [name for name, ratio in zip(found, alike, strict=True) if ratio > alike[0] - AS_NEAR]
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """ ". Did you mean torch?", to stand behind a sentence; empty where no name is near."""
+    near = nearest(word, known)
+    return f". Did you mean {' or '.join(near)}?" if near else ""
 
 
 def split(name: str, value: str | None, of: str = "") -> tuple[str, ...]:
@@ -29,8 +47,18 @@ def names(name: str, value: str | None, valid: Sequence[str]) -> tuple[str, ...]
 def one_of(name: str, value: str, valid: Sequence[str]) -> str:
     """The same, which is one of `valid`."""
     if value not in valid:
-        raise ValueError(f"--{name} {value!r} is unknown; expected {', '.join(valid)}")
+        near = did_you_mean(value, valid)
+        raise ValueError(f"--{name} {value!r} is unknown; expected {', '.join(valid)}{near}")
     return value
+
+
+def dtypes(name: str, value: str | None, valid: Sequence[str]) -> tuple[str, ...]:
+    """A list of some of `valid`. One with a near name is another arithmetic: none is suggested."""
+    chosen = split(name, value, f" of {', '.join(valid)}")
+    for part in chosen:
+        if part not in valid:
+            raise ValueError(f"--{name} {part!r} is unknown; expected {', '.join(valid)}")
+    return chosen
 
 
 def whole_number(name: str, value: str) -> int:
@@ -48,6 +76,14 @@ def seconds(name: str, value: str) -> float:
     number = _float(value)
     if not 0.0 < number < float("inf"):
         raise ValueError(f"--{name} {value!r}: expected a number of seconds above 0")
+    return number
+
+
+def seconds_or_none(name: str, value: str) -> float:
+    """A finite number of at least 0."""
+    number = _float(value)
+    if not 0.0 <= number < float("inf"):
+        raise ValueError(f"--{name} {value!r}: expected a number of seconds, 0 or more")
     return number
 
 
@@ -75,7 +111,8 @@ def devices(name: str, value: str | None) -> tuple[str, ...]:
     for part in chosen:
         kind, colon, index = part.partition(":")
         if not (part == "cpu" or (kind == "cuda" and (not colon or index.isdecimal()))):
-            raise ValueError(f"--{name} {part!r} is unknown; expected {', '.join(DEVICES)}")
+            near = ". Did you mean cuda?" if kind == "gpu" else ""
+            raise ValueError(f"--{name} {part!r} is unknown; expected {', '.join(DEVICES)}{near}")
     return tuple("cuda:0" if part == "cuda" else part for part in chosen)
 
 
@@ -90,12 +127,20 @@ def threads(counts: Sequence[int]) -> tuple[int, ...]:
     return tuple(counts) or (cores,)
 
 
+def known_backend(name: str) -> registry.Entry:
+    """The variant of that name; raises registry.BrokenBackendError where two have it."""
+    try:
+        return registry.find(name)
+    except registry.UnknownBackendError as error:
+        raise ValueError(f"{error}{did_you_mean(name, registry.table())}") from error
+
+
 def backends(chosen: Sequence[str]) -> tuple[str, ...]:
     """The same, each of which can run as far as is known without starting it."""
     try:
         for name in chosen:
-            if missing := registry.missing(registry.find(name)):
+            if missing := registry.missing(known_backend(name)):
                 raise ValueError(f"--backend {name}: {missing}")
-    except (registry.UnknownBackendError, registry.BrokenBackendError) as error:
+    except registry.BrokenBackendError as error:
         raise ValueError(str(error)) from error
     return tuple(chosen)

@@ -1,1 +1,1 @@
-"""Does a variant compute what the oracle computes, and all of it in its timed steps."""
+"""Checks that a variant computes what the oracle computes, and all of it in its timed steps."""

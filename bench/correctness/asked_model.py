@@ -1,6 +1,6 @@
-"""One model in a worker: built, asked, and each answer compared with the oracle's.
+"""One model in a worker: built, called, and each result compared with the oracle.
 
-The conformance kit and the checks around a timed workload ask in the same ways.
+The conformance kit and the checks around a timed workload share this code.
 """
 
 from __future__ import annotations
@@ -24,23 +24,24 @@ LOADED_LAST = "with parameters loaded after the batch was placed"
 
 
 def rolled(batch: Batch) -> Batch:
-    """Its inputs one time step on: another batch, also of a task that has one alone."""
+    """Its inputs shifted by one time step: another batch, even for a task with only one."""
     return dataclasses.replace(batch, x=np.roll(batch.x, 1, axis=1))
 
 
 @dataclasses.dataclass(frozen=True)
 class AskedModel:
-    """The model that a worker holds; `ask` is that worker's."""
+    """The model in a worker, which answers `ask`."""
 
     ask: Ask
     device: str
     dtype: str
-    optimizer: OptimizerSpec | None = None  # None: it is not trained
+    optimizer: OptimizerSpec | None = None  # None: not trained
 
     def build(self, case: Inputs, spec: ModelSpec | None = None, *, again: bool = False) -> float:
-        """Build it, and place the batch; gives the seconds that building took.
+        """Build it and place the batch; return the seconds that building took.
 
-        `spec` where it is not the case's: with dropout. `again` within one workload.
+        `spec` replaces that of the case, to add dropout. `again` marks a further build of one
+        workload.
         """
         seconds: float = self.ask(
             "build",
@@ -55,28 +56,28 @@ class AskedModel:
         return seconds
 
     def renew(self, params: Inputs, batch: Inputs | None = None) -> None:
-        """The parameters of one, and a batch: its own where no other is given."""
+        """Load the parameters of `params`; place the batch of `batch`, by default of `params`."""
         self.ask("renew", params=pack(params.params), batch=pack_batch((batch or params).batch))
 
     def call(self, phase: str) -> tuple[float, Tensors]:
-        """One call: its seconds, and its result."""
+        """Make one call; return its seconds and its result."""
         seconds, packed = self.ask("answer", phase=phase)
         return seconds, unpack(packed)
 
     def answer(self, case: ReferenceCase, phase: str, when: str) -> Agreement:
-        """What one call gives, compared."""
+        """Make one call and compare its result."""
         return self.compare(case, phase, self.call(phase)[1], when)
 
     def read_late(self, case: ReferenceCase, phase: str, other: ReferenceCase) -> Agreement:
-        """A result is what it was when the step was done, whatever is loaded before it is read."""
+        """Load other parameters before the result is read: they must not change it."""
         packed = self.ask("read_late", phase=phase, params=pack(other.params))
         return self.compare(case, phase, unpack(packed), READ_LATE)
 
     def loaded_last(self, case: ReferenceCase, phase: str, other: ReferenceCase) -> Agreement:
-        """Once more with the parameters loaded last.
+        """Load the parameters after the batch was placed and another batch was stepped through.
 
-        A model that works while a batch is placed has worked with others, and one that works while
-        parameters are loaded, for another batch.
+        A model that computes while placing would use the wrong parameters, and one that computes
+        while loading would use the wrong batch.
         """
         self.renew(other, case)
         others, params = [pack_batch(rolled(other.batch))], pack(case.params)
@@ -84,13 +85,13 @@ class AskedModel:
         return self.compare(case, phase, unpack(packed), LOADED_LAST)
 
     def train(self, expected: Reference, steps: int, when: str) -> Agreement:
-        """The loss of each of `steps` updates, and the parameters after them."""
+        """Make `steps` updates; compare each loss, and the parameters after them."""
         losses, packed = self.ask("train", steps=steps)
         actual = oracle.curve(losses, unpack(packed))
         return comparison.compare(expected, "train_step", actual, when)
 
     def compare(self, case: ReferenceCase, phase: str, actual: Tensors, when: str) -> Agreement:
-        """What a call of `phase` gave."""
+        """Compare the result of a call of `phase`."""
         actual = comparison.with_loss(case.spec, actual, case.batch)
         kinds = ("loss", "gradients") if phase == "bptt" else ()
         return comparison.compare(case.expected, phase, actual, when, kinds)

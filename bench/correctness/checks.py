@@ -1,4 +1,4 @@
-"""What one variant of a workload is asked before it is timed, of its last timed step, and after."""
+"""The checks of a variant before it is timed, of its last timed step, and after the rounds."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tasks import TASKS
 from tasks.spec import ModelSpec, OptimizerSpec, init_params
 from tasks.task import Size
 
-# Updates of a loss curve that must stay with the oracle's.
+# Length of the loss curve that is compared with the oracle's, in updates.
 LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
 AFTER = "after the rounds"
 
 
 @lru_cache(maxsize=8)
 def reference_case(task: str, size: Size, spec: ModelSpec, dtype: str, seed: int) -> ReferenceCase:
-    """The same for every variant and phase, with values that `dtype` can hold."""
+    """The case of a workload: the same for every variant and phase, in values exact in `dtype`."""
     params, batch = init_params(spec, seed), TASKS[task].batch(size, seed)
     params, batch = oracle.rounded(dtype, params, batch)
     return ReferenceCase(spec, params, batch, oracle.reference(spec, params, batch, dtype))
 
 
 class WorkloadChecks:
-    """The checks of one workload; `ask` in each is one worker's."""
+    """The checks of one workload; the worker that answers `ask` holds the variant."""
 
     def __init__(self, workload: Workload, seed: int) -> None:
         self.workload = workload
-        # Random masks have no oracle: what is compared is the same model without its dropout.
+        # The oracle cannot reproduce random masks, so the model is compared without its dropout.
         spec = dataclasses.replace(workload.spec, dropout=0.0)
         about = (workload.task, workload.numbers, spec, workload.dtype)
         self._first = reference_case(*about, seed)
@@ -50,14 +50,14 @@ class WorkloadChecks:
         return AskedModel(ask, workload.device, workload.dtype, workload.optimizer)
 
     def build(self, ask: Ask) -> float:
-        """Have the model built and the batch placed; gives the seconds that building took."""
+        """Build the model and place the batch; return the seconds that building took."""
         return self._model(ask).build(self._first, self.workload.spec)
 
     def before(self, ask: Ask, variant: str) -> tuple[float, float | None, Agreement]:
-        """Seconds of the first call, the loss, and everything the phase answers for, compared.
+        """Seconds of the first call, the loss, and the comparison of all tensors of the phase.
 
-        A model with dropout is compared without it, then built again; its forward pass, which
-        dropout leaves alone, is compared as well.
+        A model with dropout is first built and compared without it, then built again with it.
+        Dropout does not affect its forward pass, which is compared as well.
         """
         if not self.workload.spec.dropout:
             return self._before(ask, variant)
@@ -76,7 +76,7 @@ class WorkloadChecks:
         model, phase = self._model(ask), self.workload.phase
         seconds, actual = model.call(phase)
         if phase == "train_step":
-            model.renew(self._first)  # the first call has moved the parameters
+            model.renew(self._first)  # the first call has updated the parameters
             actual |= model.call("bptt")[1]
         if phase != "forward":
             actual |= model.call("forward")[1]
@@ -89,9 +89,9 @@ class WorkloadChecks:
         return seconds, loss, comparison.joined(found)
 
     def last(self, ask: Ask) -> Agreement | None:
-        """What the last timed step gave; None where it cannot be known: training.
+        """Compare the result of the last timed step; None for training, where it is unknown.
 
-        With dropout it can be roughly: all tensors, finite, and a loss not far from that without.
+        With dropout the comparison is rough: all tensors, finite, and a plausible loss.
         """
         when, phase = "its last timed step", self.workload.phase
         if self._random():
@@ -101,10 +101,10 @@ class WorkloadChecks:
         return self._model(ask).compare(self._first, phase, unpack(ask("last_answer")), when)
 
     def after(self, ask: Ask, variant: str, block_steps: int) -> Agreement:
-        """Parameters and a batch that the model has not seen.
+        """Compare with parameters and a batch that the model has not seen.
 
-        A train step goes on for the `block_steps` updates that the last timed block made since it
-        loaded its parameters, or for MOST_TRAIN_STEPS.
+        A train step is compared over `block_steps` updates, as many as the last timed block made
+        since it loaded its parameters, but at most MOST_TRAIN_STEPS.
         """
         model, phase = self._model(ask), self.workload.phase
         model.renew(self._fresh)
@@ -126,14 +126,14 @@ class WorkloadChecks:
         )
 
     def skipped_work(self, ask: Ask, step_seconds: float) -> str | None:
-        """What to say of a step that takes less time than its work; None where it does all."""
+        """A message if a timed step skips work, else None."""
         model = self._model(ask)
         return SkippedWork(self.workload, model, self._first, self._fresh, step_seconds).find()
 
     def _plausible(
         self, actual: Tensors, case: ReferenceCase, when: str, before: Tensors | None = None
     ) -> Agreement:
-        """Of a step that draws masks: as far as can be said; and not the same as `before`."""
+        """Check a step that draws masks: its result is plausible and differs from `before`."""
         phase = self.workload.phase
         found = comparison.plausible(case.expected, phase, actual, f"{when}, with masks")
         same = before is not None and all(
@@ -141,11 +141,11 @@ class WorkloadChecks:
         )
         if not same or phase == "train_step":
             return found
-        words = f"{when}: two calls give the same, as if no masks were drawn"
+        words = f"{when}: two calls give the same result, as if no masks were drawn"
         return msgspec.structs.replace(found, failures=(*found.failures, words))
 
     def _random(self) -> bool:
-        """Does the timed phase draw masks?"""
+        """Whether the timed phase draws masks."""
         return bool(self.workload.spec.dropout) and self.workload.phase != "forward"
 
     def _train(
@@ -157,7 +157,7 @@ class WorkloadChecks:
         steps: int,
         when: str = "",
     ) -> Agreement:
-        """Updates from `case`, compared with the oracle's under the declared optimizer."""
+        """Train from `case`, and compare with the oracle under the declared optimizer."""
         model.renew(case)
         declared = registry.ask(variant, "optimizer", optimizer)
         key = declared, case is self._first, steps

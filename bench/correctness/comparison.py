@@ -1,4 +1,4 @@
-"""A variant's tensors beside the oracle's, each with its bound: what agrees, and what is off."""
+"""Compares a variant's tensors with the oracle's, each within its bound."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from tasks.spec import Batch, ModelSpec
 
 
 def keep_worst(worst: dict[Any, TensorError], kind: Hashable, error: TensorError) -> None:
-    """Keep `error` where it is the worst of its kind so far."""
+    """Keep `error` if it is the worst of its kind so far."""
     if kind not in worst or error.severity > worst[kind].severity:
         worst[kind] = error
 
 
 def with_loss(spec: ModelSpec, forward: Tensors, batch: Batch) -> Tensors:
-    """The result of a forward call, joined by the loss of its outputs."""
+    """The result of a forward call, plus the loss of its outputs."""
     if "outputs" not in forward or "loss" in forward:
         return forward
     try:
         value = loss(spec, forward["outputs"], batch)
     except (ValueError, IndexError):
-        return forward  # outputs of the wrong shape: reported as such, the loss as not computed
+        return forward  # the outputs have the wrong shape, which the comparison reports
     return forward | {"loss": np.asarray(value)}
 
 
 def _compare_one(
     ref: Reference, name: str, actual: Tensors, scales: Mapping[str, float]
 ) -> tuple[TensorError, str]:
-    """The error of one tensor and, where it is beyond its bound, what to say of it."""
+    """The error of one tensor, and a message if it exceeds its bound."""
     expected, bound = ref.tensors[name], ref.bounds[name]
     if name not in actual:
         return TensorError(name=name, error=None, bound=bound), f"{name} is missing"
@@ -48,10 +48,10 @@ def _compare_one(
         return TensorError(name=name, error=None, bound=bound), message
     error = relative_error(came, expected)
     if not norm(expected):
-        # Nothing to divide by: measured against the largest tensor of its kind.
+        # The norm to divide by is zero, so the largest tensor of its kind gives the scale.
         error, bound = error / (scales[kind(name)] or 1.0), ZERO_BOUND[ref.dtype]
     if not math.isfinite(error):
-        message = f"{name} has numbers that are not finite"
+        message = f"{name} contains values that are not finite"
         return TensorError(name=name, error=None, bound=bound), message
     result = TensorError(name=name, error=error, bound=bound)
     if error <= bound:
@@ -62,10 +62,10 @@ def _compare_one(
 def compare(
     ref: Reference, phase: str, actual: Tensors, when: str = "", only: tuple[str, ...] = ()
 ) -> Agreement:
-    """Compare every tensor that `phase` answers for; failures start with `when`.
+    """Compare every tensor of `phase`; messages of failures start with `when`.
 
-    `only` narrows it to kinds (a timed bptt call gives no outputs). Raises ValueError where
-    nothing would be compared: agreement on nothing is none.
+    `only` limits it to some kinds (a timed bptt call returns no outputs). Raises ValueError if
+    there is nothing to compare: that must not count as agreement.
     """
     names = [name for name in ref.named(phase) if not only or kind(name) in only]
     if not names:
@@ -82,7 +82,7 @@ def compare(
         keep_worst(kinds, kind(name), error)
     unknown = sorted(set(actual) - set(ref.tensors))
     if unknown:
-        failures.append(f"{when}: gives {', '.join(unknown)}, which this model does not have")
+        failures.append(f"{when}: returns {', '.join(unknown)}, which this model does not have")
     return Agreement(
         tensors=len(names),
         worst=max(kinds.values(), key=lambda error: error.severity),
@@ -92,10 +92,10 @@ def compare(
 
 
 def plausible(ref: Reference, phase: str, actual: Tensors, when: str) -> Agreement:
-    """What can be said of a call that draws masks, beside the same model without them.
+    """Roughly compare a call that draws masks with the same model without them.
 
-    All tensors are there, finite and in shape; the loss is off by no more than itself, a gradient
-    by no more than a hundred times.
+    All tensors must be present, finite and of the right shape. The loss may be off by 100 %, and a
+    gradient by a factor of 100.
     """
     bounds = {name: PLAUSIBLE.get(kind(name), bound) for name, bound in ref.bounds.items()}
     only = ("loss",) if phase == "train_step" else ("loss", "gradients")
@@ -103,7 +103,7 @@ def plausible(ref: Reference, phase: str, actual: Tensors, when: str) -> Agreeme
 
 
 def joined(parts: list[Agreement]) -> Agreement:
-    """Several comparisons of one variant as one: counts added up, the worst kept."""
+    """Several comparisons of one variant as one: the counts added, the worst errors kept."""
     if not parts:
         raise ValueError("no comparison was made; expected at least one")
     kinds: dict[str, TensorError] = {}

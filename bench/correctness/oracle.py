@@ -1,6 +1,6 @@
-"""What the oracle says: the numpy backend in float64, from the same parameters and batch.
+"""The oracle: the numpy backend in float64, with the variant's parameters and batch.
 
-Both are rounded to the variant's dtype before either computes with them.
+Both are rounded to the variant's dtype before either of the two computes with them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def rounded(dtype: str, params: Params, batch: Batch) -> tuple[Params, Batch]:
-    """Both in float64 with values that `dtype` can hold, so that all start from the same."""
+    """Both in float64, in values exact in `dtype`, so that all variants start from the same."""
 
     def cut(array: np.ndarray) -> np.ndarray:
         if array.dtype.kind != "f":
@@ -51,14 +51,14 @@ def rounded(dtype: str, params: Params, batch: Batch) -> tuple[Params, Batch]:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the oracle says of one (spec, params, batch), and how far each tensor may be off."""
+    """The oracle's tensors for one (spec, params, batch), and the bound of each."""
 
     dtype: str
     tensors: Tensors
-    bounds: Mapping[str, float]  # relative; absolute where the reference is zero
+    bounds: Mapping[str, float]  # relative, or absolute if the reference is zero
 
     def named(self, phase: str) -> list[str]:
-        """The tensors that `phase` answers for, the loss of its outputs included."""
+        """The tensors of `phase`, including the loss of its outputs."""
         if phase == "forward":
             return [name for name in self.tensors if kind(name) != "gradients"]
         return list(self.tensors)
@@ -66,7 +66,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a backend is given: a model with parameters, and a batch."""
+    """What a backend gets: a model with parameters, and a batch."""
 
     spec: ModelSpec
     params: Params
@@ -75,13 +75,13 @@ class Inputs:
 
 @dataclass(frozen=True)
 class ReferenceCase(Inputs):
-    """The same, and what the oracle makes of it."""
+    """The same, with the oracle's results."""
 
     expected: Reference
 
 
 def reference(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Reference:
-    """Ask the oracle, and itself in float32 for the bounds. Inputs are already `rounded`."""
+    """Run the oracle, and the same in float32 for the bounds. Inputs are already `rounded`."""
 
     def run(params: Params, batch: Batch, dtype: str) -> Tensors:
         return run_oracle(spec, params, batch, dtype)
@@ -96,7 +96,7 @@ def _bounded(
     dtype: str,
     updates: int = 1,
 ) -> Reference:
-    """The oracle's tensors and their bounds; `run` gives those of the numpy backend in a dtype."""
+    """The oracle's tensors and their bounds; `run` runs the numpy backend in a dtype."""
     exact = run(params, batch, "float64")
     if dtype == "float64":
         return Reference(dtype, exact, dict.fromkeys(exact, FLOAT64_BOUND))
@@ -111,7 +111,7 @@ def _bounded(
 
 
 def shaken(params: Params, batch: Batch, seed: int, size: float) -> tuple[Params, Batch]:
-    """Both with every parameter, input and initial state moved by up to `size` of itself."""
+    """Both with every parameter, input and initial state changed by up to `size`, relatively."""
     rng = np.random.default_rng(seed)
 
     def moved(array: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def run_oracle(spec: ModelSpec, params: Params, batch: Batch, dtype: str) -> Ten
 
 
 def curve(losses: Sequence[float], params: Mapping[str, np.ndarray]) -> Tensors:
-    """K updates as tensors to compare: the losses (K), and each parameter after them."""
+    """K updates as tensors to compare: the losses (K,), and each parameter after them."""
     return {"trained loss": np.asarray(losses, np.float64)} | {
         f"trained {name}": np.asarray(value) for name, value in params.items()
     }
@@ -157,10 +157,10 @@ def run_training(
 def training_reference(
     spec: ModelSpec, params: Params, batch: Batch, optimizer: OptimizerSpec, dtype: str, steps: int
 ) -> Reference:
-    """The oracle's curve over `steps` updates with the eps placement that a variant declares.
+    """The oracle's curve over `steps` updates, with the eps placement that a variant declares.
 
-    In float32 an update may be off by as much as a gradient is, and they add up: the bound of a
-    gradient times `steps`, or the float32 reference error.
+    In float32 each update can be off by as much as a gradient, and these errors add up. So the
+    bound is that of a gradient times `steps`, or follows from the float32 reference error.
     """
 
     def run(params: Params, batch: Batch, dtype: str) -> Tensors:

@@ -1,13 +1,16 @@
-"""How far a variant may be off, and how that is measured: all bounds of agreement.
+"""All bounds of agreement: how far a variant may be off, and how errors are measured.
 
-Relative error is |a - ref| / |ref| in the 2-norm, a tensor at a time; ref is the numpy backend's in
-float64, the oracle's.
+The relative error of a tensor is |a - ref| / |ref| in the 2-norm; ref is the oracle's, the numpy
+backend in float64. It may be at most
 
-float64: at most 1e-9. float32: at most max(1e-6 sqrt(T), 10 x the float32 reference error): that of
-the numpy backend in float32 in this tensor, the worst of three runs, of which two start from inputs
-and parameters moved by up to four ulp. TF32: at most max(2^-10 sqrt(T), 2^13 x that error). Where
-|ref| = 0: |a| at most 1e-12 (float32: 1e-6, TF32: 2^-10) of the norm of the largest tensor of its
-kind. docs/agreement.md says how these were measured.
+- float64: 1e-9.
+- float32: max(1e-6 sqrt(T), 10 x the float32 reference error). This is the largest error of the
+  numpy backend in float32 in three runs; two of them start from inputs and parameters that are
+  changed by up to four ulp.
+- TF32: max(2^-10 sqrt(T), 2^13 x the float32 reference error).
+
+If |ref| = 0, |a| may be at most 1e-12 (float32: 1e-6, TF32: 2^-10) of the largest norm of its kind.
+docs/agreement.md explains how these bounds were measured.
 """
 
 from __future__ import annotations
@@ -18,26 +21,26 @@ import numpy as np
 
 FLOAT64_BOUND = 1e-9
 
-# What an arithmetic is held in, and what a step may lose in it. One that is not here has no rule
-# of agreement, and so no numbers.
+# The storage type of each arithmetic, and the error that each may make per sqrt(step). Without an
+# entry here, an arithmetic has no rule of agreement, and so no times.
 STORAGE = {"float64": "float64", "float32": "float32", "tf32": "float32"}
 STEP = {"float32": 1e-6, "tf32": 2.0**-10}
-# TF32's products have 10 bits of mantissa, float32's 23; its own error grows by as much, and the
-# factor of ten is not granted on top.
+# Factors of the float32 reference error. TF32's products have 10 bits of mantissa and float32's
+# 23, which gives 2^13; there is no further factor of ten.
 COARSER = {"float32": 10.0, "tf32": 2.0**13}
-# One run in float32 may be right by luck. The float32 reference error is the worst of it and of
-# SHAKES more, from parameters and inputs moved by up to four ulp of float32, as far off as a fast
-# tanh may be.
+# One run in float32 can be accurate by luck. So the float32 reference error is the largest of that
+# run and SHAKES more, whose parameters and inputs are changed by up to four ulp of float32: the
+# error of a fast tanh.
 SHAKES, SHAKE = 2, 2.0**-21
 ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6, "tf32": 2.0**-10}
 
-# Beside a model without its dropout, for a call that draws masks: a loss as large again, gradients
-# of the same order or two more. They catch what is missing, not finite, or of another thing.
+# Relative bounds for a call that draws masks, against the same model without dropout. They reveal
+# tensors that are missing, not finite, or of something else.
 PLAUSIBLE = {"loss": 1.0, "gradients": 100.0}
 
 
 def kind(name: str) -> str:
-    """Which kind a tensor is: outputs, states, loss, gradients, training (`curve`), parameters."""
+    """The kind of a tensor: outputs, states, loss, gradients, training (`curve`), parameters."""
     if name.startswith("grad."):
         return "gradients"
     if name.startswith("trained "):
@@ -48,12 +51,12 @@ def kind(name: str) -> str:
 
 
 def norm(array: np.ndarray) -> float:
-    """2-norm in float64, without BLAS: no thread pool of this process starts to spin."""
+    """2-norm in float64, without BLAS, whose thread pool would spin in this process."""
     return math.sqrt(float(np.square(array, dtype=np.float64).sum()))
 
 
 def relative_error(a: np.ndarray, ref: np.ndarray) -> float:
-    """|a - ref| / |ref|; |a| where ref is zero; inf where a is not finite."""
+    """|a - ref| / |ref|; |a| if ref is zero; inf if a is not finite."""
     a = np.asarray(a, np.float64)
     if not np.isfinite(a).all():
         return math.inf

@@ -1,8 +1,8 @@
-"""The conformance kit: does one variant compute what the contract says, and how far is it off?
+"""The conformance kit: does a variant compute what the contract says, and how large are its errors?
 
-`rnnbench check NAME` runs it; `bench.kit.conformance` makes a pytest suite of it for a repository
-of its own; `replay` asks again about one case that it printed. docs/agreement.md says what it
-checks and where the bounds come from.
+`rnnbench check NAME` runs it. `bench.kit.conformance` turns it into pytest tests for the repository
+of a plugin. `replay` repeats one case that the kit printed. docs/agreement.md lists the checks and
+explains the bounds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["CaseSpec", "replay"]
 
 
 def __getattr__(name: str) -> Any:
-    """On demand: `rnnbench list` need not wait for what the kit imports."""
+    """Import on demand: `rnnbench list` does not wait for the imports of the kit."""
     if name == "CaseSpec":
         from bench.kit.case import CaseSpec
 
@@ -22,4 +22,4 @@ def __getattr__(name: str) -> Any:
         from bench.kit.ask import replay
 
         return replay
-    raise AttributeError(f"bench.kit has no {name!r}; expected one of {', '.join(__all__)}")
+    raise AttributeError(f"bench.kit has no {name!r}; it has {', '.join(__all__)}")

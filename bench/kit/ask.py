@@ -1,4 +1,4 @@
-"""The kit's two questions, of a variant by its name: all of it, and one case again."""
+"""The two ways to run the kit on a variant, by its name: all checks, or one case again."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TIMEOUT_SECONDS = 120.0
 
 
 def missing(name: str) -> str | None:
-    """Why a built-in variant is not here to be checked; the findings say what a plugin lacks.
+    """Why a built-in variant cannot run here. What a plugin lacks is one of the findings.
 
-    Raises registry.UnknownBackendError, or registry.BrokenBackendError where two have the name.
+    Raises registry.UnknownBackendError, or registry.BrokenBackendError if two have that name.
     """
     entry = registry.find(name)
     return None if entry.plugin else registry.missing(entry)
@@ -34,7 +34,7 @@ def check(
 
 
 def replay(name: str, case: CaseSpec, dtype: str = "float32", device: str = "cpu") -> bool:
-    """Ask a variant about one case and print what comes; True where all of it agrees."""
+    """Run one case on a variant and print the result; True if all tensors agree."""
     with _pool() as pool:
         subject = PoolSubject(pool, name, device, len(machine.available_cores()))
         taken = phases(subject, case.spec, dtype)

@@ -1,4 +1,4 @@
-"""One model and one batch, given in numbers small enough to print: the rest follows from a seed."""
+"""One model and one batch, described by a few numbers and a seed, short enough to print."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ PARAM_KINDS: tuple[str, ...] = get_args(ParamKind)
 INPUT_KINDS: tuple[str, ...] = get_args(InputKind)
 WEIGHT_KINDS: tuple[str, ...] = get_args(WeightKind)
 
-# W_xh and b times this: gates at 0 and 1, states at -1 and 1.
+# Factor for W_xh and b that drives gates to 0 and 1, and states to -1 and 1.
 SATURATION = 6.0
 
 
 @dataclass(frozen=True)
 class CaseSpec:
-    """`made` gives the arrays. Two that differ in `seed` alone have the same shapes."""
+    """`made` gives the arrays. Two cases that differ only in `seed` have the same shapes."""
 
     spec: ModelSpec
     batch: int = 2  # B
     steps: int = 3  # T
     seed: int = 0
     params: ParamKind = "uniform"
-    x: InputKind = "random"  # padded: nothing in front, and in all of the first row
-    weight: WeightKind | None = None  # last: of the last step alone
-    state: bool = False  # is one given
+    x: InputKind = "random"  # padded: padding in front, and in the whole first row
+    weight: WeightKind | None = None  # last: only the last step counts
+    state: bool = False  # True: with an initial state
 
     def made(self) -> tuple[Params, Batch]:
         """Parameters, and a batch with x (B,T,D) or ids (B,T); all in float64."""
@@ -59,7 +59,7 @@ class CaseSpec:
         return params
 
     def _x(self, rng: np.random.Generator) -> np.ndarray:
-        """(B,T,D), or token ids (B,T) where there is an embedding; 0 is the padding."""
+        """(B,T,D), or token ids (B,T) if there is an embedding; 0 is the padding."""
         shape: tuple[int, ...] = (self.batch, self.steps)
         if self.spec.vocab_size is not None:
             few = max(1, self.spec.vocab_size // 4) if self.x == "repeated" else None
@@ -89,16 +89,16 @@ class CaseSpec:
         return weight
 
     def after(self) -> CaseSpec:
-        """Another one of the same shapes."""
+        """Another case with the same shapes."""
         return dataclasses.replace(self, seed=self.seed + 1)
 
     def code(self) -> str:
-        """Python that makes it again; needs `ModelSpec` of tasks.spec and `CaseSpec`."""
+        """Python code for this case; it needs `ModelSpec` of tasks.spec and `CaseSpec`."""
         return _code(self)
 
 
 def _code(thing: Any) -> str:
-    """A dataclass as a call that names what is not its default."""
+    """A dataclass as a call with the fields that differ from their defaults."""
     arguments = []
     for field in dataclasses.fields(thing):
         value = getattr(thing, field.name)

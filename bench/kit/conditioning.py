@@ -1,7 +1,8 @@
-"""Which cases can tell right from wrong: the well-conditioned ones, with the oracle's answer.
+"""The well-conditioned cases, which can reveal a wrong program, with the oracle's results.
 
-A vanilla RNN with large recurrent weights is chaotic: one ulp of its input grows until any wrong
-program lies within the rounding of a right one. Such cases are dropped, and counted.
+A vanilla RNN with large recurrent weights is chaotic: one ulp in its input grows until the rounding
+error of a correct program is as large as the error of a wrong one. Such cases are dropped and
+counted.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from bench.kit.case import CaseSpec
 from tasks.spec import Batch, ModelSpec, Params
 
 ULP = 2.0**-52
-MOST_MOVED = 1e-12  # of any tensor, when every input and parameter moves by an ulp
-# Nearer than this to relu's kink, another order of the same sum takes the other slope.
+MOST_MOVED = 1e-12  # change of any tensor when every input and parameter changes by one ulp
+# Closer than this to relu's kink, another order of the same sum takes the other slope.
 LEAST_FROM_KINK = 1e-5
-# A bound beyond this would let products rounded as TF32 rounds them pass for float32.
+# With a larger bound, products rounded as TF32 rounds them would pass as float32.
 LOOSEST_BOUND = 1e-4
 
 
 @lru_cache(maxsize=512)
 def reference_case(case: CaseSpec, dtype: str) -> ReferenceCase | str:
-    """The case with the oracle's answer in the rounding of `dtype`, or why it can tell nothing."""
+    """The case with the oracle's results, from inputs rounded to `dtype`; or why it is unusable."""
     spec = case.spec
     params, batch = oracle.rounded(dtype, *case.made())
     if spec.cell == "rnn_relu" and _nearest_kink(spec, params, batch) < LEAST_FROM_KINK:
@@ -36,14 +37,14 @@ def reference_case(case: CaseSpec, dtype: str) -> ReferenceCase | str:
     moved = oracle.run_oracle(spec, *oracle.shaken(params, batch, 0, ULP), "float64")
     for name, ref in expected.tensors.items():
         if not np.isfinite(ref).all() or relative_error(moved[name], ref) > MOST_MOVED:
-            return f"an ulp of change moves a tensor by more than {MOST_MOVED:g}"
+            return f"a change of one ulp changes a tensor by more than {MOST_MOVED:g}"
     if max(expected.bounds.values()) > LOOSEST_BOUND:
-        return f"{dtype} is too coarse for it: a bound would be above {LOOSEST_BOUND:g}"
+        return f"{dtype} is too coarse for it: a bound would exceed {LOOSEST_BOUND:g}"
     return ReferenceCase(spec, params, batch, expected)
 
 
 def pair_of_cases(case: CaseSpec, dtype: str) -> tuple[ReferenceCase, ReferenceCase] | str:
-    """The case and one of the same shapes that comes after it, or why one tells nothing."""
+    """The case and the next one with the same shapes, or why one of them is unusable."""
     first, other = reference_case(case, dtype), reference_case(case.after(), dtype)
     if isinstance(first, str):
         return first

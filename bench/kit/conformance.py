@@ -1,10 +1,10 @@
-"""The kit as tests, for the repository of a plugin. In a test file there:
+"""The kit as pytest tests, for the repository of a plugin. In a test file there:
 
     from bench.kit.conformance import conformance
 
     TestConformance = conformance("NAME")
 
-and `pytest` runs what `rnnbench check NAME` runs, in as long.
+Then `pytest` runs the same checks as `rnnbench check NAME`, in the same time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tasks.spec import CELLS
 def conformance(
     name: str, *, cells: Sequence[str] = CELLS, seed: int = 0, device: str = "cpu"
 ) -> type:
-    """A test class for the variant of that name: a test a check, and one that counts."""
+    """A test class for the variant: one test per check, and one that something was compared."""
 
     class TestConformance:
         @pytest.fixture(scope="class")

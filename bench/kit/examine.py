@@ -1,4 +1,4 @@
-"""One variant, one case: every tensor of every call, against the oracle."""
+"""Compares every tensor of every call of one variant on one case with the oracle."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.records.schema import Agreement
 from bench.workers.serialization import unpack
 from tasks.spec import OptimizerSpec
 
-# Powers of two: the same in a framework that holds them in float32. With eps so large its
-# placement shows in every parameter.
+# Powers of two are exact in float32 as well. So large an eps makes its placement show in every
+# parameter.
 ADAM = OptimizerSpec("adam", learning_rate=2.0**-7, eps=2.0**-10)
 SGD = OptimizerSpec("sgd", learning_rate=2.0**-5)
 TRAIN_STEPS = 50
 
-# What was given is held as it is; both were rounded to the dtype before.
+# Bound on |params() - given| / |given|: the given values are exact in the dtype.
 HELD = 1e-16
 
 
@@ -32,19 +32,19 @@ def asked_model(subject: Subject, dtype: str, optimizer: OptimizerSpec | None = 
 def examine(
     subject: Subject, case: CaseSpec, dtype: str, phases: tuple[str, ...]
 ) -> list[Agreement]:
-    """Compare all that forward and bptt give, as far as they are among `phases`.
+    """Compare all results of forward and bptt, as far as they are among `phases`.
 
-    Asked twice; then with new parameters and a new batch; then with parameters that are loaded
-    when the batch is placed already. Raises ValueError for a case that is not well-conditioned.
+    Each is called twice, then with new parameters and a new batch, then with parameters that are
+    loaded after the batch was placed. Raises ValueError for a case that is not well-conditioned.
     """
     pair = pair_of_cases(case, dtype)
     if isinstance(pair, str):
-        raise ValueError(f"{case.code()} can tell nothing: {pair}")
+        raise ValueError(f"{case.code()} is not well-conditioned: {pair}")
     first, other = pair
     model = asked_model(subject, dtype, ADAM if "train_step" in phases else None)
     model.build(first)
     asked = [phase for phase in ("forward", "bptt") if phase in phases]
-    found = [model.answer(first, phase, when) for when in ("", "asked again") for phase in asked]
+    found = [model.answer(first, phase, when) for when in ("", "called again") for phase in asked]
     found.append(_held(model, first))
     model.renew(other)
     found += [model.answer(other, phase, "on new parameters") for phase in asked]
@@ -58,10 +58,13 @@ def examine(
 def examine_training(
     subject: Subject, dtype: str, optimizer: OptimizerSpec, case: CaseSpec
 ) -> list[Agreement]:
-    """Loss at each of TRAIN_STEPS updates, parameters after them; again from `load`."""
+    """Compare the loss at each of TRAIN_STEPS updates and the parameters after them, twice.
+
+    The second time starts from a new `load`.
+    """
     start = reference_case(case, dtype)
     if isinstance(start, str):
-        raise ValueError(f"{case.code()} can tell nothing: {start}")
+        raise ValueError(f"{case.code()} is not well-conditioned: {start}")
     expected = curve(start, subject.consult("optimizer", optimizer))
     model = asked_model(subject, dtype, optimizer)
     model.build(start)
@@ -74,7 +77,7 @@ def examine_training(
 
 
 def curve(start: ReferenceCase, declared: OptimizerSpec) -> Reference:
-    """The oracle's TRAIN_STEPS updates under the optimizer that the subject declares."""
+    """The oracle's TRAIN_STEPS updates with the optimizer that the subject declares."""
     dtype = start.expected.dtype
     return oracle.training_reference(
         start.spec, start.params, start.batch, declared, dtype, TRAIN_STEPS
@@ -82,11 +85,11 @@ def curve(start: ReferenceCase, declared: OptimizerSpec) -> Reference:
 
 
 def _held(model: AskedModel, start: ReferenceCase) -> Agreement:
-    """Does `params` give what `build` was given, now that it was used?"""
+    """Compare `params` with what `build` got, after the model was used."""
     _, packed = model.ask("train", steps=0)
     given, came = (
         {f"parameter {name}": value for name, value in params.items()}
         for params in (start.params, unpack(packed))
     )
     expected = Reference(start.expected.dtype, given, dict.fromkeys(given, HELD))
-    return comparison.compare(expected, "train_step", came, "given by params()")
+    return comparison.compare(expected, "train_step", came, "from params()")

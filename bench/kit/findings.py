@@ -1,4 +1,4 @@
-"""What a check found: counts, largest errors, refusals, failures."""
+"""The findings of a check: counts, largest errors, refusals, failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.records.schema import Agreement, TensorError
 
 @dataclass(frozen=True)
 class Failure:
-    """One thing that is wrong; `case` shows it, where it needs one."""
+    """One failure, with the case that shows it if it depends on a case."""
 
     check: str
     dtype: str
@@ -27,24 +27,25 @@ class Line:
     """One check in one dtype."""
 
     models: int = 0
-    unasked: int = 0  # models that the time did not reach
+    unasked: int = 0  # models left out because the time was up
     tensors: int = 0
     failures: int = 0
 
 
 @dataclass
 class Findings:
-    """Everything `rnnbench check` prints. `ok` is its exit status."""
+    """Everything that `rnnbench check` prints. `ok` decides its exit status."""
 
     name: str
     device: str
     seed: int
     versions: Mapping[str, str] = field(default_factory=dict)
-    paths: dict[str, str] = field(default_factory=dict)  # by dtype: what ran, as it says itself
+    paths: dict[str, str] = field(default_factory=dict)  # `path()` by dtype
     lines: dict[tuple[str, str], Line] = field(default_factory=dict)  # by check and dtype
     worst: dict[tuple[str, str], TensorError] = field(default_factory=dict)  # by dtype and kind
-    refusals: dict[str, dict[str, set[str]]] = field(default_factory=dict)  # by reason: of what
-    dropped: Counter[str] = field(default_factory=Counter)  # cases, by reason
+    # By reason: the cells, dtypes and phases that are refused.
+    refusals: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)  # number of cases, by reason
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -54,7 +55,7 @@ class Findings:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed, and something was compared: agreement on nothing is none."""
+        """Nothing failed, and something was compared."""
         return not self.failures and self.tensors > 0
 
     def line(self, check: str, dtype: str) -> Line:
@@ -77,9 +78,9 @@ class Findings:
         self.failures.append(failure)
 
     def describe(self, failure: Failure, number: int = 1) -> Iterator[str]:
-        """Lines: what is wrong and, of the first, code that asks again about its case.
+        """The failure as lines; the first one with its details and code that repeats its case.
 
-        The first is the one to look into: others may follow from it.
+        The first failure is the one to look into: others may follow from it.
         """
         where = f"{failure.check}, {failure.dtype}" if failure.dtype else failure.check
         yield f"{number}. {where}: {failure.message}"
@@ -88,7 +89,7 @@ class Findings:
         yield from (f"   {line}" for line in failure.details.splitlines()[:20])
         if failure.case is not None:
             device = "" if self.device == "cpu" else f", device={self.device!r}"
-            yield "   to see it again:"
+            yield "   To repeat it:"
             yield ""
             yield "from bench.kit import CaseSpec, replay"
             yield "from tasks.spec import ModelSpec"

@@ -1,4 +1,4 @@
-"""Cases that are always asked: between them, in every cell, stands all that a model can have."""
+"""The cases that every check runs: together, for each cell, they cover every feature of a model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRIES = 50  # seeds until one is well-conditioned in every dtype
 
 
 def fixed_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:
-    """Two a cell: each step read, weights and a state given; then the last one, from tokens."""
+    """Two per cell: every-step readout with weights and a state; last-step readout from tokens."""
     for cell in cells:
         every_step = ModelSpec(
             cell,  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def fixed_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:
 
 
 def training_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:
-    """One a cell, for many updates."""
+    """One per cell, for many updates."""
     for cell in cells:
         spec = ModelSpec(
             cell,  # type: ignore[arg-type]
@@ -56,9 +56,9 @@ def training_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec
 
 
 def _steady(case: CaseSpec) -> CaseSpec:
-    """The same with the first seed of TRIES that can tell something in both dtypes.
+    """The same case with the first of TRIES seeds that makes it well-conditioned in both dtypes.
 
-    No two seeds of a check share one: each asks other numbers.
+    Checks with different seeds try different seeds here, so their numbers differ.
     """
     for number in range(TRIES):
         moved = dataclasses.replace(case, seed=case.seed * TRIES + number)

@@ -1,4 +1,4 @@
-"""What a check asks, in which order, and how much of it."""
+"""What a check covers, in which order, and how much of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasks.spec import CELLS
 
-DTYPES = ("float64", "float32")  # float32 last: it is what is timed
+DTYPES = ("float64", "float32")  # float32 comes last, because it is the timed one
 CONTRACT, PUBLISHED, PHASES_AGREE = "contract", "published outputs", "forward and bptt"
 TRAINING, TIMED = "training, 50 updates", "around timed steps"
 CHECKS = (CONTRACT, PUBLISHED, PHASES_AGREE, TRAINING, TIMED)
@@ -15,15 +15,15 @@ CHECKS = (CONTRACT, PUBLISHED, PHASES_AGREE, TRAINING, TIMED)
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is asked. What the time does not reach is counted as not checked."""
+    """How much a check covers. What the time does not allow is reported as not checked."""
 
     seed: int = 0
     cells: Sequence[str] = CELLS
-    models: int = 16  # random, a dtype; the fixed cases come on top
-    seconds: float = 60.0  # after which no further check is begun
+    models: int = 16  # random models per dtype, besides the fixed cases
+    seconds: float = 60.0  # no check begins after this time
     shrink_seconds: float = 15.0
     timed: bool = True
-    stop_at_first: bool = False  # a failure ends the check, and is not shrunk
+    stop_at_first: bool = False  # the first failure ends the check and is not shrunk
 
 
 SHORT = Plan()

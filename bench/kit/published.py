@@ -1,7 +1,7 @@
-"""Numbers that were printed elsewhere, and must come out again.
+"""Published numbers that every variant must reproduce.
 
-The Lab-11-1 note feeds `hello`, `eolll`, `lleel` time first, as three steps of a batch of five, to
-the network that torch.manual_seed(0); torch.nn.RNN(4, 2) makes, and prints four digits.
+The Lab-11-1 note makes a network with torch.manual_seed(0); torch.nn.RNN(4, 2). It feeds `hello`,
+`eolll`, `lleel` time first, as three steps of a batch of five, and prints four digits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PRINTED = """
     -0.9077 -0.3205 -0.8944 -0.2902 -0.5134 -0.0288 -0.5134 -0.0288 -0.9127 -0.2222
 """
 OUTPUTS = np.array(PRINTED.split(), float).reshape(3, 5, 2)  # (T,B,H)
-HALF_A_DIGIT = 0.5e-4 + 1e-6  # of what is printed; float32 adds the rest
+HALF_A_DIGIT = 0.5e-4 + 1e-6  # half a printed digit, plus rounding in float32
 
 
 def inputs() -> Inputs:
@@ -45,12 +45,12 @@ def inputs() -> Inputs:
 
 
 def difference(outputs: np.ndarray) -> str | None:
-    """What to say of outputs (B,T,H) that are not those printed; None where they are."""
+    """A message if outputs (B,T,H) differ from the printed ones, else None."""
     expected = OUTPUTS.swapaxes(0, 1)
     if outputs.shape != expected.shape:
         return f"outputs has shape {outputs.shape}; expected {expected.shape}"
     off = np.abs(outputs - expected)
-    if (off <= HALF_A_DIGIT).all():  # false for what is not a number
+    if (off <= HALF_A_DIGIT).all():  # False for NaN
         return None
     b, t, h = np.unravel_index(np.nanargmax(off), off.shape)
     return (

@@ -1,4 +1,4 @@
-"""The checks of one variant, in order, until they are done or the time is up."""
+"""Runs the checks of one variant in order, until they are done or the time is up."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from bench.workers.process import WorkerError
 
 FAULTS = (WorkerError, registry.BrokenBackendError)
 
-FIXED_SHARE = 0.45  # of the time, at first: the other checks come before the rest of them
+FIXED_SHARE = 0.45  # of the time goes to fixed cases first; what is left of them comes later
 
-Asked = tuple[CaseSpec, str]  # and its dtype
+Asked = tuple[CaseSpec, str]  # a case and its dtype
 Examine = Callable[[CaseSpec], list[Agreement]]
 
 
@@ -59,7 +59,7 @@ class Kit:
         self._begin = monotonic()
 
     def run(self) -> Findings:
-        """Everything. What the variant does wrong is in the findings; nothing is raised."""
+        """Run all checks. The faults of the variant are in the findings; nothing is raised."""
         try:
             dtypes = [dtype for dtype in DTYPES if self._takes_any(dtype) and self._starts(dtype)]
             for dtype in dtypes:
@@ -72,20 +72,20 @@ class Kit:
             for _, dtype in self._models(rest):
                 self.findings.line(PHASES_AGREE, dtype).unasked += 1
             self._random(dtypes)
-        except FAULTS as error:  # of a member that is asked all along
+        except FAULTS as error:  # in a pure member, which every check calls
             self._raised(CONTRACT, "", error)
         self.findings.seconds = monotonic() - self._begin
         return self.findings
 
     def _over(self, share: float = 1.0) -> bool:
-        """Is that share of the time used up?"""
+        """Whether that share of the time is used up."""
         stopped = self.plan.stop_at_first and bool(self.findings.failures)
         return stopped or monotonic() - self._begin > share * self.plan.seconds
 
-    # What it says of itself
+    # What the variant reports about itself
 
     def _takes_any(self, dtype: str) -> bool:
-        """Does it compute anything in this dtype? Its refusals are kept."""
+        """Whether it computes anything in this dtype; records its refusals."""
         taken: dict[str, bool] = {}
         for case in fixed_cases(self.plan.seed, self.plan.cells):
             self._keep_refusals(case, dtype)
@@ -105,10 +105,10 @@ class Kit:
             return False
         self.findings.versions = versions
         if not versions or not all(versions.values()):
-            self._wrong(CONTRACT, dtype, f"versions() gives {versions}; expected at least one")
+            self._wrong(CONTRACT, dtype, f"versions() returns {versions}; expected at least one")
         if self.subject.device not in devices:
             found = ", ".join(devices) or "nothing"
-            message = f"devices() gives {found}; expected {self.subject.device} to be among them"
+            message = f"devices() returns {found}; expected {self.subject.device} among them"
             self._wrong(CONTRACT, dtype, message)
         return True
 
@@ -116,7 +116,7 @@ class Kit:
         return phases(self.subject, case.spec, dtype)
 
     def _fitted(self, case: CaseSpec, dtype: str, *needs: str) -> CaseSpec | None:
-        """The case, or the nearest one of which it computes one of `needs`; refusals are kept."""
+        """The case, or the nearest one that it takes for a phase of `needs`; records refusals."""
         self._keep_refusals(case, dtype)
 
         def taken(case: CaseSpec) -> bool:
@@ -130,7 +130,7 @@ class Kit:
             if reason is not None:
                 self.findings.refuse(reason, case.spec.cell, dtype, phase)
 
-    # What it computes
+    # What the variant computes
 
     def _published(self, dtype: str) -> None:
         """The Lab-11-1 note's table, to the four digits that it prints."""
@@ -155,11 +155,11 @@ class Kit:
         if wrong is not None:
             self._wrong(PUBLISHED, dtype, wrong)
         if path in ("", "None"):
-            self._wrong(CONTRACT, dtype, "path() says nothing; expected what really ran, in words")
+            self._wrong(CONTRACT, dtype, "path() is empty; expected a description of what ran")
         self.findings.paths[dtype] = path
 
     def _fixed(self, dtypes: Sequence[str]) -> Iterator[Asked]:
-        """The fixed cases, as far as they are taken."""
+        """The fixed cases, or the nearest ones that the variant takes."""
         for case in fixed_cases(self.plan.seed, self.plan.cells):
             for dtype in dtypes:
                 fitted = self._fitted(case, dtype, "forward", "bptt")
@@ -167,16 +167,16 @@ class Kit:
                     yield fitted, dtype
 
     def _telling(self, case: CaseSpec, dtype: str) -> bool:
-        """Can it tell right from wrong? Those that cannot are counted."""
+        """Whether the case is well-conditioned; counts those that are not."""
         why = pair_of_cases(case, dtype)
         if isinstance(why, str):
             self.findings.dropped[why] += 1
         return not isinstance(why, str)
 
     def _models(self, models: Sequence[Asked], share: float = 1.0) -> Sequence[Asked]:
-        """Each for all that forward and bptt give; those that the time did not reach are left.
+        """Compare forward and bptt on each model; return those that the time did not allow.
 
-        One a dtype is asked in any case: what was not compared has not passed.
+        One model per dtype is always compared, because without a comparison nothing has passed.
         """
         for number, (case, dtype) in enumerate(models):
             line = self.findings.line(PHASES_AGREE, dtype)
@@ -187,7 +187,7 @@ class Kit:
         return []
 
     def _random(self, dtypes: Sequence[str]) -> None:
-        """`plan.models` in each dtype in turn."""
+        """Compare `plan.models` random models per dtype, with the dtypes in turn."""
         left = dict.fromkeys(dtypes, self.plan.models)
         for case in random_cases(self.plan.seed, 4 * self.plan.models, self.plan.cells):
             for dtype in dtypes:
@@ -204,7 +204,7 @@ class Kit:
         return examine(self.subject, case, dtype, self._phases(case, dtype))
 
     def _trained(self, dtype: str) -> None:
-        """Adam, with the eps placement that it declares, and SGD: in turn, over all cells."""
+        """Train with Adam (with the declared eps placement) and SGD, in turn over the cells."""
         optimizers = cycle((ADAM, SGD))
         for optimizer, case in zip(optimizers, self._training_cases(dtype), strict=False):
             if self._over():
@@ -215,7 +215,7 @@ class Kit:
             self._examined(TRAINING, dtype, case, train)
 
     def _training_cases(self, dtype: str) -> Iterator[CaseSpec]:
-        """What it can train, a model a cell; two at least, of one cell if need be."""
+        """One model per cell that it can train; a single one twice, so that both optimizers run."""
         found = []
         for case in training_cases(self.plan.seed, self.plan.cells):
             fitted = self._fitted(case, dtype, "train_step")
@@ -225,7 +225,7 @@ class Kit:
         yield from found if len(found) == 1 else ()
 
     def _timed(self, dtype: str) -> None:
-        """In each phase, with one cell: the checks around a timed workload."""
+        """Run the checks around a timed workload in each phase, with one cell."""
         for cell in self.plan.cells:
             workloads = timed.workloads(self.subject, cell, dtype, self._threads)
             for workload in workloads:
@@ -251,7 +251,7 @@ class Kit:
         if failures:
             self._wrong(TIMED, dtype, f"{workload.id}: {failures[0]}", "\n".join(failures[1:]))
 
-    # What is wrong
+    # Failures
 
     def _wrong(self, check: str, dtype: str, message: str, details: str = "") -> None:
         self.findings.fail(Failure(check, dtype, message, details=details))
@@ -260,7 +260,7 @@ class Kit:
         self._wrong(check, dtype, str(error), getattr(error, "details", ""))
 
     def _examined(self, check: str, dtype: str, case: CaseSpec, ask: Examine) -> None:
-        """Count what was compared; a failure is kept with the smallest case that shows it."""
+        """Count the comparisons; keep a failure with the smallest case that shows it."""
         self.findings.line(check, dtype).models += 1
         found, failure = _outcome(ask, case)
         for each in found:
@@ -268,7 +268,7 @@ class Kit:
         if failure is None:
             return
         if not self.plan.stop_at_first and not any(f.case for f in self.findings.failures):
-            self.progress(f"{failure[0]}: looking for the smallest model that shows it")
+            self.progress(f"{failure[0]}: searching for the smallest model that shows it")
             case = self._smallest(dtype, case, ask)
             failure = _outcome(ask, case)[1] or failure
         message, details = failure
@@ -290,7 +290,7 @@ class Kit:
 
 
 def _outcome(ask: Examine, case: CaseSpec) -> tuple[list[Agreement], tuple[str, str] | None]:
-    """What was compared; the first failure and, separately, all there is to say of it."""
+    """The comparisons, and the first failure with its details if there is one."""
     try:
         found = ask(case)
     except FAULTS as error:

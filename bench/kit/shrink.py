@@ -1,4 +1,4 @@
-"""From a case that fails to the smallest one that still does; from a refused to a taken one."""
+"""Finds the smallest case that still fails, and the nearest case that a variant takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, get_args
 from bench.kit.case import CaseSpec
 from tasks.spec import Loss, Readout
 
-# Field -> the simple value, those first that leave most out. Of the batch, then of the model.
+# Field -> its simplest value, of the batch and of the model; large simplifications first.
 _PLAIN: dict[str, Any] = {"params": "uniform", "x": "random", "weight": None, "state": False}
 _PLAIN_SPEC: dict[str, Any] = {
     "num_layers": 1,
@@ -42,7 +42,7 @@ def shrunk(case: CaseSpec, fails: Callable[[CaseSpec], bool], seconds: float) ->
 
 
 def _simpler(case: CaseSpec) -> Iterator[CaseSpec]:
-    """Each one step simpler than `case`, large steps first."""
+    """The cases one step simpler than `case`, large steps first."""
     for name, plain in _PLAIN.items():
         if getattr(case, name) != plain:
             yield dataclasses.replace(case, **{name: plain})
@@ -63,14 +63,14 @@ def _smaller(size: int) -> Iterator[int]:
 
 
 def with_spec(case: CaseSpec, **fields: Any) -> CaseSpec:
-    """The same case with other fields of its spec; weights go where no step is read."""
+    """The same case with other fields of its spec; without weights for a last-step readout."""
     spec = dataclasses.replace(case.spec, **fields)
     weight = case.weight if spec.readout == "every_step" else None
     return dataclasses.replace(case, spec=spec, weight=weight)
 
 
 def nearest(case: CaseSpec, taken: Callable[[CaseSpec], bool]) -> CaseSpec | None:
-    """The case itself, or one that leaves out what keeps it from being taken, or None."""
+    """The case if it is taken, else a simpler one that is, else None."""
     if taken(case):
         return case
     for name, plain in _PLAIN_SPEC.items():

@@ -1,4 +1,4 @@
-"""Random cases: models and batches, with the edges of every range on purpose."""
+"""Random cases: models and batches that often hit the ends of every range."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bench.kit.case import INPUT_KINDS, PARAM_KINDS, WEIGHT_KINDS, CaseSpec
 from tasks.spec import CELLS, Loss, ModelSpec, Readout, Reduction
 
-# Sizes are drawn from lists and not from ranges: a range's ends would hardly ever come.
+# Sizes are drawn from lists, because the ends of a range would hardly ever be drawn.
 HIDDEN = (3, 5, 1, 2, 4, 8, 16)
 INPUT = (3, 1, 2, 5, 8)
 BATCH = (3, 1, 2, 5)
@@ -24,7 +24,7 @@ SEEDS = 10_000
 
 @st.composite
 def case_specs(draw: Any, cells: Sequence[str] = CELLS, long: bool = True) -> CaseSpec:
-    """A CaseSpec with one of `cells`; with `long`, one in twenty has LONG_STEPS."""
+    """A random CaseSpec with one of `cells`; with `long`, one in twenty has LONG_STEPS."""
     vocabulary = draw(st.sampled_from(VOCABULARY))
     readout = draw(st.sampled_from(get_args(Readout)))
     spec = ModelSpec(
@@ -48,7 +48,7 @@ def case_specs(draw: Any, cells: Sequence[str] = CELLS, long: bool = True) -> Ca
         batch=draw(st.sampled_from(BATCH)),
         steps=draw(st.sampled_from(LONG_STEPS if far else STEPS)),
         seed=draw(st.integers(0, SEEDS)),
-        # Random numbers most of the time: they alone hold every tensor to its place.
+        # Mostly random numbers: only they reveal two tensors in each other's place.
         params=draw(st.sampled_from(("uniform",) * 5 + PARAM_KINDS)),
         x=draw(st.sampled_from(("random",) * 4 + INPUT_KINDS)),
         weight=draw(st.sampled_from(weights)),
@@ -57,7 +57,7 @@ def case_specs(draw: Any, cells: Sequence[str] = CELLS, long: bool = True) -> Ca
 
 
 def random_cases(seed: int, count: int, cells: Sequence[str] = CELLS) -> list[CaseSpec]:
-    """`count` different ones; the same for the same seed."""
+    """`count` different cases; the same for the same seed."""
     found: dict[CaseSpec, None] = {}
 
     @hypothesis.seed(seed)

@@ -1,4 +1,4 @@
-"""The variant under check, as the kit sees it: its pure members, and a worker a dtype."""
+"""The variant under check, as the kit sees it: its pure members, and one worker per dtype."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from tasks.spec import ModelSpec
 
 
 class Subject(Protocol):
-    """What the kit asks. Each call may raise WorkerError or BrokenBackendError."""
+    """What the kit calls. Each call may raise WorkerError or BrokenBackendError."""
 
     name: str
     device: str
 
     def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
-        """What a member that imports no framework gives."""
+        """The result of a pure member, which imports no framework."""
         ...
 
     def about(self, dtype: str) -> tuple[Mapping[str, str], Sequence[str]]:
-        """Versions and devices, as the worker for `dtype` found them."""
+        """Versions and devices that the worker for `dtype` found."""
         ...
 
     def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
-        """An operation of `bench.workers.server`, in the worker for `dtype`."""
+        """Call an operation of `bench.workers.server` in the worker for `dtype`."""
         ...
 
 
 class PoolSubject:
-    """A variant in worker processes of its own, one a dtype."""
+    """A variant in worker processes of its own, one per dtype."""
 
     def __init__(self, pool: Pool, name: str, device: str, threads: int) -> None:
         self.name, self.device = name, device
@@ -40,7 +40,7 @@ class PoolSubject:
         self._answers: dict[Any, Any] = {}
 
     def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
-        # These are pure, and a plugin answers from another process.
+        # These members are pure; a plugin's are called in another process.
         question = member, arguments, tuple(sorted(options.items()))
         if question not in self._answers:
             self._answers[question] = registry.ask(self.name, member, *arguments, **options)
@@ -65,5 +65,5 @@ def refusal(subject: Subject, spec: ModelSpec, dtype: str, phase: str) -> str | 
 
 
 def phases(subject: Subject, spec: ModelSpec, dtype: str) -> tuple[str, ...]:
-    """Those that it does not refuse."""
+    """The phases that it does not refuse."""
     return tuple(phase for phase in PHASES if refusal(subject, spec, dtype, phase) is None)

@@ -1,6 +1,6 @@
 """The checks around a timed workload, with one short block of steps, on one model.
 
-It is large enough that a step which skips work takes visibly less time.
+The model is so large that a step which skips work takes clearly less time.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from bench.records.workload import Workload
 
 TIMED_STEPS, TIMED_SECONDS = 5, 0.05  # at least
 TASKS_IN_ORDER = ("sentiment", "sin_sequence", "hihello")
-SIZE = "base"  # a step of several milliseconds: reading its result takes less
+SIZE = "base"  # a step takes several milliseconds, longer than reading its result
 
 
 def workloads(subject: Subject, cell: str, dtype: str, threads: int) -> list[Workload]:
-    """The first task that the variant takes with this cell, in each phase that it takes."""
+    """The first task that the variant takes with this cell, once per phase that it takes."""
     for task in TASKS_IN_ORDER:
         request = grid.Request(
             tasks=[task],
@@ -42,7 +42,7 @@ def workloads(subject: Subject, cell: str, dtype: str, threads: int) -> list[Wor
 
 
 def run(subject: Subject, workload: Workload, seed: int) -> tuple[list[Agreement], str | None]:
-    """What was compared, and what to say of a variant that computes less than it is timed for."""
+    """The comparisons, and a message if the timed steps skip work."""
     checks, ask = WorkloadChecks(workload, seed), partial(subject.ask, workload.dtype)
     checks.build(ask)
     _, _, before = checks.before(ask, subject.name)

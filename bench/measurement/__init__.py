@@ -1,1 +1,1 @@
-"""One workload from start to end: checks, warm-up, rounds, checks again."""
+"""Measures one workload from start to end: checks, warm-up, rounds, checks again."""

@@ -1,4 +1,4 @@
-"""One candidate of a workload: what becomes of it, and the record that is made of that."""
+"""One candidate of a workload, and its record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.workers.process import Worker, WorkerKey
 
 @dataclass(frozen=True)
 class Outcome:
-    """A measurement and, where something went wrong, all that is known of it."""
+    """A measurement and, if something failed, its details."""
 
     measurement: schema.Measurement
     details: str = ""
@@ -25,7 +25,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a candidate has once it is built, checked and warmed up."""
+    """A candidate that is built, checked and warmed up."""
 
     worker: Worker
     cold: schema.ColdStart
@@ -46,7 +46,7 @@ class Candidate:
     details: str = ""
     path: str = ""
     loss: float | None = None
-    updates: int = 0  # that the last block made since it loaded its parameters
+    updates: int = 0  # made by the last block since it loaded its parameters
 
     @property
     def label(self) -> str:
@@ -63,9 +63,9 @@ class Candidate:
         return not found.failures
 
     def keep(self, prepared: Prepared, about: Mapping[str, Any], room: int, seed: int) -> None:
-        """The rounds of a process, and what its worker says of itself (`Operations.about`).
+        """Keep the rounds of a process, and what its worker reports (`Operations.about`).
 
-        Of the step times no more than `room` are kept.
+        At most `room` step times are kept.
         """
         model = prepared.model
         self.path = about["path"]
@@ -98,14 +98,14 @@ class Candidate:
             path=self.path,
             loss=self.loss,
             agreement=comparison.joined(self.checks) if self.checks else None,
-            # What a variant took to compute something else is no number.
+            # The time of a variant that computes something else is not a result.
             processes=tuple(self.processes) if self.status == "ok" else (),
         )
         return Outcome(measurement, self.details)
 
 
 def _kept(raw: list[np.ndarray], room: int, seed: int) -> tuple[tuple[float, ...], ...]:
-    """All step times round by round or, beyond `room`, a seeded sample in their order."""
+    """All step times by round; of more than `room`, a seeded sample in their order."""
     total = sum(map(len, raw))
     if total <= room:
         return tuple(tuple(map(_short, seconds)) for seconds in raw)
@@ -120,5 +120,5 @@ def _sample(raw: list[np.ndarray], share: float, rng: np.random.Generator) -> It
 
 
 def _short(seconds: float) -> float:
-    """Nanoseconds: finer than the clock is good for."""
+    """Rounded to nanoseconds, finer than the clock's precision."""
     return round(float(seconds), 9)

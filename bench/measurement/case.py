@@ -1,4 +1,4 @@
-"""One test of the suite: a variant in a workload."""
+"""One test of the suite: one variant in one workload."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PARAMETERS = ("task", "cell", "size", "device", "dtype", "variant")
 
 @dataclass(frozen=True)
 class Case:
-    """One test: a variant in a workload."""
+    """One test: one variant in one workload."""
 
     workload: Workload
     variant: str
@@ -27,7 +27,7 @@ class Case:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """As PARAMETERS: strings, so that `--benchmark-group-by=param:variant` works."""
+        """The values of PARAMETERS, as strings, so `--benchmark-group-by=param:variant` works."""
         workload = self.workload
         where = (workload.label, workload.device, workload.dtype)
         return (workload.task, workload.spec.cell, *where, self.variant)
@@ -37,10 +37,10 @@ class Case:
         return worker_key(self.workload, self.variant)
 
     def refusal(self) -> tuple[Status, str] | None:
-        """Why it cannot run, without starting anything; None if it may."""
+        """Why it cannot run, as far as is known without starting a worker; None if it may."""
         workload = self.workload
         if workload.dtype not in tolerances.STORAGE:
-            return "refused", f"{workload.dtype} has no rule of agreement yet, and so no numbers"
+            return "refused", f"{workload.dtype} has no rule of agreement yet, and so no times"
         missing = registry.missing(registry.find(self.variant))
         if missing:
             return "skipped", missing
@@ -48,7 +48,7 @@ class Case:
         try:
             reason = registry.ask(self.variant, "refusal", workload.spec, **options)
             if reason is None and workload.optimizer is not None:
-                registry.ask(self.variant, "optimizer", workload.optimizer)  # can it say which?
+                registry.ask(self.variant, "optimizer", workload.optimizer)  # does it declare one?
         except registry.BrokenBackendError as error:
             return "skipped", str(error)
         return ("refused", str(reason)) if reason is not None else None

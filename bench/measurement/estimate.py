@@ -1,4 +1,4 @@
-"""What a run will do and about how long it takes: for `--dry-run`."""
+"""What a run will do and how long it takes, for `--dry-run`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.measurement.workload_run import has_baseline
 from bench.records.workload import Workload
 from tasks.flops import step_flops
 
-# Of an ordinary core; an estimate is right to a factor of two or so.
+# For an ordinary core; an estimate is accurate to about a factor of two.
 FLOPS_PER_SECOND_AND_THREAD = 10e9
-STEP_OVERHEAD_SECONDS = 20e-6  # a layer, direction and time step
-START_SECONDS = 6.0  # a worker and its framework
-BUILD_SECONDS = 1.0  # a variant in a workload: build, trace, compile, check
+STEP_OVERHEAD_SECONDS = 20e-6  # per layer, direction and time step
+START_SECONDS = 6.0  # per worker, with its framework
+BUILD_SECONDS = 1.0  # per variant and workload: build, trace, compile, check
 
 
 def workload_seconds(workload: Workload, variants: int, settings: Settings) -> float:
-    """Expected seconds of a workload: building and checking, warming up, rounds."""
+    """Expected seconds of a workload: build, checks, warm-up, rounds."""
     rate = FLOPS_PER_SECOND_AND_THREAD * workload.threads
     overhead = STEP_OVERHEAD_SECONDS * workload.steps * len(list(workload.spec.stack()))
     flops = step_flops(workload.spec, workload.batch, workload.steps, workload.phase)
@@ -32,12 +32,12 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
         each += WARM_SECONDS + max(settings.max_seconds, least)
         candidates += 1 + has_baseline(workload) if settings.beside else 0
         if settings.processes > 1:
-            each += START_SECONDS  # of processes that are fresh in each workload
+            each += START_SECONDS  # every workload gets fresh processes
     return candidates * each * settings.processes
 
 
 def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> None:
-    """Every workload, its variants, what keeps any from running, and the time of all together."""
+    """Print every workload, its variants, why some cannot run, and the total time."""
     seconds, keys = 0.0, set()
     for workload, cases in plan.items():
         refusals = {case.variant: case.refusal() for case in cases}

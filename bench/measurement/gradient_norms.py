@@ -1,9 +1,9 @@
-"""How far back a loss is felt: the gradient's size against the distance from the loss.
+"""How gradients vanish or explode: their norm against the distance from the loss.
 
-The loss stands at the last step. BPTT's gradient by the input of a step is what reaches that step
-through all the later ones: it vanishes or explodes with their number. Asked of the oracle alone, by
-a model in which every step of every sequence reads a token of its own: then the rows of the
-embedding's gradient are the gradients by the inputs, step by step.
+The loss is at the last step. The gradient by the input of an earlier step passes through all later
+steps, so it vanishes or explodes with their number. Only the oracle computes it, with a model in
+which every step of every sequence reads a token of its own. Then the rows of the embedding's
+gradient are the gradients by the inputs of the steps.
 """
 
 from __future__ import annotations
@@ -18,26 +18,27 @@ from bench.records.workload import Workload
 from tasks.spec import Batch, ModelSpec, init_params, parameter_count
 
 SEQUENCES = 8
-MOST_PARAMETERS, MOST_STEPS = 2_000_000, 100  # beyond which the oracle is not asked, and not seen
+MOST_PARAMETERS = 2_000_000  # larger models are left out
+MOST_STEPS = 100  # distances beyond are left out
 
 
 def of_workload(workload: Workload) -> tuple[float, ...]:
-    """`norms` of its model, as far back as MOST_STEPS; empty where the model is too large."""
+    """`norms` of its model, up to MOST_STEPS; empty if the model is too large."""
     if parameter_count(workload.spec) > MOST_PARAMETERS:
         return ()
     return _norms(workload.spec, min(workload.steps, MOST_STEPS))
 
 
-@lru_cache(maxsize=64)  # the phases of a model have the same
+@lru_cache(maxsize=64)  # all phases of a model share them
 def _norms(spec: ModelSpec, steps: int) -> tuple[float, ...]:
     return tuple(norms(spec, steps).tolist())
 
 
 def norms(spec: ModelSpec, steps: int, seed: int = 0) -> np.ndarray:
-    """(T,) 2-norms for T = `steps`, the step of the loss first; random parameters and inputs.
+    """(T,) 2-norms for T = `steps`, backwards from the last step; random parameters and inputs.
 
-    Of `spec` its cell, sizes and layers are used, forward in time; parameters are `init_params`.
-    One with a single output is given a second: the loss of one class has no gradient.
+    It uses the cell, sizes and layers of `spec`, forward in time, with parameters of `init_params`.
+    A single output gets a second one, because the loss of one class has no gradient.
     """
     tokens = SEQUENCES * steps
     asked = replace(

@@ -1,4 +1,4 @@
-"""The state a machine is in while something is measured: who else works, clocks, heat."""
+"""The state of the machine during a measurement: background load, clocks, temperature."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 from bench.records import machine
 
-# CPU time of others beyond this many cores' worth disturbs a block.
+# More background load than this, in cores, disturbs a block.
 DISTURBING_CORES = 0.25
-# What the system's counters may be off by over a block on two cores: two ticks of 10 ms. Each core
-# is off by its own chance, so that it grows with the square root of their number.
+# Error of the system's counters over a block on two cores: two ticks of 10 ms. The errors of the
+# cores are independent, so it grows with the square root of their number.
 TICKS_SECONDS = 0.020
 TICKS_CORES = 2
-STILL_SECONDS = 0.050  # of own CPU time in which counters that run must have moved
+STILL_SECONDS = 0.050  # own CPU time after which a working counter must have advanced
 
 
 @dataclass
 class Watch:
-    """CPU time that others use on `cores` between `begin` and `others`; None: on all cores.
+    """Measures the background load on `cores` (None: all) between `begin` and `others`.
 
-    Other guests of the same host are others too (steal).
+    It includes other guests of the same host (steal).
     """
 
     cores: Sequence[int] | None = None
@@ -39,9 +39,10 @@ class Watch:
         self._begin = time.perf_counter()
 
     def others(self, worker_seconds: float) -> tuple[float | None, float]:
-        """CPU seconds that were neither the worker's nor this process', and the seconds passed.
+        """CPU seconds of the background load, and the wall seconds since `begin`.
 
-        `worker_seconds` of CPU time were the worker's own. None where this system does not count.
+        `worker_seconds` is the CPU time of the worker. The load is None if the system does not
+        count CPU time.
         """
         passed = time.perf_counter() - self._begin
         own = time.process_time() - self._own + worker_seconds
@@ -49,25 +50,25 @@ class Watch:
         if self._busy is None or after is None:
             return None, passed
         if after == self._busy and own > STILL_SECONDS:
-            return None, passed  # the counters stand still, as they do in some sandboxes
+            return None, passed  # the counters do not advance, as in some sandboxes
         return max(0.0, after - self._busy - own), passed
 
     def _count(self) -> float | None:
         try:
             return machine.busy_seconds(self.cores)
         except OSError:
-            return None  # the report says that it is not known
+            return None  # the report calls it unknown
 
 
 def disturbing(others_seconds: float | None, passed: float, cores: int = TICKS_CORES) -> bool:
-    """Is that much CPU time of others too much for a block of `passed` seconds on `cores`."""
+    """Whether so much background load disturbs a block of `passed` seconds on `cores`."""
     ticks = TICKS_SECONDS * max(1.0, math.sqrt(cores / TICKS_CORES))
     return others_seconds is not None and others_seconds > DISTURBING_CORES * passed + ticks
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """One look: None and empty where this system does not tell."""
+    """One reading; None or empty if unknown."""
 
     mhz: float | None = None
     gpu_celsius: float | None = None
@@ -75,7 +76,7 @@ class Clocks:
 
 
 def clocks(device: str, cores: Sequence[int] | None = None) -> Clocks:
-    """Of `cores` for "cpu", all that may be used where it is None; of GPU N for "cuda:N"."""
+    """A reading of `cores` (None: all available ones) for "cpu", or of GPU N for "cuda:N"."""
     if device == "cpu":
         used = machine.available_cores() if cores is None else cores
         return Clocks(mhz=machine.clock_mhz(used))
@@ -83,7 +84,7 @@ def clocks(device: str, cores: Sequence[int] | None = None) -> Clocks:
 
 
 def _gpu(index: int) -> Clocks:
-    """Of the GPU that frameworks call `index`; empty where NVML does not tell."""
+    """A reading of the GPU that frameworks call `index`; empty if NVML does not report it."""
     try:
         pynvml = importlib.import_module("pynvml")
     except ImportError:
@@ -91,11 +92,11 @@ def _gpu(index: int) -> Clocks:
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
-        return Clocks()  # a container may hold CUDA without the library that tells of clocks
+        return Clocks()  # a container can have CUDA without the library that reports clocks
     try:
         gpu = _handle(pynvml, index)
         look = partial(_one_reading, pynvml.NVMLError, gpu)
-        reasons = look(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons) or 0
+        reasons = look(_throttle_reasons(pynvml)) or 0
         return Clocks(
             mhz=look(pynvml.nvmlDeviceGetClockInfo, pynvml.NVML_CLOCK_SM),
             gpu_celsius=look(pynvml.nvmlDeviceGetTemperature, pynvml.NVML_TEMPERATURE_GPU),
@@ -107,10 +108,17 @@ def _gpu(index: int) -> Clocks:
         pynvml.nvmlShutdown()
 
 
+def _throttle_reasons(pynvml: Any) -> Callable[..., float]:
+    """By the name that every driver knows, or by the newer one once CUDA 14 has dropped that."""
+    known = getattr(pynvml, "nvmlDeviceGetCurrentClocksThrottleReasons", None)
+    found: Callable[..., float] = known or pynvml.nvmlDeviceGetCurrentClocksEventReasons
+    return found
+
+
 def _one_reading(
     error: type[Exception], gpu: Any, ask: Callable[..., float], *what: int
 ) -> float | None:
-    """One number of a GPU; None where this one does not have it."""
+    """One reading of a GPU; None if this GPU does not have it."""
     try:
         return float(ask(gpu, *what))
     except error:
@@ -118,7 +126,7 @@ def _one_reading(
 
 
 def _handle(pynvml: Any, index: int) -> Any:
-    """NVML counts all GPUs; a framework those that CUDA_VISIBLE_DEVICES leaves, in its order."""
+    """NVML numbers all GPUs; a framework only those in CUDA_VISIBLE_DEVICES, in that order."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         return pynvml.nvmlDeviceGetHandleByIndex(index)
@@ -128,7 +136,7 @@ def _handle(pynvml: Any, index: int) -> Any:
     return pynvml.nvmlDeviceGetHandleByUUID(chosen)
 
 
-# Bits of NVML's clocks-event reasons that mean a GPU runs slower than it could.
+# Bits of NVML's reasons for a clock below its maximum.
 THROTTLES = {
     0x4: "power cap",
     0x8: "hardware slowdown",

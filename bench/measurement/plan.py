@@ -1,4 +1,4 @@
-"""What a run of the suite will measure: its workloads, and which tests share one."""
+"""What a run of the suite measures: its workloads, and the tests of each."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from bench.records.workload import Workload
 
 
 class Plan:
-    """The workloads that the options ask for, and which tests share one."""
+    """The workloads that the options select, and the tests of each."""
 
     def __init__(self, options: Options, settings: Settings) -> None:
         self.options, self.settings = options, settings
         started = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
         self.folder = options.reports / (options.run or started)
-        self.by_workload: dict[Workload, list[Case]] = {}  # of the tests that are left
+        self.by_workload: dict[Workload, list[Case]] = {}  # the tests left after deselection
         self._workloads: list[Workload] | None = None
         self._cases: dict[tuple[str, str], Case] = {}
 
     def workloads(self) -> list[Workload]:
-        """What was asked for; raises pytest.UsageError where a workload cannot be made."""
+        """The selected workloads; raises pytest.UsageError if one cannot be made."""
         if self._workloads is None:
             try:
                 self._workloads = list(grid.workloads(self.options.request))
@@ -35,7 +35,7 @@ class Plan:
         return self._workloads
 
     def cases(self, phase: str) -> list[Case]:
-        """The tests of a phase: every variant in every workload."""
+        """The tests of a phase: each variant in each workload."""
         found = [
             Case(workload, variant)
             for workload in self.workloads()
@@ -49,7 +49,7 @@ class Plan:
         return self._cases[phase, test_id]
 
     def settle(self, cases: Iterable[Case]) -> None:
-        """The tests that are left after all deselection: those of one workload run together."""
+        """Set the tests that are left after all deselection, grouped by workload."""
         for case in cases:
             self.by_workload.setdefault(case.workload, []).append(case)
 

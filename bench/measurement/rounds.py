@@ -1,14 +1,14 @@
-"""Blocks and rounds: what the time of a step is made of, for a workload as for a selftest.
+"""Blocks and rounds, from which step times come, in workloads and selftests.
 
 In each round every model runs one block, in a seeded random order, while all others are stopped. A
-block: warm-up steps, untimed; steps with a sync each, whose median is the round's value (latency);
-in every third round as many steps back to back with one sync at their end (throughput). Rounds go
-on until the ratios are narrow enough or the time is used up, ten at least. A block in which others
-kept the machine busy is taken again, within limits, and counted.
+block starts with untimed warm-up steps. Then come steps with a sync each; their median is the value
+of the round (latency). In every third round, as many steps follow with a single sync at their end
+(throughput). There are at least ten rounds. They end when the ratios are known well enough or the
+time is used up. A block that background load disturbed is repeated, within limits, and counted.
 
-Blocks are short, for what a machine does to one of them it does to the next one too: steps 17 ms
-long whose times scatter by 15 % have a correlation of 0.6 with the next step, 0.4 five steps on and
-0.2 after twenty (2 cores of a shared host).
+Blocks are short because disturbances last: adjacent blocks then share them, and they cancel in the
+ratio. On 2 cores of a shared host, steps of 17 ms that scatter by 15 % have a correlation of 0.6
+with the next step, 0.4 five steps later and 0.2 twenty steps later.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from bench.workers.process import Ask
 
 @dataclass
 class TimedModel:
-    """One built model in its worker, and what its blocks gave, round by round."""
+    """One built model in its worker, and the results of its blocks, round by round."""
 
     name: str
     ask: Ask
     phase: str
     block: Block
     slowdown: float = 0.0  # injected share of a step, to test the harness
-    counts: bool = True  # do the rounds go on for its sake
-    # CPU seconds of its process until now, while that stands; None where nobody can tell.
+    counts: bool = True  # whether the rounds continue until its ratio is known
+    # CPU seconds of its stopped process until now; None if unknown.
     cpu_seconds: Callable[[], float | None] = lambda: None
     seconds: list[float] = field(default_factory=list)  # medians of synced steps
     throughput_seconds: list[float] = field(default_factory=list)  # of some rounds
@@ -54,7 +54,7 @@ class TimedModel:
     raw: list[np.ndarray] = field(default_factory=list)
 
     def run(self, unbroken: bool) -> tuple[np.ndarray, float | None, float | None, float, float]:
-        """One block; see `Operations.block`."""
+        """Run one block; see `TimedSteps.block`."""
         taken, *rest = self.ask(
             "block",
             phase=self.phase,
@@ -70,7 +70,7 @@ class TimedModel:
     def keep(
         self, position: int, taken: np.ndarray, back_to_back: float | None, on_device: float | None
     ) -> None:
-        """What a block gave; called in one go, so that rounds stay whole."""
+        """Keep the results of a block, all at once, so that no round is incomplete."""
         self.seconds.append(float(np.median(taken)))
         self.throughput_seconds += [back_to_back] if back_to_back is not None else []
         self.device_seconds += [on_device] if on_device is not None else []
@@ -80,21 +80,21 @@ class TimedModel:
 
 @dataclass
 class Rounds:
-    """The rounds of some models; `run` is the whole of it.
+    """The rounds of some models, which `run` makes.
 
-    `running` gives the models that still take part; `attempt` runs a model's block and takes it out
-    where that fails.
+    `running` returns the models that still take part. `attempt` runs a model's block, and removes
+    the model if that fails.
     """
 
     running: Callable[[], Sequence[TimedModel]]
     attempt: Callable[[TimedModel, Callable[[], None]], None]
     device: str = "cpu"
-    cores: Sequence[int] | None = None  # that the workers are bound to; None: any
+    cores: Sequence[int] | None = None  # the cores of the workers; None: any
     progress: Progress = silent
-    narrow: float | None = NARROW  # half the width of a ratio's interval; None: all the time
-    latency_alone: bool = False  # no throughput, and the time limit counts timed steps alone
+    narrow: float | None = NARROW  # half width at which rounds end; None: use all the time
+    latency_alone: bool = False  # no throughput, and only timed steps count for the time limit
     _watch: machine_state.Watch = field(init=False)
-    _count: int = field(init=False)  # of the cores
+    _count: int = field(init=False)  # number of cores
     _timed_seconds: float = 0.0
     _blocks: int = 0
     _repeated: int = 0
@@ -108,7 +108,7 @@ class Rounds:
     def run(
         self, rng: np.random.Generator, *, least: int, seconds: float
     ) -> schema.ProcessConditions:
-        """At least `least` rounds, and `seconds` in all unless the ratios are narrow before."""
+        """Make at least `least` rounds, then more until `seconds` are used or ratios are known."""
         begin, number, look = perf_counter(), 0, least
 
         def spent() -> float:
@@ -160,7 +160,7 @@ class Rounds:
             taken, back_to_back, on_device, own_seconds, wall_seconds = model.run(unbroken)
             after = model.cpu_seconds()
             if before is not None and after is not None:
-                own_seconds = after - before  # with what its threads spun until they stood
+                own_seconds = after - before  # with its threads' spinning until they stopped
             used, passed = self._watch.others(own_seconds)
             self._blocks += 1
             self._others += [(used, passed)] if used is not None else []
@@ -174,7 +174,7 @@ class Rounds:
 
 
 def narrow(models: Sequence[TimedModel], enough: float) -> bool:
-    """Do the rounds know every ratio to the fastest model to within `enough`, 95 %, either way."""
+    """Whether every ratio to the fastest model has a 95 % interval of at most ± `enough`."""
     values = [np.log(model.seconds) for model in models if model.counts]
     if len(values) < 2:
         return False

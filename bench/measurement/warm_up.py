@@ -1,4 +1,4 @@
-"""From a model that is built and checked to one that is ready for its rounds."""
+"""Warms up a built and checked model for its rounds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from bench.measurement.rounds import TimedModel
 from bench.records.workload import Workload
 from bench.workers.process import Ask, Worker
 
-# A GPU is warm when its clock stands: so far apart at most, and so long to get there.
+# A GPU is warm when its last LOOKS clocks differ by at most STEADY_MHZ, relatively, or after
+# STEADY_SECONDS.
 STEADY_MHZ, STEADY_SECONDS, LOOKS = 0.02, 10.0, 3
 
 
 def warmed_up(
     name: str, worker: Worker, ask: Ask, workload: Workload, block: Block, *, counts: bool = True
 ) -> TimedModel:
-    """The model of `worker`, which is asked by `ask`, after its warm steps."""
-    worker.survey()  # now that all its threads and processes are there
+    """The model of `worker`, which answers `ask`, after its warm-up steps."""
+    worker.survey()  # by now it has started all its threads and processes
     warm_up(ask, workload)
     return TimedModel(
         name, ask, workload.phase, block, counts=counts, cpu_seconds=worker.cpu_seconds
@@ -26,7 +27,7 @@ def warmed_up(
 
 
 def warm_up(ask: Ask, workload: Workload) -> None:
-    """Warm steps; a GPU runs until its clock stands, or for as long where nobody tells it."""
+    """Run warm-up steps; on a GPU until its clock is steady, or for STEADY_SECONDS."""
     options = {"phase": workload.phase, "seconds": WARM_SECONDS, "steps": WARM_STEPS}
     ask("warm", **options)
     if workload.device == "cpu":

@@ -1,8 +1,8 @@
 """One workload from start to end: build, check, rounds, check again, record.
 
-Every variant is built, checked and warmed up in its own worker, then takes part in the rounds
-(`rounds`), and is checked again. Beside the variants run a control, which is the first of them once
-more, and the workload's GEMM baseline: neither competes.
+Every variant is built, checked and warmed up in its own worker. It takes part in the rounds
+(`rounds`) and is checked again. Two more candidates run along without a rank: the control, which is
+the first variant again, and the GEMM baseline of the workload.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def worker_key(workload: Workload, variant: str, copy: int = 0) -> WorkerKey:
 
 
 def worker_keys(workload: Workload, variants: Sequence[str]) -> set[WorkerKey]:
-    """Every worker that a workload may need: one a variant, the control's, the baseline's."""
+    """Every worker that a workload may need: of each variant, of the control, of the baseline."""
     copies = [worker_key(workload, name, copy) for name in variants for copy in (0, CONTROL)]
     return {*copies, _baseline_key(workload)}
 
@@ -48,12 +48,12 @@ def _baseline_key(workload: Workload) -> WorkerKey:
 
 
 def has_baseline(workload: Workload) -> bool:
-    """Can its products be run by numpy: on the CPU, in an arithmetic that BLAS has."""
+    """Whether numpy can run its products: on the CPU, in a dtype that BLAS has."""
     return workload.device == "cpu" and workload.dtype in ("float32", "float64")
 
 
 class WorkloadRun:
-    """Measures one workload; `run` is the whole of it."""
+    """Measures one workload, with `run`."""
 
     def __init__(
         self,
@@ -77,10 +77,10 @@ class WorkloadRun:
         self._prepared: dict[Candidate, Prepared] = {}
 
     def run(self) -> dict[str, Outcome]:
-        """Outcome by variant. A variant's failure is its own; the others go on."""
+        """The outcome of each variant. If one fails, the others go on."""
         for process in range(self.settings.processes if self.settings.timed else 1):
             begin = perf_counter()
-            if self.settings.processes > 1:  # all of them fresh, the first too
+            if self.settings.processes > 1:  # all processes are fresh, including the first
                 for candidate in self.candidates:
                     self.pool.end(candidate.key)
             self._attempt("checking", self._prepare, self._starting())
@@ -94,7 +94,7 @@ class WorkloadRun:
         }
 
     def beside(self) -> list[schema.Measurement]:
-        """What was measured beside the variants: the control and the GEMM baseline."""
+        """The measurements of the control and the GEMM baseline."""
         others = [candidate for candidate in self.candidates if candidate.role != "variant"]
         serial = self.settings.serial
         found = [candidate.outcome(self.workload, serial).measurement for candidate in others]
@@ -109,9 +109,10 @@ class WorkloadRun:
         return [candidate for candidate in self._running if candidate.role == "variant"]
 
     def _starting(self) -> list[Candidate]:
-        """Who starts first is drawn anew in each run, since it may matter.
+        """The candidates in random order, because the order of starting may matter.
 
-        Not from the seed, which is the same in all runs. The control repeats one who has started.
+        It does not depend on the seed, which is the same in all runs. The control comes last, since
+        it repeats a variant that has started.
         """
         running, order = self._running, np.random.default_rng()
         drawn = [running[index] for index in order.permutation(len(running))]
@@ -143,7 +144,7 @@ class WorkloadRun:
         try:
             self._call(candidate, "release")
         except WorkerError:
-            self.pool.end(candidate.key)  # it could not even let go: a fresh one next time
+            self.pool.end(candidate.key)  # even releasing fails: use a fresh worker next time
 
     def _call(self, candidate: Candidate, operation: str, **arguments: Any) -> Any:
         return self._workers[candidate].call(operation, self.pool.timeout, **arguments)
@@ -152,7 +153,7 @@ class WorkloadRun:
         return partial(self._call, candidate)
 
     def _prepare(self, candidate: Candidate) -> None:
-        """Build, check against the oracle, warm up."""
+        """Build it, check it against the oracle, warm it up."""
         if candidate.role == "control" and not self._controlled(candidate):
             return
         worker = self._workers[candidate] = self.pool.get(candidate.key, self.progress)
@@ -181,20 +182,20 @@ class WorkloadRun:
             self._prepared[candidate] = Prepared(worker, cold, model)
 
     def _controlled(self, control: Candidate) -> bool:
-        """The control is the first variant that still takes part; without any, there is none."""
+        """Make the control repeat the first variant that still takes part; False if it cannot."""
         if not self._variants:
-            control.fail("skipped", "no variant is left that it could repeat")
+            control.fail("skipped", "no variant is left to repeat")
             return False
         first = self._variants[0].key
         if control.processes and control.key.variant != first.variant:
-            reason = f"{control.key.variant}, which it repeated, takes part no longer"
+            reason = f"{control.key.variant}, which it repeats, no longer takes part"
             control.fail("skipped", reason)
             return False
         control.key = dataclasses.replace(first, copy=CONTROL)
         return True
 
     def _rounds(self, process: int, before_seconds: float) -> None:
-        """The rounds; then one record a candidate."""
+        """Make the rounds, then one record per candidate."""
         settings = self.settings
         models = {id(self._prepared[candidate].model): candidate for candidate in self._running}
         rounds = Rounds(
@@ -220,10 +221,10 @@ class WorkloadRun:
         )
 
     def _record(self, candidate: Candidate) -> None:
-        """Check what the last timed step gave, ask what ran, and keep the rounds."""
+        """Check the result of the last timed step, ask what ran, and keep the rounds."""
         ask = self._ask(candidate)
         candidate.updates = ask("updates")
-        # Before anything else is asked of it: a model may use its buffers again.
+        # This comes first, because the model may reuse its buffers.
         found = self.checks.last(ask) if candidate.role == "variant" else None
         if found is not None:
             candidate.judge(found)
@@ -231,7 +232,7 @@ class WorkloadRun:
         candidate.keep(self._prepared[candidate], ask("about"), room, self.settings.seed)
 
     def _check_again(self, candidate: Candidate) -> None:
-        """Something not seen before, and whether a step does all of its work."""
+        """Check with unseen parameters and batch, and check for skipped work."""
         if candidate.role != "variant":
             return
         ask = self._ask(candidate)
@@ -242,7 +243,7 @@ class WorkloadRun:
                 candidate.fail("disagrees", skipped)
 
     def _finish(self, candidate: Candidate) -> None:
-        """Where nothing was timed, something not seen before; then let go."""
+        """Check again if nothing was timed; then release the model."""
         if not self.settings.timed and candidate.role == "variant":
             candidate.judge(self.checks.after(self._ask(candidate), candidate.key.variant, 0))
         if candidate.status == "ok":
@@ -252,7 +253,7 @@ class WorkloadRun:
 def workload_record(
     workload: Workload, conditions: Sequence[schema.ProcessConditions]
 ) -> schema.WorkloadRecord:
-    """What is known of a workload beside its candidates."""
+    """The record of a workload: FLOPs, conditions and gradients."""
     return schema.WorkloadRecord(
         workload=workload,
         flops=flops.step_flops(workload.spec, workload.batch, workload.steps, workload.phase),

@@ -1,1 +1,1 @@
-"""What a run leaves behind: the schema, the store, where it comes from, which machine."""
+"""The records of a run: their schema, the store, provenance, and the machine."""

@@ -1,6 +1,6 @@
-"""What this machine is, and how busy it is: for the record of a run.
+"""Describes this machine and its load, for the record of a run.
 
-A machine is named by its parts, never by host name, user or path.
+The description names its parts, never a host name, user or path.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from bench.records import schema
 _STAT = Path("/proc/stat")
 _CPUS = Path("/sys/devices/system/cpu")
 _IDLE = ("idle", "iowait")
-_COUNTED_TWICE = ("guest", "guest_nice")  # Linux counts these within user and nice too
+_COUNTED_TWICE = ("guest", "guest_nice")  # Linux includes these in user and nice
 
 
 def describe(cores: Sequence[int] | None = None) -> schema.Machine:
-    """The parts of this machine; `cores` are those the run may use, else all it is allowed."""
+    """The parts of this machine; `cores` are those of the run, by default all available ones."""
     used = available_cores() if cores is None else cores
     return schema.Machine(
         cpu=_cpu(),
@@ -42,7 +42,7 @@ def describe(cores: Sequence[int] | None = None) -> schema.Machine:
 
 
 def _governor(core: int) -> str:
-    """Who sets the frequency of a core: "performance", "powersave"; empty if nobody tells."""
+    """The frequency governor of a core: "performance", "powersave"; empty if unknown."""
     file = _CPUS / f"cpu{core}/cpufreq/scaling_governor"
     try:
         return file.read_text(encoding="ascii").strip()
@@ -51,7 +51,7 @@ def _governor(core: int) -> str:
 
 
 def clock_mhz(cores: Sequence[int]) -> float | None:
-    """Mean frequency of these cores, as the system last knew it; None where it does not tell."""
+    """Mean frequency of these cores, as the system last knew it; None if unknown."""
     try:
         found = [
             int((_CPUS / f"cpu{core}/cpufreq/scaling_cur_freq").read_text(encoding="ascii"))
@@ -63,20 +63,20 @@ def clock_mhz(cores: Sequence[int]) -> float | None:
 
 
 def _mean_mhz() -> float | None:
-    """Of all cores, by the other ways that a system may have."""
+    """Mean frequency of all cores, by psutil; None if unknown."""
     try:
         found = psutil.cpu_freq()
     except (NotImplementedError, FileNotFoundError, AttributeError):
-        return None  # a virtual machine or a system that does not tell
+        return None  # some virtual machines and systems do not report it
     return float(found.current) if found is not None and found.current else None
 
 
 def available_cores() -> list[int]:
-    """Numbers of the cores that this process may use, and no more than it has time for.
+    """Numbers of the cores that this process may use, limited by the CPU quota of its container.
 
-    First one of each core's hardware threads, then their SMT siblings: the first N of them share
-    as little as N can. A container may be given the CPU time of fewer cores than it sees (a quota);
-    threads on more of them are held up in the midst of a step.
+    One hardware thread of each physical core comes first, then the SMT siblings, so the first N
+    share as little as possible. With more threads than its quota allows, a container is paused in
+    the middle of a step.
     """
     allowed = os.sched_getaffinity(0) if pinning() else range(os.cpu_count() or 1)
     cores = sorted(allowed, key=lambda core: (_smt_siblings(core).index(core), core))
@@ -85,23 +85,23 @@ def available_cores() -> list[int]:
 
 
 def _smt_siblings(core: int) -> list[int]:
-    """The hardware threads of the physical core that `core` is one of, itself among them."""
+    """The hardware threads of the physical core that `core` belongs to, including `core`."""
     file = _CPUS / f"cpu{core}/topology/thread_siblings_list"
     try:
         text = file.read_text(encoding="ascii")
     except OSError:
-        return [core]  # a system that does not tell
+        return [core]  # this system does not report it
     ends = ([int(end) for end in part.split("-")] for part in text.strip().split(","))
     found = [one for end in ends for one in range(end[0], end[-1] + 1)]
     return found if core in found else [core]
 
 
 def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Cores' worth of CPU time that this container is given; None without a limit."""
+    """The CPU quota of this container, in cores; None without a limit."""
     try:
         limit, period = (groups / "cpu.max").read_text(encoding="ascii").split()
     except (OSError, ValueError):
-        try:  # cgroups of version 1
+        try:  # cgroups v1
             limit = (groups / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii")
             period = (groups / "cpu/cpu.cfs_period_us").read_text(encoding="ascii")
         except OSError:
@@ -110,38 +110,38 @@ def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
 
 
 def pinning() -> bool:
-    """Can a process be bound to cores on this system."""
+    """Whether this system can bind a process to cores."""
     return hasattr(os, "sched_setaffinity")
 
 
 def cores_to_pin() -> list[int] | None:
-    """The cores that workers are bound to; None on a system where they cannot be."""
+    """The cores to bind workers to; None if this system cannot do it."""
     return available_cores() if pinning() else None
 
 
 def busy_seconds(cores: Sequence[int] | None = None) -> float:
-    """CPU time that `cores`, or all of them, have spent on anything since the machine started.
+    """Busy CPU time of `cores`, by default all, since the machine started.
 
-    Time stolen by other virtual machines counts. Raises OSError where the system does not count,
-    or not for these cores.
+    It includes time stolen by other virtual machines. Raises OSError if the system does not count
+    CPU time, or not for these cores.
     """
     if cores is None:
         return _busy(psutil.cpu_times())
     every = _busy_by_core()
     if unknown := sorted(set(cores) - every.keys()):
-        raise OSError(f"the system counts no CPU time of core {unknown[0]}")
+        raise OSError(f"the system does not count the CPU time of core {unknown[0]}")
     return sum(every[core] for core in cores)
 
 
 def _busy_by_core() -> dict[int, float]:
-    """By the number of the core. psutil leaves the numbers out, and a core may be offline."""
+    """Busy seconds by core number. psutil omits the numbers, and cores can be offline."""
     if not _STAT.exists():
         return dict(enumerate(map(_busy, psutil.cpu_times(percpu=True))))
     tick = os.sysconf("SC_CLK_TCK")
     found = {}
     for line in _STAT.read_text(encoding="ascii").splitlines():
         if core := re.match(r"cpu(\d+)\s", line):
-            # user, nice, system, idle, iowait, irq, softirq, steal; guests are in the first two
+            # user, nice, system, idle, iowait, irq, softirq, steal; user and nice include guests
             ticks = [int(word) for word in line.split()[1:9]]
             found[int(core[1])] = (sum(ticks) - sum(ticks[3:5])) / tick
     return found
@@ -153,10 +153,10 @@ def _busy(times: Any) -> float:
 
 
 def cores_busy(seconds: float) -> float:
-    """Cores' worth of CPU time that others used on the whole machine in the next `seconds`.
+    """The background load of the whole machine over the next `seconds`, in cores.
 
-    This process sleeps meanwhile; what its own threads use is taken off. Raises OSError where the
-    system counts no CPU time at all.
+    This process sleeps meanwhile, and the CPU time of its own threads is subtracted. Raises OSError
+    if the system does not count CPU time.
     """
     if seconds <= 0:
         raise ValueError(f"seconds is {seconds!r}; expected a time above 0")
@@ -164,7 +164,7 @@ def cores_busy(seconds: float) -> float:
     time.sleep(seconds)
     after, own, passed = psutil.cpu_times(), time.process_time(), time.perf_counter() - started
     if after == before and seconds >= 0.1:  # counters tick every 10 ms
-        raise OSError("the system's CPU time counters stand still; expected them to run")
+        raise OSError("the CPU time counters of this system do not advance")
     return max(0.0, _busy(after) - _busy(before) - (own - own_before)) / passed
 
 
@@ -185,7 +185,7 @@ def _cpu() -> str:
 
 
 def _system() -> str:
-    """ "Linux 6.1, x86_64": a kernel's full release may carry names that people gave it."""
+    """ "Linux 6.1, x86_64": not the kernel's full release, which can contain personal names."""
     name, release = platform.system(), platform.release()
     if name == "Darwin":
         name, release = "macOS", platform.mac_ver()[0]
@@ -194,21 +194,27 @@ def _system() -> str:
 
 
 def _gpus() -> tuple[str, ...]:
-    """Name, memory and driver of every NVIDIA GPU; none without a driver or nvidia-ml-py."""
+    """Name, memory and driver of every NVIDIA GPU; empty without a driver or nvidia-ml-py."""
     if importlib.util.find_spec("pynvml") is None:
         return ()
     pynvml = importlib.import_module("pynvml")
     try:
         pynvml.nvmlInit()
-    except (pynvml.NVMLError_LibraryNotFound, pynvml.NVMLError_DriverNotLoaded):
-        return ()  # a machine without such a GPU
+    except pynvml.NVMLError:
+        return ()  # no such GPU, or a driver that does not answer
     try:
         driver = pynvml.nvmlSystemGetDriverVersion()
         handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
         return tuple(
-            f"{pynvml.nvmlDeviceGetName(gpu)}, "
-            f"{pynvml.nvmlDeviceGetMemoryInfo(gpu).total / 2**30:.0f} GiB, driver {driver}"
+            f"{pynvml.nvmlDeviceGetName(gpu)}, {_gpu_memory(pynvml, gpu)}, driver {driver}"
             for gpu in handles
         )
     finally:
         pynvml.nvmlShutdown()
+
+
+def _gpu_memory(pynvml: Any, gpu: Any) -> str:
+    try:
+        return f"{pynvml.nvmlDeviceGetMemoryInfo(gpu).total / 2**30:.0f} GiB"
+    except pynvml.NVMLError:
+        return "memory unknown"  # a GPU that shares the memory of its processor has none to report

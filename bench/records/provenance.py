@@ -1,4 +1,4 @@
-"""Where a run comes from, said without naming the machine, its user or its folders."""
+"""Where a run comes from, without names of the machine, its user or its folders."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-# An absolute path of at least two parts, as it stands in error messages; its last part is kept.
+# An absolute path of at least two parts in an error message; only its last part is kept.
 _PATH = re.compile(
     r"(?<![\w.:/])(?:~|/[^\s/:;,'\"()<>|]+)(?:/[^\s/:;,'\"()<>|]+)*/([^\s/:;,'\"()<>|]+)"
 )
 
-# Where a report went is no part of what makes it again, nor what is so in any checkout.
+# Options that do not change the run, and those that every checkout needs.
 _LEFT_OUT = ("--reports", "--run-name", "--rootdir", "-c")
 SUITE = "bench/suite"
 
 
 def without_paths(message: str) -> str:
-    """The message with each absolute path cut down to its last part."""
+    """The message with each absolute path reduced to its last part."""
     return _PATH.sub(r"\1", message)
 
 
 def command(arguments: Sequence[str], root: Path) -> str:
-    """The command line that asks for the same cells again, in a checkout like that at `root`."""
+    """The command line that repeats the run, in a checkout like that at `root`."""
     kept: list[str] = []
     skip = False
     within = [word.replace(f"{root}/", "", 1) for word in arguments]
-    # `--benchmark-only` alone runs all of the suite, and needs no path beside it.
+    # `--benchmark-only` runs the whole suite, so the suite's path can be omitted.
     named = [word for word in within if word.startswith(SUITE)]
     whole = "--benchmark-only" in arguments and set(named) == {SUITE}
     for argument in within:
         name, sign, _ = argument.partition("=")
         if skip or name in _LEFT_OUT:
-            skip = not skip and not sign  # its value is the next word
+            skip = not skip and not sign  # without "=", the value is the next word
             continue
         if not (whole and argument == SUITE):
             kept.append(without_paths(argument))
@@ -42,7 +42,7 @@ def command(arguments: Sequence[str], root: Path) -> str:
 
 
 def commit(root: Path) -> str | None:
-    """The commit of a checkout, "+changes" behind it where files differ; None outside of one."""
+    """The commit of a checkout, with "+changes" if files differ; None outside a checkout."""
 
     def git(*arguments: str) -> str | None:
         try:
@@ -50,7 +50,7 @@ def commit(root: Path) -> str | None:
                 ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False
             )
         except FileNotFoundError:
-            return None  # no git on this machine: the record says that no commit is known
+            return None  # no git on this machine: the commit is unknown
         return done.stdout.strip() if done.returncode == 0 else None
 
     found = git("rev-parse", "--short=12", "HEAD")

@@ -1,4 +1,4 @@
-"""Records on disk: one JSON object a line, appended as each workload ends, read as a whole."""
+"""Records on disk: one JSON object per line, appended when a workload ends, read as a whole."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ FILE = "measurements.jsonl"
 
 
 def append(file: Path, records: Iterable[Record]) -> None:
-    """Append one line a record, and return only when the lines are on disk.
+    """Append one line per record, and return when the lines are on disk.
 
-    A torn last line, which a crash left behind, is cut off first.
+    An incomplete last line, left by a crash, is removed first.
     """
     with file.open("ab+") as out:
         _cut_torn_line(out)
@@ -25,6 +25,13 @@ def append(file: Path, records: Iterable[Record]) -> None:
             out.write(msgspec.json.encode(record) + b"\n")
         out.flush()
         os.fsync(out.fileno())
+
+
+def remove_if_empty(*folders: Path) -> None:
+    """Remove each folder, the innermost first, that is there and holds nothing."""
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _cut_torn_line(out: BinaryIO) -> None:
@@ -39,14 +46,14 @@ def _cut_torn_line(out: BinaryIO) -> None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         out.truncate(whole)
     else:
-        out.write(b"\n")  # all that was torn off is the end of the line
+        out.write(b"\n")  # the last line is complete, only its end is missing
 
 
 def read(file: Path) -> tuple[Run, list[Measurement], list[WorkloadRecord]]:
-    """A run, its measurements of every role, its workloads; without a last line that a crash tore.
+    """A run, its measurements of every role, and its workload records.
 
-    Raises ValueError for a file that does not start with a Run, that is of another format, or with
-    a line that cannot be read.
+    An incomplete last line, left by a crash, is ignored. Raises ValueError if the file does not
+    start with a Run, has another format, or has a line that cannot be read.
     """
     decoder = msgspec.json.Decoder(Record)
     records: list[Record] = []
@@ -60,7 +67,7 @@ def read(file: Path) -> tuple[Run, list[Measurement], list[WorkloadRecord]]:
                 break
             raise ValueError(f"{file.name}, line {number}: {error}") from error
     if not records or not isinstance(records[0], Run):
-        raise ValueError(f"{file.name} holds no run; expected one in its first line")
+        raise ValueError(f"{file.name} contains no run; its first line must be one")
     return (
         records[0],
         [record for record in records if isinstance(record, Measurement)],
@@ -69,12 +76,12 @@ def read(file: Path) -> tuple[Run, list[Measurement], list[WorkloadRecord]]:
 
 
 def _check_format(file: Path, first: list[bytes]) -> None:
-    """Before anything else of it is read: another format has other fields."""
+    """Raise ValueError for another format, before its other fields are read."""
     for line in first:
         try:
             head = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return  # reported with its line number by the reader
+            return  # the reader reports it with its line number
         found = head.get("format", FORMAT) if isinstance(head, dict) else FORMAT
         if found != FORMAT:
             raise ValueError(f"{file.name} has format {found}; this version reads format {FORMAT}")

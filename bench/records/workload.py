@@ -1,4 +1,4 @@
-"""One point of the grid: what is computed, where, and in which arithmetic."""
+"""A workload: one point of the grid. What is computed, where, and in which arithmetic."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LETTERS = {"batch": "B", "steps": "T", "input": "D", "hidden": "H", "layers": "L
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
-    """The variants of one workload are compared with each other.
+    """The variants in one workload are compared with each other.
 
-    `label`, `name` and `id` are made from its fields, and are never read back.
+    `label`, `name` and `id` are formatted from its fields and never parsed.
     """
 
     phase: str
@@ -26,9 +26,9 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     dtype: str
     threads: int
-    optimizer: OptimizerSpec | None = None  # of train_step alone
-    # What the options set, beside the size: of LETTERS, "bidirectional", "dropout", "threads",
-    # "optimizer".
+    optimizer: OptimizerSpec | None = None  # only for train_step
+    # What the options set besides the size: keys of LETTERS, "bidirectional", "dropout",
+    # "threads", "optimizer".
     overridden: tuple[str, ...] = ()
 
     @property
@@ -39,7 +39,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """The size with all that the options set: "base+B32+H320+L2+bi"."""
+        """The size with everything that the options set: "base+B32+H320+L2+bi"."""
         numbers = self.numbers
         words = {field: f"{LETTERS[field]}{getattr(numbers, field)}" for field in LETTERS} | {
             "bidirectional": "bi",

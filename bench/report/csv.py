@@ -1,4 +1,4 @@
-"""The records as CSV: one row a measurement, with what the rounds say of it. Pure."""
+"""The records as CSV: one row per measurement, with its statistics. Pure."""
 
 from __future__ import annotations
 
@@ -17,24 +17,30 @@ from tasks.spec import parameter_count
 
 COLUMNS = (
     *("run", "started", "commit", "workload", "phase", "task", "cell", "size", "device", "dtype"),
-    *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "parameters"),
+    *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "bias"),
+    *("dropout", "vocab_size", "train_embedding", "readout", "output_size", "loss"),
+    *("time_reduction", "parameters", "optimizer", "learning_rate"),
     *("variant", "role", "status", "verdict", "rank", "seconds", "ratio", "ratio_low"),
     *("ratio_high", "throughput_seconds", "device_seconds", "interquartile_range", "rounds"),
     *("processes", "steps_timed", "outliers", "start_seconds", "import_seconds", "build_seconds"),
     *("first_call_seconds", "flops", "flops_per_second", "gemm_baseline_share"),
-    *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "loss", "tensors"),
+    *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "loss_value", "tensors"),
     *("worst_tensor", "worst_error", "worst_bound", "others_cores", "disturbed"),
     *("versions", "path", "reason"),
 )
 # As they are, from a workload and from a measurement.
 OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps")
-OF_MEASUREMENT = ("variant", "role", "status", "loss", "path", "reason")
+OF_MEASUREMENT = ("variant", "role", "status", "path", "reason")
+OF_MODEL = (
+    *("cell", "bidirectional", "bias", "dropout", "vocab_size", "train_embedding", "readout"),
+    *("output_size", "loss", "time_reduction"),
+)
 
 
 def csv(
     run: Run, measurements: Sequence[Measurement], records: Sequence[WorkloadRecord] = ()
 ) -> str:
-    """A head, then a row a measurement of any role; an empty field is not known."""
+    """A head, then one row per measurement of any role; an empty field is unknown."""
     measurements = list(map(alone, measurements))
     by_workload = {view.workload: view for view in views(run, measurements, records)}
     content = io.StringIO()
@@ -48,7 +54,7 @@ def csv(
 
 
 def _safe(value: Any) -> Any:
-    """Text on one line, and none that a spreadsheet would take for a formula."""
+    """Text on one line that no spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return "" if value is None else value
     line = text.plain(value)
@@ -62,16 +68,18 @@ def _about(run: Run, m: Measurement) -> dict[str, Any]:
         "started": run.started,
         "commit": run.commit,
         "workload": workload.id,
-        "cell": spec.cell,
         "size": workload.label,
         "input": spec.input_size,
         "hidden": spec.hidden_size,
         "layers": spec.num_layers,
-        "bidirectional": spec.bidirectional,
         "parameters": parameter_count(spec),
+        "optimizer": workload.optimizer.name if workload.optimizer else None,
+        "learning_rate": workload.optimizer.learning_rate if workload.optimizer else None,
+        "loss_value": m.loss,
         "versions": ", ".join(f"{name} {number}" for name, number in m.versions.items()),
     }
     fields |= {name: getattr(workload, name) for name in OF_WORKLOAD}
+    fields |= {name: getattr(spec, name) for name in OF_MODEL}
     fields |= {name: getattr(m, name) for name in OF_MEASUREMENT}
     if found is not None:
         fields |= {
@@ -84,7 +92,7 @@ def _about(run: Run, m: Measurement) -> dict[str, Any]:
 
 
 def _times(m: Measurement) -> dict[str, Any]:
-    """Empty for a variant that may not be ranked: no number without agreement."""
+    """Empty for a variant that is not ranked: there is no number without agreement."""
     if not m.round_seconds or (m.role == "variant" and not estimators.ranked(m)):
         return {}
     fields: dict[str, Any] = {
@@ -110,7 +118,7 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 def _beside(view: WorkloadView, m: Measurement) -> dict[str, Any]:
-    """What the other candidates of the workload say of this one."""
+    """The comparison with the other candidates of the workload."""
     fields: dict[str, Any] = {}
     if view.conditions:
         others = [value for process in view.conditions for value in process.others_cores]

@@ -1,4 +1,4 @@
-"""The report as one HTML file with its figures inside: the markdown, set. Pure."""
+"""The report as one HTML file with its figures inside, made from the markdown. Pure."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ p, li { max-width: 60rem; }
 
 
 def page(run: Run, markdown: str, pictures: Mapping[str, bytes]) -> str:
-    """`markdown` with the pictures that it names, SVG by path; nothing is loaded from elsewhere."""
-    # `html=False`: a tag in the text stays text, whatever has come through.
+    """`markdown` with the `pictures` (path to SVG) that it links; the page loads nothing else."""
+    # `html=False`: a tag in the text stays text.
     setter = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = setter.parse(markdown)
     for token in tokens:
@@ -59,6 +59,6 @@ def page(run: Run, markdown: str, pictures: Mapping[str, bytes]) -> str:
 
 
 def _inline(image: Any, pictures: Mapping[str, bytes]) -> None:
-    """The picture itself in place of its path. KeyError for one that is not there."""
+    """Put the picture in place of its path. Raises KeyError for an unknown path."""
     content = base64.b64encode(pictures[str(image.attrs["src"])]).decode()
     image.attrs["src"] = f"data:image/svg+xml;base64,{content}"

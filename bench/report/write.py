@@ -1,4 +1,4 @@
-"""Reports and their index onto disk, from the records that lie there."""
+"""Writes reports and their index, from the records on disk."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FORMATS = ("md", "html", "csv")
 
 
 def write_report(folder: Path, form: str = "md") -> Path:
-    """Write `folder`/report.md with its figures, or report.html or report.csv; give its path.
+    """Write `folder`/report.md with its figures, or report.html or report.csv; return its path.
 
-    Raises FileNotFoundError without records, ValueError for another format or records that cannot
-    be read.
+    Raises FileNotFoundError if there are no records, and ValueError for another format or for
+    records that cannot be read.
     """
     if form not in FORMATS:
         raise ValueError(f"format {form!r} is unknown; expected one of {', '.join(FORMATS)}")
@@ -41,7 +41,7 @@ def write_report(folder: Path, form: str = "md") -> Path:
 
 
 def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
-    """Only those of this report stay in `folder`; without any, there is none."""
+    """Write the figures into `folder`, and delete all others there."""
     wanted = {Path(path).name: content for path, content in pictures.items()}
     for stale in folder.glob("*.svg"):
         if stale.name not in wanted:
@@ -53,9 +53,9 @@ def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
 
 
 def write_index(reports: Path) -> Path | None:
-    """Write `reports`/README.md, which lists every sub-folder with records; give its path.
+    """Write `reports`/README.md, which lists every sub-folder with records; return its path.
 
-    None where a README.md stands there that is no such index: it is somebody's, and stays.
+    Returns None if there is a README.md that is not such an index: the user's file stays.
     """
     page = reports / "README.md"
     if page.exists() and not page.read_bytes().startswith(index.HEAD.encode()):
@@ -66,15 +66,15 @@ def write_index(reports: Path) -> Path | None:
             continue  # a run that ended before its first workload
         try:
             run, measurements, _ = store.read(file)
-        except (OSError, ValueError) as error:  # the index names it with this reason
+        except (OSError, ValueError) as error:  # the index shows the reason
             unreadable.append((file.parent.name, f"{type(error).__name__}: {error}"))
-        else:  # a renamed folder is linked as it is now
+        else:  # a renamed folder is linked by its present name
             runs.append((replace(run, name=file.parent.name), measurements))
     return _write(page, render_index(index.index_view(runs, unreadable)))
 
 
 def _write(file: Path, content: str) -> Path:
-    """All of it or nothing: a reader never sees half a report."""
+    """Write all or nothing: a reader never sees half a report."""
     draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         draft.write_text(content, encoding="utf-8", newline="\n")

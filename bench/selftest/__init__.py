@@ -1,1 +1,1 @@
-"""What the harness finds where the truth is known."""
+"""Tests the harness on this machine in cases whose true result is known."""

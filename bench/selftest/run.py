@@ -1,9 +1,8 @@
-"""`rnnbench selftest`: what this harness finds on this machine where the truth is known.
+"""`rnnbench selftest`: tests the harness on this machine in cases whose true result is known.
 
-For each variant, pairs of fresh processes of one program are compared as two variants of a
-workload are. Between them there is nothing to find (A/A), until one of them is made to wait busily
-for a known share of each of its steps. Beside that, the same by pytest-benchmark's own sequential
-loop.
+For each variant, pairs of fresh processes of the same program are compared as if they were two
+variants. Without a slow-down the true ratio is 1 (A/A). With one, a busy wait slows one process
+down by a known share of each step. The same pairs also run in pytest-benchmark's sequential loop.
 """
 
 from __future__ import annotations
@@ -41,39 +40,39 @@ from bench.workers.process import WorkerError, WorkerKey, WorkerRaisedError
 SLOWDOWNS = (0.03, 0.05, 0.10, 0.20)
 RAW, RESULT = "trials.jsonl", "selftest.json"
 
-# Keeps a core busy until the process that started it, whose number it is given, is gone.
+# Keeps a core busy until the process whose number it gets is no longer its parent.
 _BURN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 class DisagreesError(ValueError):
-    """A variant computes something else than it should."""
+    """A variant disagrees with the oracle."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of it."""
+    """The size of a selftest."""
 
     workload: Workload
     variants: Sequence[str]
-    pairs: int = 4  # of fresh processes, a variant
-    repeats: int = 3  # A/A trials a pair
-    injected: int = 1  # trials a pair and slow-down
-    pytest_benchmark: int = 1  # A/A trials of pytest-benchmark's loop a pair
-    pytest_benchmark_injected: bool = True  # and one of it a pair and slow-down
-    seconds: float = 1.0  # a process and trial
+    pairs: int = 4  # of fresh processes, per variant
+    repeats: int = 3  # A/A trials per pair
+    injected: int = 1  # trials per pair and slow-down
+    pytest_benchmark: int = 1  # A/A trials of pytest-benchmark's loop per pair
+    pytest_benchmark_injected: bool = True  # that loop also has one trial per pair and slow-down
+    seconds: float = 1.0  # of timed steps, per process and trial
     background_load: bool = False  # another process keeps one core busy during the trials
-    minutes: float | None = None  # no trial begins after them; None: no limit
+    minutes: float | None = None  # no trial begins later; None: no limit
     seed: int = 0
 
     @property
     def trials(self) -> int:
-        """Of a pair."""
+        """Number of trials per pair."""
         ours = self.repeats + self.injected * len(SLOWDOWNS)
         return ours + self.pytest_benchmark + len(self.baseline_slowdowns)
 
     @property
     def baseline_slowdowns(self) -> tuple[float, ...]:
-        """Of pytest-benchmark's loop: those that stand beside our own."""
+        """The slow-downs that pytest-benchmark's loop tries."""
         wanted = self.pytest_benchmark_injected and self.pytest_benchmark and self.injected
         return SLOWDOWNS if wanted else ()
 
@@ -82,15 +81,15 @@ class Plan:
         return len(self.variants) * self.pairs
 
     def estimated_seconds(self) -> float:
-        """About how long; starting and building a process pair is taken as 12 s."""
+        """The expected duration, with 12 s for starting and building a pair of processes."""
         return self.all_pairs * (12.0 + self.trials * 3.0 * self.seconds)
 
 
 def run(plan: Plan, pool: Pool, folder: Path, progress: Progress) -> schema.Selftest:
-    """Measure, and write each trial into `folder` as it ends; gives what they come to.
+    """Measure, and write each trial into `folder` as it ends; return the summary.
 
-    A worker's failure costs the trials of its pair, and is reported. Raises ValueError where no
-    trial without a slow-down ended.
+    A failing worker loses the trials of its pair, and the result reports it. Raises ValueError if
+    no trial without a slow-down was completed.
     """
     end = math.inf if plan.minutes is None else time.monotonic() + 60 * plan.minutes
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -104,8 +103,8 @@ def run(plan: Plan, pool: Pool, folder: Path, progress: Progress) -> schema.Self
             raw.write(msgspec.json.encode(trial) + b"\n")
             raw.flush()
     if not any(trial.slowdown == 0 for trial in ours):
-        why = problems[0] if problems else "the time was used up before"
-        raise ValueError(f"no trial without a slow-down ended: {why}")
+        why = problems[0] if problems else "the time was used up"
+        raise ValueError(f"no trial without a slow-down was completed: {why}")
     result = summary(plan, ours, baseline, started, problems)
     (folder / RESULT).write_bytes(msgspec.json.encode(result) + b"\n")
     return result
@@ -131,7 +130,7 @@ def summary(
     started: str,
     problems: Sequence[str] = (),
 ) -> schema.Selftest:
-    """Of the trials, at one process and at as many as it recommends."""
+    """The summary of the trials, for one process and for the recommended number."""
     found = trials.between_process(ours, started)
     recommended = trials.recommended_processes(ours, found, plan.seconds)
     counts = sorted({1, min(recommended or trials.MOST_RECOMMENDED, plan.pairs)})
@@ -152,13 +151,13 @@ def summary(
 
 
 def keep(result: schema.Selftest, plan: Plan) -> Path | None:
-    """For later runs on this machine; not if others were busy on it, or trials were left out."""
+    """Keep it for later runs on this machine, unless it was disturbed or trials are missing."""
     useless = plan.background_load or result.left_out or result.disturbed > verdicts.MOST_DISTURBED
     return None if useless else store.save(result)
 
 
 def _pairs(plan: Plan) -> Iterator[tuple[str, int]]:
-    """Variants in turn, so that what changes over an hour is no variant's alone."""
+    """The pairs with the variants in turn, so that slow changes of the machine affect all."""
     for pair in range(plan.pairs):
         for variant in plan.variants:
             yield variant, pair
@@ -172,7 +171,7 @@ def _trials(
     progress: Progress,
     problems: list[str],
 ) -> Iterator[Trial | BaselineTrial]:
-    """Of all pairs; none begins when the clock has reached `end`. `problems` gets what failed."""
+    """The trials of all pairs. None begins after `end`; failures are added to `problems`."""
     for number, (variant, pair) in enumerate(_pairs(plan)):
         if time.monotonic() >= end:
             return
@@ -184,7 +183,7 @@ def _trials(
                         break
                     try:
                         done = trial()
-                    except WorkerRaisedError as error:  # it lives on, and so do the other trials
+                    except WorkerRaisedError as error:  # the worker lives; other trials go on
                         problems.append(f"{variant}: {error}")
                     else:
                         yield done
@@ -198,11 +197,11 @@ def _pair(
 ) -> Generator[Callable[[], Trial | BaselineTrial], None, None]:
     """All trials of one pair of fresh processes, in random order.
 
-    Where the time is limited, one without a slow-down comes first: without it, none is of use.
+    If the time is limited, a trial without a slow-down comes first: the others need one.
     """
     keys = [worker_key(plan.workload, variant, copy) for copy in (0, 1)]
     rng = np.random.default_rng((plan.seed, number))
-    # Which one starts first is random, as in a workload run.
+    # The process that starts first is random, as in a workload run.
     order = np.random.default_rng().permutation(2)
     started = {copy: _timed_model(plan, pool, checks, keys[copy], progress) for copy in order}
     models = [started[copy] for copy in range(len(keys))]
@@ -222,13 +221,13 @@ def _pair(
 def _timed_model(
     plan: Plan, pool: Pool, checks: WorkloadChecks, key: WorkerKey, progress: Progress
 ) -> TimedModel:
-    """Built, checked and warmed up, as in a workload run."""
+    """A model that is built, checked and warmed up, as in a workload run."""
     worker = pool.get(key, progress)
     ask = partial(worker.call, timeout=pool.timeout)
     checks.build(ask)
     _, _, found = checks.before(ask, key.variant)
     if found.failures:
-        raise DisagreesError(f"it disagrees, and is no use for a test: {found.failures[0]}")
+        raise DisagreesError(f"it disagrees with the oracle: {found.failures[0]}")
     return warmed_up(key.variant, worker, ask, plan.workload, Block())
 
 
@@ -270,7 +269,7 @@ def _trial(
 def _baseline_trial(
     plan: Plan, pool: Pool, keys: Sequence[WorkerKey], variant: str, pair: int, slowdown: float
 ) -> BaselineTrial:
-    """One process after the other; what waits is not stopped, as that loop stops nothing."""
+    """One process after the other; the waiting one is not stopped, as that loop stops nothing."""
     medians = []
     for key, other, share in zip(keys, reversed(keys), (0.0, slowdown), strict=True):
         pool.get(other).wake()
@@ -288,7 +287,7 @@ def _baseline_trial(
 
 @contextmanager
 def _background_load(wanted: bool) -> Iterator[None]:
-    """Starts once the models are built and checked, which would take minutes beside it."""
+    """Keep a core busy. It starts after the models are built: beside it, that takes minutes."""
     if not wanted:
         yield
         return

@@ -1,4 +1,4 @@
-"""What `rnnbench selftest` found on this machine, kept for the runs that follow."""
+"""Keeps the results of `rnnbench selftest` on this machine for later runs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.analysis import verdicts
 from bench.records import machine
 from bench.records.schema import BetweenProcess, Machine, Selftest
 
-FOLDER = "RNNBENCH_STATE"  # environment variable: where it is kept instead
+FOLDER = "RNNBENCH_STATE"  # environment variable that names another folder
 
 
 def path(parts: Machine | None = None) -> Path:
-    """One file a machine, and number of its cores that may be used.
+    """The file for a machine and its number of usable cores.
 
-    A home directory may be shared by several, and by containers that have a part of one.
+    Several machines, and containers with a part of one, may share a home directory.
     """
     here = parts or machine.describe()
     parted = (here.cpu, here.cores, here.memory_bytes, here.gpus, here.system)
@@ -29,7 +29,7 @@ def path(parts: Machine | None = None) -> Path:
 
 
 def save(selftest: Selftest) -> Path:
-    """Keep it in place of the one before; gives the file."""
+    """Keep it, replacing the previous one; return the file."""
     file = path(selftest.machine)
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(".tmp")
@@ -39,13 +39,13 @@ def save(selftest: Selftest) -> Path:
 
 
 def load() -> Selftest | None:
-    """The last selftest of this machine; None where there is none that can be read."""
+    """The last selftest of this machine; None if there is none or it cannot be read."""
     try:
         return msgspec.json.decode(path().read_bytes(), type=Selftest)
     except (FileNotFoundError, msgspec.DecodeError):
-        return None  # never made, or by another version: its successor takes its place
+        return None  # never made, or written by another version
 
 
 def between_process(selftest: Selftest | None) -> BetweenProcess:
-    """How far processes of one program lie apart: as measured here, or as assumed."""
+    """The between-process standard deviation, as measured here or as assumed."""
     return verdicts.ASSUMED if selftest is None else selftest.between_process

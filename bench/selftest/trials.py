@@ -1,7 +1,7 @@
-"""What the trials of a selftest come to. Pure: the same trials give the same numbers.
+"""Evaluates the trials of a selftest. Pure: the same trials give the same numbers.
 
-In each trial the truth is known: two processes of one program, one of them slowed down by a known
-share of each step, or not at all.
+Each trial has a known true ratio: it compares two processes of the same program, one of which may
+be slowed down by a known share of each step.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from bench.records.schema import BetweenProcess, Trials
 
 FOUND = 0.05  # the slow-down that the recommended number of processes must find
 MOST_RECOMMENDED = 10
-# Of the second that a workload gives each candidate by default: the rest goes into warm-up steps,
-# throughput and blocks that are taken again.
+# Timed steps of a candidate in a workload of 1 s, the default. The rest of that second goes into
+# warm-up steps, throughput and repeated blocks.
 WORKLOAD_SECONDS = 0.5
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """One comparison of two processes of `variant`, the second slowed down by `slowdown`."""
+    """One comparison of two processes of `variant`; the second is slowed down by `slowdown`."""
 
     variant: str
-    pair: int  # fresh processes, counted over the whole selftest
+    pair: int  # number of the pair of fresh processes in the whole selftest
     slowdown: float
     first_seconds: tuple[float, ...]  # round by round
     second_seconds: tuple[float, ...]
-    disturbed: float = 0.0  # share of blocks kept although others were busy
+    disturbed: float = 0.0  # share of the kept blocks that were disturbed
     others_cores: float | None = None
-    timed_share: float | None = None  # of the wall time of its rounds, in timed steps
+    timed_share: float | None = None  # share of the wall time of its rounds in timed steps
 
     @property
     def logs(self) -> np.ndarray:
@@ -44,7 +44,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BaselineTrial(msgspec.Struct, frozen=True, kw_only=True):
-    """The same pair by pytest-benchmark's own loop, one process after the other."""
+    """The same pair in pytest-benchmark's own loop, one process after the other."""
 
     variant: str
     pair: int
@@ -59,12 +59,12 @@ class BaselineTrial(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Point:
-    """A trial without a slow-down, whose ratio is 1 in truth."""
+    """A trial without a slow-down, whose true ratio is 1."""
 
     variant: str
     pair: int
-    square: float  # of the estimated log ratio
-    within: float  # variance that its rounds let expect
+    square: float  # square of the estimated log ratio
+    within: float  # variance expected from the scatter of its rounds
 
     @staticmethod
     def of(trial: Trial) -> _Point:
@@ -74,13 +74,13 @@ class _Point:
 
 
 def between_process(trials: Sequence[Trial], measured: str) -> BetweenProcess:
-    """From the trials without a slow-down; `measured` is ISO 8601, UTC.
+    """The between-process deviation from trials without a slow-down; `measured` is ISO 8601, UTC.
 
-    The truth is a ratio of 1, so that the variance between processes is the mean of the squares,
-    less what the rounds of a trial scatter. A few pairs may lie together by chance: to their
-    variance is joined the assumed one, as of PRIOR_PAIRS more, and to a variant's own that of all
-    variants. A pair counts once among the degrees of freedom. Raises ValueError without such a
-    trial.
+    The true ratio is 1, so the variance between processes is the mean of the squared log ratios
+    minus the variance from the rounds. Few pairs can agree by chance. Therefore the assumed
+    variance is pooled with the overall one, weighted as PRIOR_PAIRS pairs, and the overall variance
+    with that of each variant. Each pair counts as one degree of freedom. Raises ValueError if there
+    is no such trial.
     """
     same = [_Point.of(trial) for trial in trials if not trial.slowdown]
     if not same:
@@ -107,7 +107,7 @@ def _pairs(points: Sequence[_Point]) -> int:
 
 
 def _joined(points: Sequence[_Point], prior: float) -> float:
-    """Variance between processes, with that of PRIOR_PAIRS more pairs."""
+    """Variance between processes, pooled with `prior` as if from PRIOR_PAIRS more pairs."""
     found = max(0.0, float(np.mean([point.square - point.within for point in points])))
     pairs = _pairs(points)
     return (pairs * found + PRIOR_PAIRS * prior) / (pairs + PRIOR_PAIRS)
@@ -116,11 +116,11 @@ def _joined(points: Sequence[_Point], prior: float) -> float:
 def recommended_processes(
     trials: Sequence[Trial], found: BetweenProcess, seconds: float = WORKLOAD_SECONDS
 ) -> int:
-    """The least K at which a slow-down of FOUND is called in half of the cases or more.
+    """The smallest K at which a slow-down of FOUND is called in at least half of the cases.
 
-    0 where MOST_RECOMMENDED are not enough. A trial had `seconds` of timed steps a process; a
-    workload has WORKLOAD_SECONDS, and fewer rounds.
-    Half of the estimates of a true 5 % lie above it: K is enough when 5 % itself is called.
+    0 if MOST_RECOMMENDED processes are not enough. The trials had `seconds` of timed steps per
+    process; a workload has WORKLOAD_SECONDS, and so fewer rounds. Half of the estimates of a true
+    5 % are above 5 %, so K is enough if an estimate of exactly 5 % is called.
     """
     within = float(np.median([estimators.standard_error(t.logs) for t in trials if not t.slowdown]))
     for processes in range(1, MOST_RECOMMENDED + 1):
@@ -139,9 +139,9 @@ def summarise(
     processes: Sequence[int],
     measured: str,
 ) -> list[Trials]:
-    """One line a variant, slow-down and number of processes.
+    """One line per variant, slow-down and number of processes.
 
-    Each trial is judged with the deviation that the pairs other than its own have shown.
+    Each trial is judged with the deviation from all pairs except its own.
     """
     same = [_Point.of(trial) for trial in trials if not trial.slowdown]
     groups: dict[tuple[str, float], list[Trial]] = defaultdict(list)
@@ -189,7 +189,7 @@ def _summary(
 
 
 def _grouped(members: Sequence[Trial], processes: int) -> Iterator[list[Trial]]:
-    """Trials of `processes` pairs each: disjoint groups of pairs, once a repetition."""
+    """Groups of `processes` pairs each: disjoint groups, once per repetition."""
     by_pair: dict[int, list[Trial]] = defaultdict(list)
     for trial in members:
         by_pair[trial.pair].append(trial)

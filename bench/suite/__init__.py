@@ -1,1 +1,1 @@
-"""What `pytest --benchmark-only` collects: a file a phase, a test a workload and variant."""
+"""What `pytest --benchmark-only` collects: a file per phase, a test per workload and variant."""

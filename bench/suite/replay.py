@@ -1,4 +1,4 @@
-"""Measured durations into pytest-benchmark: its table, JSON and storage, from our rounds."""
+"""Replays measured rounds into pytest-benchmark, for its table, JSON and storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.spec import parameter_count
 
 
 class Clock:
-    """A timer that moves only when a recorded duration is replayed."""
+    """A timer that advances only when a recorded duration is replayed."""
 
     def __init__(self) -> None:
         self._now = 0.0
@@ -29,7 +29,7 @@ clock = Clock()
 
 
 def replay(benchmark: Any, outcome: Outcome) -> None:
-    """One round of pytest-benchmark a recorded round; skips or fails with the outcome."""
+    """Give pytest-benchmark one round per recorded round; skip or fail with the outcome."""
     measurement = outcome.measurement
     if measurement.status in ("refused", "skipped"):
         pytest.skip(measurement.reason)
@@ -60,7 +60,7 @@ def replay(benchmark: Any, outcome: Outcome) -> None:
         worst_error=agreement.worst.error,
         worst_error_bound=agreement.worst.bound,
         worst_tensor=agreement.worst.name,
-        # By kind, with the tensor: outputs, states, loss, gradients, training.
+        # The largest error of each kind (outputs, states, loss, ...), and its tensor.
         errors={kind: worst.error for kind, worst in agreement.kinds.items()},
         error_tensors={kind: worst.name for kind, worst in agreement.kinds.items()},
         tensors_compared=agreement.tensors,
@@ -68,7 +68,7 @@ def replay(benchmark: Any, outcome: Outcome) -> None:
     )
     durations = iter(measurement.round_seconds)
     benchmark.pedantic(
-        # pytest-benchmark calls once more than it times.
+        # pytest-benchmark makes one more call than it times.
         lambda: clock.advance(next(durations, 0.0)),
         rounds=max(1, len(measurement.round_seconds)),
         iterations=1,

@@ -1,4 +1,4 @@
-"""Loss and the gradient of every parameter, through all time steps."""
+"""bptt: the loss and the gradient of every parameter, through all time steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outputs and every last state of a batch."""
+"""forward: the outputs and every last state of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss, gradients, and one update of the parameters in place."""
+"""train_step: loss, gradients, and one update of the parameters in place."""
 
 from __future__ import annotations
 

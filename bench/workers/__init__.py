@@ -1,1 +1,1 @@
-"""A process of its own for each variant (`pool`, `process`), and what runs inside (`server`)."""
+"""The worker process of each variant (`pool`, `process`), and what runs inside it (`server`)."""

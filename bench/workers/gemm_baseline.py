@@ -1,10 +1,10 @@
-"""The GEMM baseline of a workload: its bare matrix products, and nothing else.
+"""The GEMM baseline of a workload: its matrix products alone.
 
-The same products as in the numpy backend, at the same shapes and in the same order of size: one
-(T B, I) x (I, G H) for all inputs of a layer and direction, one (B, H) x (H, G H) a time step, and
-in BPTT the three products that each of these has in its gradient. All arrays are made beforehand.
-It computes no recurrent net: what it says is how long this machine's BLAS, called from numpy,
-takes for the arithmetic that no variant of this formulation can do without.
+It runs the products of the numpy backend at the same shapes: one (T B, I) x (I, G H) for all inputs
+of a layer and direction, one (B, H) x (H, G H) per time step, and in BPTT also the products of
+their gradients. All arrays are allocated beforehand. It does not compute a recurrent net. It shows
+how long this machine's BLAS, called from numpy, takes for the arithmetic that every variant of this
+formulation needs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Product = Callable[[], Any]
 
 
 class GemmBaseline:
-    """What the harness times of a model (`backends.interface.Model`), of bare products."""
+    """The members of `backends.interface.Model` that the harness times, for products alone."""
 
     def __init__(self, spec: ModelSpec, batch: int, steps: int, dtype: str) -> None:
-        """For B = `batch`, T = `steps`; raises ValueError for a dtype that BLAS does not have."""
+        """For B = `batch`, T = `steps`; raises ValueError for a dtype that BLAS lacks."""
         if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype {dtype!r} has no BLAS in numpy; expected float32 or float64")
+            raise ValueError(f"numpy has no BLAS for dtype {dtype!r}; expected float32 or float64")
         self._dtype = np.dtype(dtype)
         self._rng = np.random.default_rng(0)
         self._forward: list[Product] = []
@@ -53,10 +53,10 @@ class GemmBaseline:
     train_step = bptt
 
     def sync(self, result: Any) -> None:
-        """numpy has computed when it returns."""
+        """Nothing to wait for: numpy returns when it has computed."""
 
     def load(self, params: Any) -> None:
-        """There are no parameters."""
+        """Do nothing: there are no parameters."""
 
     def path(self) -> str:
         """The BLAS that ran."""
@@ -92,5 +92,5 @@ class GemmBaseline:
         self._backward.append(partial(np.matmul, dy, w.T, out=self._new(rows, features)))
 
     def _new(self, rows: int, columns: int) -> np.ndarray:
-        """Random numbers: zeros could lie in one shared page, or be skipped."""
+        """Random numbers, because zeros could share a memory page or be skipped."""
         return self._rng.standard_normal((rows, columns)).astype(self._dtype)

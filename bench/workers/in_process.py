@@ -1,7 +1,7 @@
 """`--serial`: the workers' operations in this process, for profilers and debuggers.
 
-One variant after the other, none of them stopped, pinned or apart from the others: what it takes
-here is no number to compare, and the record says so.
+Variants run one after the other in one process, neither stopped nor pinned. Their times cannot be
+compared, and the record says so.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from bench.workers.server import Operations
 
 
 class InProcessWorker:
-    """What `bench.workers.process.WorkerProcess` is, without a process of its own."""
+    """Like `bench.workers.process.WorkerProcess`, without a process of its own."""
 
     def __init__(self, key: WorkerKey, started: Started, operations: Operations) -> None:
         self.key, self.started, self._operations = key, started, operations
 
     def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
-        """The operation's value, whatever time it takes; raises WorkerRaisedError."""
+        """The operation's value, without a time limit; raises WorkerRaisedError."""
         try:
             return getattr(self._operations, operation)(**arguments)
         except Exception as error:
             raise WorkerRaisedError(registry.first_line(error), traceback.format_exc()) from error
 
     def cpu_seconds(self) -> float:
-        """None beside that of this process, which is counted anyhow."""
+        """0: the CPU time of this process is counted already."""
         return 0.0
 
     def survey(self) -> None:
-        """There is no family to stop."""
+        """Do nothing: no process is ever stopped."""
 
     def wake(self) -> None:
-        """It never sleeps."""
+        """Do nothing: it is never stopped."""
 
     def alive(self) -> bool:
         return True
 
 
 class InProcessPool:
-    """What `bench.workers.pool.WorkerPool` is to a workload run."""
+    """Like `bench.workers.pool.WorkerPool`, for a workload run."""
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
         self._workers: dict[WorkerKey, InProcessWorker] = {}
-        self._set: dict[str, tuple[str, str]] = {}  # environment variable: value, who asked for it
+        self._set: dict[str, tuple[str, str]] = {}  # environment variable: value, variant
         self._limits: Any = None
 
     def __enter__(self) -> InProcessPool:
@@ -63,21 +63,21 @@ class InProcessPool:
         self.close()
 
     def get(self, key: WorkerKey, progress: Progress = silent) -> InProcessWorker:
-        """Raises registry.BrokenBackendError where the variant cannot be had in this process."""
+        """Raises registry.BrokenBackendError if the variant cannot run in this process."""
         if key not in self._workers:
             progress(f"importing {key.variant}")
             self._workers[key] = self._start(key)
         return self._workers[key]
 
     def cores_of(self, threads: int) -> list[int] | None:
-        """This process is bound to none."""
+        """None: this process is not bound to cores."""
         return None
 
     def end(self, key: WorkerKey) -> None:
         self._workers.pop(key, None)
 
     def keep_only(self, keys: Iterable[WorkerKey]) -> None:
-        """What is imported stays imported."""
+        """Do nothing: imports cannot be undone."""
 
     def close(self) -> None:
         self._workers.clear()
@@ -86,18 +86,18 @@ class InProcessPool:
 
     def _start(self, key: WorkerKey) -> InProcessWorker:
         self._set_environment(key)
-        # numpy is here already: its BLAS no longer reads the environment.
+        # numpy is imported already, so its BLAS no longer reads the environment.
         self._limits = threadpool_limits(key.threads)
         begin, operations = perf_counter(), Operations()
         try:
             answer = operations.open(backend=key.variant)
         except Exception as error:
-            reason = f"{key.variant} is installed and fails at import: {registry.first_line(error)}"
+            reason = f"{key.variant} is installed but fails at import: {registry.first_line(error)}"
             raise registry.BrokenBackendError(reason) from error
         return InProcessWorker(key, Started.of(answer, perf_counter() - begin), operations)
 
     def _set_environment(self, key: WorkerKey) -> None:
-        """As its process would start with; two variants of one process must not differ."""
+        """Set the variant's environment variables; raise if another variant set other values."""
         variables = registry.ask(
             key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
         )
@@ -105,7 +105,7 @@ class InProcessPool:
             before, who = self._set.get(name, (value, key.variant))
             if before != value:
                 raise registry.BrokenBackendError(
-                    f"{key.variant} needs {name}={value}, and {who} has set {name}={before} in "
+                    f"{key.variant} needs {name}={value}, but {who} has set {name}={before} in "
                     "this process; with --serial, run one of them at a time"
                 )
             self._set[name] = value, who

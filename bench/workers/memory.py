@@ -1,7 +1,7 @@
-"""Peak memory of a model's steps, in a process that may have built others before.
+"""Peak memory of a model's steps, in a process that may have built other models before.
 
-Runs inside a worker; needs the standard library alone. Resident memory is the
-kernel's own count, from /proc: where there is none, nothing is told.
+It runs inside a worker and needs only the standard library. Resident memory is the kernel's own
+count in /proc; without /proc it is unknown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 
 class MemoryCount:
-    """Of one workload after another: `begin` before its model is built, `settle` before it runs."""
+    """Counts one workload after another: `begin` before its build, `settle` before its steps."""
 
     def __init__(self) -> None:
         self._imported: int | None = None
@@ -23,25 +23,26 @@ class MemoryCount:
         self._settled = self._counted = False
 
     def imported(self) -> None:
-        """The framework is imported and nothing built: all counts are above this.
+        """Call after the imports, before any build: all counts are relative to this moment.
 
-        What importing threw away goes back first; given back later, it would hide as much.
+        Memory that the imports freed goes back to the system first. Returned later, it would hide
+        as much memory of the model.
         """
         _give_back()
         self._imported = _resident_bytes("VmRSS")
 
     def begin(self) -> None:
-        """Before the first build of a workload."""
+        """Call before the first build of a workload."""
         self._workloads += 1
         self._settled = self._counted = False
         _give_back()
         self._held = _resident_bytes("VmRSS")
 
     def settle(self) -> None:
-        """Before the warm steps; once a workload.
+        """Call before the warm-up steps; only the first call per workload has an effect.
 
-        What building, compiling and checking needed, the messages of the harness among it, goes
-        back to the system, and the peak is counted anew.
+        It returns the memory that building, compiling and checking freed to the system, and
+        restarts the count of the peak.
         """
         if self._settled:
             return
@@ -50,11 +51,11 @@ class MemoryCount:
         self._counted = _forget_peak()
 
     def read(self) -> dict[str, int | None]:
-        """Bytes; None where they are not known.
+        """Bytes; None if unknown.
 
-        `peak_host_bytes` is the most that was resident since `settle`, above the imports.
-        `held_host_bytes` is what workloads before this one had left resident at `begin`, also
-        above the imports: it is part of the peak, and this one may or may not have used it again.
+        `peak_host_bytes` is the peak of resident memory since `settle`, above the imports.
+        `held_host_bytes` is what earlier workloads left resident at `begin`, also above the
+        imports. It is part of the peak, and this workload may or may not have reused it.
         """
         peak = _resident_bytes("VmHWM") if self._counted else None
         return {
@@ -64,7 +65,7 @@ class MemoryCount:
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:
-        """What stays resident of this is counted as if the imports had taken it."""
+        """Count the memory that stays resident from this block as part of the imports."""
         _give_back()
         before = _resident_bytes("VmRSS")
         try:
@@ -82,7 +83,7 @@ class MemoryCount:
 
 
 def _resident_bytes(field: str) -> int | None:
-    """VmRSS (now) or VmHWM (the peak) of this process; None where there is no /proc."""
+    """VmRSS (now) or VmHWM (the peak) of this process; None without /proc."""
     if sys.platform != "linux":
         return None
     with open("/proc/self/status") as status:
@@ -91,17 +92,17 @@ def _resident_bytes(field: str) -> int | None:
 
 
 def _forget_peak() -> bool:
-    """Let the kernel count the peak of resident memory from here on; False where it will not."""
+    """Restart the kernel's count of peak resident memory; False if it refuses."""
     try:
         with open("/proc/self/clear_refs", "w") as control:
             control.write("5")
-    except OSError:  # no Linux, or one without it, or without the right to it
+    except OSError:  # not Linux, no such file, or no permission
         return False
     return True
 
 
 def _give_back() -> None:
-    """Memory that the C library keeps for later, back to the system, where it can (glibc)."""
+    """Return memory that the C library keeps for reuse to the system, if it can (glibc)."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

@@ -1,4 +1,4 @@
-"""The workers of a run: started when they are needed, kept, ended."""
+"""The workers of a run: started when needed, kept, ended."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bench.workers.process import (
     WorkerRaisedError,
 )
 
-# A worker on Linux ties its own life to its parent's; this reaches what a worker has started too,
-# and serves where there is no such call: its input ends with the parent, and then it ends every
-# worker's process group.
+# Ends the process groups of all workers when its input closes, that is, when the parent ends. On
+# Linux a worker also ends with its parent by itself; this reaches the processes that it started,
+# and other systems.
 _GUARDIAN = """
 import os, signal, sys
 groups = set()
@@ -35,24 +35,24 @@ for group in groups:
         pass
 """
 
-Progress = Callable[[str], None]  # is told what is being done, in a few words
+Progress = Callable[[str], None]  # gets a few words about what is being done
 
 
 def silent(_: str) -> None:
-    """A Progress that nobody sees."""
+    """A Progress that shows nothing."""
 
 
 class Pool(Protocol):
     """What a workload run needs of the workers."""
 
-    timeout: float  # seconds, of one answer
+    timeout: float  # seconds for one answer
 
     def get(self, key: WorkerKey, progress: Progress = silent) -> Worker:
-        """The worker of `key`, started if it is not there; raises registry.BrokenBackendError."""
+        """The worker of `key`, started if needed; raises registry.BrokenBackendError."""
         ...
 
     def cores_of(self, threads: int) -> list[int] | None:
-        """The cores of a worker of so many threads; None where it is bound to none."""
+        """The cores that a worker with `threads` threads is bound to; None if it is not bound."""
         ...
 
     def end(self, key: WorkerKey) -> None: ...
@@ -63,13 +63,13 @@ class Pool(Protocol):
 
 
 class WorkerPool:
-    """A process for each key. A context manager: leaving it ends every one."""
+    """One process per key. A context manager that ends all of them."""
 
     def __init__(
         self, cores: list[int] | None, timeout: float, option: str = "--worker-timeout"
     ) -> None:
-        """`cores` to pin to, None where there is no pinning; `timeout` seconds an answer, and the
-        option of the command line that sets it.
+        """Pin workers to `cores`, or not if None. `timeout` is in seconds per answer; error
+        messages name the `option` of the command line that sets it.
         """
         self.timeout = timeout
         self._option = option
@@ -84,15 +84,15 @@ class WorkerPool:
         self.close()
 
     def get(self, key: WorkerKey, progress: Progress = silent) -> WorkerProcess:
-        """The stopped worker of `key`, started if it is not there.
+        """The stopped worker of `key`, started if needed.
 
-        Raises registry.BrokenBackendError where the framework cannot be imported, and WorkerError
-        where the process ends or gives no answer while it starts.
+        Raises registry.BrokenBackendError if the framework cannot be imported, and WorkerError if
+        the process ends or does not answer while it starts.
         """
         worker = self._workers.get(key)
         if worker is not None and worker.alive():
             return worker
-        self.end(key)  # a dead one is forgotten before another takes its place
+        self.end(key)  # forget a dead worker before another replaces it
         progress(f"starting {key.variant}")
         self._workers[key] = self._start(key)
         return self._workers[key]
@@ -112,10 +112,10 @@ class WorkerPool:
             self.end(key)
 
     def close(self) -> None:
-        """End all of them."""
+        """End all workers."""
         self.keep_only(())
         if self._guardian is not None:
-            self._guardian.communicate(timeout=5)  # it knows of none by now, and ends
+            self._guardian.communicate(timeout=5)  # its list is empty by now, so it just ends
             self._guardian = None
 
     def _start(self, key: WorkerKey) -> WorkerProcess:
@@ -141,7 +141,7 @@ class WorkerPool:
             self._end(worker)
             if isinstance(error, WorkerRaisedError | WorkerContractError):
                 raise registry.BrokenBackendError(
-                    f"{key.variant} is installed and fails at import: {error}"
+                    f"{key.variant} is installed but fails at import: {error}"
                 ) from error
             raise
         worker.started = Started.of(answer, perf_counter() - begin)
@@ -159,6 +159,6 @@ class WorkerPool:
                 text=True,
                 start_new_session=True,
             )
-        assert self._guardian.stdin is not None  # it was asked for
+        assert self._guardian.stdin is not None  # stdin=PIPE
         self._guardian.stdin.write(f"{sign}{worker.pid}\n")
         self._guardian.stdin.flush()

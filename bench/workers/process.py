@@ -1,4 +1,4 @@
-"""One running worker as its parent sees it, and what can go wrong with it."""
+"""One running worker as its parent sees it, and its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Ask = Callable[..., Any]  # (operation, **arguments) -> the worker's answer
 
 
 class WorkerError(RuntimeError):
-    """What a worker could not do. `status` is a record's; the message is one line."""
+    """An error of a worker, with a one-line message. `status` is the one for its record."""
 
     status: Status = "failed"
 
@@ -25,41 +25,41 @@ class WorkerError(RuntimeError):
 
 
 class WorkerRaisedError(WorkerError):
-    """The backend raised; the worker lives on."""
+    """The backend raised an exception; the worker still runs."""
 
 
 class WorkerContractError(WorkerError):
-    """What the backend built lacks a member of the contract; the worker lives on."""
+    """The built model lacks a member of the contract; the worker still runs."""
 
     status = "skipped"
 
 
 class WorkerDiedError(WorkerError):
-    """The process ended by itself."""
+    """The worker process ended by itself."""
 
     status = "crashed"
 
 
 class WorkerTimeoutError(WorkerError):
-    """No answer in time; the process was ended."""
+    """The worker did not answer in time and was killed."""
 
     status = "timed out"
 
 
 @dataclass(frozen=True)
 class WorkerKey:
-    """What a worker is started for; two keys never share one."""
+    """Identifies a worker; two different keys never share one."""
 
     variant: str
     dtype: str
     device: str
     threads: int
-    copy: int = 0  # the same program once more: a control, or one of a selftest's pair
+    copy: int = 0  # number of the same program: a control, or one of a selftest's pair
 
 
 @dataclass(frozen=True)
 class Started:
-    """What a worker said of itself."""
+    """What a worker reported about itself."""
 
     versions: Mapping[str, str]
     devices: tuple[str, ...]
@@ -68,7 +68,7 @@ class Started:
 
     @staticmethod
     def of(answer: Mapping[str, Any], seconds: float) -> Started:
-        """Of the answer to `open` or `start`, which came after `seconds`."""
+        """From the answer to `open` or `start`, which took `seconds`."""
         return Started(
             versions=answer["versions"],
             devices=tuple(answer["devices"]),
@@ -78,7 +78,7 @@ class Started:
 
 
 class Worker(Protocol):
-    """What a pool gives: a process of its own, or the stand-in of a serial run."""
+    """A worker from a pool: a process of its own, or this process in a serial run."""
 
     key: WorkerKey
     started: Started
@@ -88,27 +88,27 @@ class Worker(Protocol):
         ...
 
     def cpu_seconds(self) -> float | None:
-        """CPU time of its process until now; None where the system does not tell."""
+        """CPU time of its process until now; None if unknown."""
         ...
 
     def survey(self) -> None:
-        """Find what it has started outside of its process group, to stop it too."""
+        """Find processes that it started outside its process group, to stop them too."""
         ...
 
     def wake(self) -> None:
-        """Let it run though nothing is asked of it."""
+        """Let it run without a call."""
         ...
 
     def alive(self) -> bool: ...
 
 
 class WorkerProcess:
-    """A worker in a process of its own; it stands still between two calls."""
+    """A worker in a process of its own, which is stopped between two calls."""
 
     started: Started
 
     def __init__(self, key: WorkerKey, python: str, variables: Mapping[str, str], option: str):
-        """`option` of the command line is the one that sets the timeout. Raises StartError."""
+        """`option` is the command-line option that sets the timeout. Raises StartError."""
         self.key = key
         self._option = option
         self._python = registry.start(python, SERVER, variables)

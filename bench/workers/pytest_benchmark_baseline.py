@@ -1,4 +1,4 @@
-"""pytest-benchmark's own sequential loop: what `rnnbench selftest` compares this harness with."""
+"""pytest-benchmark's own sequential loop, with which `rnnbench selftest` compares this harness."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def test_step(benchmark, step):
 
 
 def median_seconds(step: Callable[[], Any], seconds: float) -> float:
-    """Median seconds of `step` by the fixture `benchmark` with its defaults, for `seconds` of it.
+    """Median seconds of `step` by the `benchmark` fixture with its defaults, run for `seconds`.
 
-    A whole pytest session in this process, so that nothing but public options are leant on. Raises
-    RuntimeError where that session fails.
+    This is a whole pytest session in this process, so it uses public options only. Raises
+    RuntimeError if that session fails.
     """
     import pytest
 
@@ -37,7 +37,7 @@ def median_seconds(step: Callable[[], Any], seconds: float) -> float:
                 f"--config-file={folder}/pytest.ini",
                 f"--benchmark-json={result}",
                 f"--benchmark-max-time={seconds}",
-                "--import-mode=importlib",  # the same name in another folder each time
+                "--import-mode=importlib",  # the file has the same name in another folder each time
                 "--quiet",
                 "-p",
                 "no:cacheprovider",

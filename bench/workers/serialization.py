@@ -1,4 +1,4 @@
-"""Arrays and models as plain values: they pass between processes with other numpy versions."""
+"""Arrays and models as plain values, to pass between processes with different numpy versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Packed = dict[str, Any]
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> Packed:
-    """Name -> (dtype, shape, bytes). Raises TypeError for what is no array of numbers."""
+    """Name -> (dtype, shape, bytes). Raises TypeError for anything but an array of numbers."""
     out = {}
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray | np.generic) or value.dtype.kind not in "fiu":

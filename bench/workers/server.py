@@ -1,7 +1,7 @@
-"""The operations of a worker: build, answer, time. Needs numpy and the framework.
+"""The operations of a worker: build, compute, time. Needs numpy and the framework.
 
-The worker judges nothing: what it computes goes to the parent (`bench.workers.process`) as bytes
-and is compared there.
+The worker does not compare anything: its results go to the parent (`bench.workers.process`) as
+bytes, and the parent compares them.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Operations(TimedSteps):
         return self.open(backend=backend)
 
     def open(self, *, backend: str) -> dict[str, Any]:
-        """Import the framework, in a process that may be anyone's."""
+        """Import the framework, without binding the process to cores."""
         self._backend = registry.load(backend)
         begin = time.perf_counter()
-        # Plain strings: a framework's own kind of string does not pass between interpreters.
+        # Plain strings, because a framework's own string types do not pass between interpreters.
         versions = {str(name): str(number) for name, number in self._backend.versions().items()}
         seconds = time.perf_counter() - begin
         devices = [str(device) for device in self._backend.devices()]
@@ -61,12 +61,12 @@ class Operations(TimedSteps):
         optimizer: Packed | None,
         again: bool = False,
     ) -> float:
-        """Build the model and place the batch; gives the seconds that building took.
+        """Build the model and place the batch; return the seconds that building took.
 
-        `again`: within one workload, whose memory is counted from its first build on.
+        `again` marks a further build of one workload, whose memory counts from its first build on.
         """
         given, self._device = unpack(params), device
-        # What training comes back to; nothing of the harness's lies beside a model without it.
+        # Kept for training alone, so that the harness adds no memory to other models.
         self._trains = optimizer is not None
         self._params = given if self._trains else {}
         self._steps, self._loading_alone = 0, math.inf
@@ -88,22 +88,22 @@ class Operations(TimedSteps):
         return seconds
 
     def build_gemm_baseline(self, *, spec: Packed, batch: int, steps: int, dtype: str) -> None:
-        """The workload's bare products in place of a model, for B = `batch` and T = `steps`."""
+        """Build the workload's GEMM baseline as the model, for B = `batch` and T = `steps`."""
         from bench.workers.gemm_baseline import GemmBaseline
 
         self._memory.begin()
         products: Any = GemmBaseline(ModelSpec(**spec), batch, steps, dtype)
-        self._model = products  # as much as is timed of one
+        self._model = products  # it has the members that are timed
         self._placed = self._stopwatch = None
         self._settle()
 
     def _settle(self) -> None:
         self._wall_seconds = self._cpu_seconds = 0.0
         gc.collect()
-        gc.freeze()  # what building left behind is never walked again
+        gc.freeze()  # collections skip the objects that building created
 
     def answer(self, *, phase: str) -> tuple[float, Packed]:
-        """One call: its seconds, and the result on the host."""
+        """Make one call; return its seconds and the result on the host."""
         begin = time.perf_counter()
         self._result = self._step(phase)
         seconds = time.perf_counter() - begin
@@ -114,7 +114,7 @@ class Operations(TimedSteps):
         return pack(self._built.to_host(self._result))
 
     def train(self, *, steps: int) -> tuple[list[float], Packed]:
-        """Loss of each of `steps` updates, and the parameters after them."""
+        """The loss of each of `steps` updates, and the parameters after them."""
         losses = []
         for _ in range(steps):
             self._result = self._step("train_step")
@@ -122,20 +122,20 @@ class Operations(TimedSteps):
         return losses, pack(self._built.params())
 
     def renew(self, *, params: Packed, batch: Packed) -> None:
-        """Parameters and a batch that the model has not seen, into the same built model."""
+        """Load new parameters and place a new batch, with the same built model."""
         self._load(unpack(params))
         self._placed = self._built.place(unpack_batch(batch))
 
     def read_late(self, *, phase: str, params: Packed) -> Packed:
-        """The result of a call, read when other parameters have been loaded."""
+        """The result of a call, read after other parameters were loaded."""
         result = self._step(phase)
         self._built.load(unpack(params))
         return pack(self._built.to_host(result))
 
     def loaded(self, *, phase: str, params: Packed, others: list[Packed]) -> Packed:
-        """The result for the present batch.
+        """The result for the present batch, after these steps.
 
-        Before it `others` are placed, parameters loaded, and the others stepped through.
+        Place the `others`, load the parameters, and step through the others.
         """
         placed = [self._built.place(unpack_batch(other)) for other in others]
         self._built.load(unpack(params))
@@ -145,11 +145,11 @@ class Operations(TimedSteps):
         return pack(self._built.to_host(self._result))
 
     def about(self) -> dict[str, Any]:
-        """What ran, on how many threads, and what it took; after the last round."""
+        """What ran, its threads, memory and CPU time; called after the last round."""
         busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
         peak_bytes = getattr(self._backend, "peak_bytes", lambda device: None)
-        # First the memory: asking for the path may run one more step, under a profiler, and what
-        # that leaves behind is no workload's.
+        # Memory comes first: `path` may run another step under a profiler, whose memory belongs to
+        # no workload.
         counted = self._memory.read() | {"peak_device_bytes": peak_bytes(self._device)}
         with self._memory.uncounted():
             path = str(self._built.path())
@@ -163,7 +163,7 @@ class Operations(TimedSteps):
         gc.collect()
 
     def _threads(self) -> str:
-        """ "2 by the framework, openblas 2, pinned to 2 cores": as read back, not as asked for."""
+        """ "2 by the framework, openblas 2, pinned to 2 cores": as found, not as requested."""
         parts = []
         own: Callable[[], int | None] = getattr(self._backend, "threads", lambda: None)
         count = own()

@@ -1,7 +1,6 @@
-"""The steps of one built model, by the clock: what a worker times, and how.
+"""Times the steps of one built model, inside its worker.
 
-The times of the rounds, and those by which skipped work is found, are taken here, in the backend's
-own process.
+These are the times of the rounds, and those of the checks for skipped work.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ LOADING_SECONDS = 0.25
 
 
 class TimedSteps:
-    """A model, its placed batch, and what was timed of it. Every public method is an operation."""
+    """A model, its placed batch, and its times. Every public method is an operation."""
 
     def __init__(self) -> None:
         self._model: Model | None = None
         self._placed: Any = None
         self._params: dict[str, np.ndarray] = {}
         self._result: Any = None
-        self._stopwatch: Any = None  # the device's own, where the backend has one
+        self._stopwatch: Any = None  # of the device, if the backend has one
         self._wall_seconds = self._cpu_seconds = 0.0
         self._memory = MemoryCount()
         self._trains = False
         self._steps = 0  # since parameters were loaded
-        self._loading_alone = math.inf  # least seconds of loading and one step
+        self._loading_alone = math.inf  # smallest seconds of loading and one step
 
     def warm(self, *, phase: str, seconds: float, steps: int) -> float:
-        """Run until both are used up; gives the median seconds of the later half.
+        """Run at least `seconds` and `steps`; return the median seconds of the second half.
 
-        Peak memory is counted from the first warm step of a workload on.
+        Peak memory counts from the first warm-up step of a workload on.
         """
         self._memory.settle()
         taken = self._timed(phase, seconds, steps)
@@ -57,12 +56,14 @@ class TimedSteps:
         unbroken: bool = True,
         slowdown: float = 0.0,
     ) -> tuple[bytes, float | None, float | None, float, float]:
-        """Warm-up steps, untimed; steps with a sync each; `unbroken`, as many with one at the end.
+        """Run one block: warm-up steps, then timed steps with a sync each.
 
-        Gives the seconds of each synced step, as float64 bytes; seconds a step of those back to
-        back, by the clock and by the device's own, None without any; CPU seconds of this whole
-        call; wall seconds of all timed steps.
-        `slowdown` has every step wait busily for that share of itself, to test the harness.
+        If `unbroken`, as many steps follow with a single sync at their end. `slowdown` adds a busy
+        wait of that share to every step, to test the harness.
+
+        Returns the seconds of each synced step, as float64 bytes; the seconds per unbroken step, by
+        the wall clock and by the device's stopwatch (or None); the CPU seconds of the whole call;
+        the wall seconds of all timed steps.
         """
         whole = time.process_time()
         if phase == "train_step":
@@ -81,7 +82,7 @@ class TimedSteps:
         return np.asarray(taken, np.float64).tobytes(), back_to_back, on_device, whole, wall
 
     def pytest_benchmark(self, *, phase: str, seconds: float, slowdown: float = 0.0) -> float:
-        """Median seconds of a synced step by pytest-benchmark's own loop."""
+        """Median seconds of a synced step in pytest-benchmark's own loop."""
         from bench.workers.pytest_benchmark_baseline import median_seconds
 
         step, sync = self._stepper(phase, slowdown)
@@ -89,13 +90,13 @@ class TimedSteps:
         return median_seconds(lambda: sync(step(placed)), seconds)
 
     def unsynced(self, *, phase: str, steps: int) -> tuple[float, float]:
-        """Seconds a step, each with its sync, and of as many without one, read at the end.
+        """Seconds per step with a sync each, and without a sync until the last result is read.
 
-        The time of reading a finished result is taken off the second.
+        The second is without the time for reading a finished result.
         """
         step, placed, to_host = getattr(self._built, phase), self._placed, self._built.to_host
         synced = self._timed(phase, 0.0, steps)
-        to_host(self._result)  # whatever still runs has ended by now, also where sync is a lie
+        to_host(self._result)  # waits for all work, even if `sync` does not
         begin = time.perf_counter()
         to_host(self._result)
         reading = time.perf_counter() - begin
@@ -108,7 +109,7 @@ class TimedSteps:
         return float(np.mean(synced)), unsynced / steps
 
     def reading(self, *, phase: str, tries: int) -> tuple[float, int, int]:
-        """Least seconds in which a synced result is read; its tensors, and their bytes."""
+        """Smallest seconds for reading a synced result; its number of tensors; their bytes."""
         taken, host = [], {}
         for _ in range(tries):
             result = self._step(phase)
@@ -120,18 +121,19 @@ class TimedSteps:
     def first_calls(
         self, *, phase: str, sets: list[Packed], batches: list[Packed], again: int, tries: int
     ) -> tuple[float, float]:
-        """Seconds of a synced call that must do its work, and of one that comes again.
+        """Seconds of a synced first call, which must do its work, and of a repeated call.
 
-        Parameters are loaded, and each of `batches`, placed before, is stepped through once. From
-        the seconds of all this those of loading and one step are taken off: what a model computes
-        while parameters are loaded, or at its first call after that, is in the first number
-        as well. The second is the median of the later half of `again` calls on the present batch.
-        Each is the least of `tries`.
+        First calls: `batches` are placed, parameters are loaded, and each batch is stepped through
+        once. The seconds of loading and a single step are subtracted from the total, and the rest
+        is divided by the remaining steps. So work done while loading, or in the first call after
+        it, counts as well. Repeated calls: the median of the second half of `again` calls on the
+        present batch. Both are the smallest of `tries`.
         """
         parameters = [unpack(sets[number % len(sets)]) for number in range(tries)]
         many, repeated = [], []
         with _without_collections():
-            # First, and kept from call to call: a model may work for all that it was ever given.
+            # Measured before the batches are placed, and kept from call to call: a model could do
+            # work while loading for every batch that it has ever got.
             for params in parameters:
                 alone, _ = self._loading(phase, params, [self._placed])
                 self._loading_alone = min(alone, self._loading_alone)
@@ -147,9 +149,9 @@ class TimedSteps:
     def _loading(
         self, phase: str, params: dict[str, np.ndarray], batches: list[Any]
     ) -> tuple[float, int]:
-        """Seconds of loading and of a synced step on each placed batch, and how many there were.
+        """Total seconds of loading and of a synced step on each placed batch; number of steps.
 
-        After LOADING_SECONDS of steps no more than two.
+        Stops early after LOADING_SECONDS, but not before two steps.
         """
         step, sync = self._stepper(phase, 0.0)
         self._result, clock, steps = None, time.perf_counter, 0
@@ -174,7 +176,7 @@ class TimedSteps:
         return self._model
 
     def _load(self, params: dict[str, np.ndarray]) -> None:
-        """New parameters, to which training blocks come back."""
+        """Load parameters, from which every training block starts."""
         self._built.load(params)
         self._params = params if self._trains else {}
         self._steps = 0
@@ -187,7 +189,7 @@ class TimedSteps:
         return result
 
     def _stepper(self, phase: str, slowdown: float) -> tuple[Callable[[Any], Any], Any]:
-        """The timed call and its sync; slowed down, the call waits for its result itself."""
+        """The timed call and its sync; with a slowdown, the call itself waits for its result."""
         step, sync = getattr(self._built, phase), self._built.sync
         if not slowdown:
             return step, sync
@@ -206,9 +208,9 @@ class TimedSteps:
         return slowed, sync
 
     def _timed(self, phase: str, seconds: float, steps: int, slowdown: float = 0.0) -> list[float]:
-        """Step until `seconds` have passed and `steps` were made: what a training loop does.
+        """Step like a training loop, for at least `seconds` and `steps`; the seconds of each step.
 
-        The release of the step before belongs to the step, as it does in any loop.
+        Each time includes the release of the previous result, as in any loop.
         """
         placed, clock = self._placed, time.perf_counter
         step, sync = self._stepper(phase, slowdown)
@@ -226,7 +228,7 @@ class TimedSteps:
         return taken
 
     def _back_to_back(self, phase: str, steps: int, slowdown: float) -> tuple[float, float | None]:
-        """Seconds a step of `steps` with one sync at their end, by the clock and by the device."""
+        """Seconds per step of `steps` with one sync at the end: wall clock, device or None."""
         placed, stopwatch = self._placed, self._stopwatch
         step, sync = self._stepper(phase, slowdown)
         result, self._result = self._result, None
@@ -245,7 +247,7 @@ class TimedSteps:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Garbage is collected now, and not in what is timed."""
+    """Collect garbage now, and none inside the block."""
     gc.collect()
     gc.disable()
     try:

@@ -27,6 +27,7 @@ from bench.kit.subject import refusal
 from bench.workers.pool import WorkerPool
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, init_params
 
+pytestmark = pytest.mark.slow
 # eps at its usual size shows in float64 alone; in float32 it is as large as the gradients.
 OPTIMIZERS = {
     "float64": (OptimizerSpec("adam", learning_rate=2.0**-7), SGD),

@@ -1,8 +1,8 @@
-"""Runs that somebody published or asked for, each a small TOML file with its source.
+"""Presets: runs that somebody published or asked for, each a small TOML file with its source.
 
-A preset holds options of a run: `[options]` for all of it, and `[[part]]` for each of several grids
-that are measured in one run; the first part has every phase of the run. What stands on the command
-line beside `--preset` goes before it.
+A preset holds options of a run. `[options]` applies to the whole run. Each `[[part]]` is one of
+several grids in the run; the first part has every phase of the run. Other options on the command
+line override those of the preset.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-# The options that a preset may hold, as they are called on the command line; all hold text, as
-# there, but `bidirectional`, which is true.
+# The options that a preset may hold, named as on the command line. All are strings, except
+# `bidirectional`, which is true.
 ALLOWED = (
     *("task", "backend", "cell", "device", "dtype", "phase", "size", "batch", "steps", "input"),
     *("hidden", "layers", "optimizer", "threads", "dropout", "processes", "bidirectional"),
 )
-OF_RUN = ("backend", "processes")  # for all parts of a run together
+OF_RUN = ("backend", "processes")  # not allowed in a part: they hold for the whole run
 
 
 @dataclass(frozen=True)
 class Preset:
-    """One file."""
+    """One preset file."""
 
     name: str
-    asks: str  # what a run of it answers
+    asks: str  # the question that its run answers
     source: str
-    differs: str  # from the source; empty where nothing does
-    gpu: bool  # meant for one
+    differs: str  # the differences from the source; empty if there are none
+    gpu: bool  # meant for a GPU
     options: Mapping[str, str | bool]
     parts: tuple[Mapping[str, str | bool], ...]  # at least one; with `options` in each
 
@@ -46,9 +46,10 @@ def names() -> list[str]:
 
 @cache
 def find(name: str) -> Preset:
-    """The preset of that name; an unknown one raises KeyError with the valid names.
+    """The preset of that name.
 
-    Raises ValueError for a file with an option that a preset may not hold.
+    Raises KeyError with the valid names if there is none, and ValueError if its file has an option
+    that a preset may not hold.
     """
     file = FOLDER / f"{name}.toml"
     if name not in names():
@@ -58,10 +59,10 @@ def find(name: str) -> Preset:
     parts = tuple({**options, **part} for part in content.get("part", [{}]))
     if unknown := {option for part in parts for option in part} - set(ALLOWED):
         raise ValueError(
-            f"{file.name} holds {', '.join(sorted(unknown))}; expected {', '.join(ALLOWED)}"
+            f"{file.name} has {', '.join(sorted(unknown))}; expected {', '.join(ALLOWED)}"
         )
     if misplaced := {option for part in content.get("part", ()) for option in part} & set(OF_RUN):
-        raise ValueError(f"{file.name} holds {', '.join(misplaced)} in a part; expected in options")
+        raise ValueError(f"{file.name} has {', '.join(misplaced)} in a part; expected in [options]")
     return Preset(
         name=name,
         asks=content["asks"],

@@ -1,7 +1,7 @@
-"""Pictures of `figures`: SVG by matplotlib, readable on light and on dark pages.
+"""Figures as SVG by matplotlib, readable on light and on dark pages.
 
-The same figure and the same matplotlib give the same bytes: a fixed salt for ids, and no date.
-matplotlib is imported within functions alone: a run and `rnnbench list` need none of it.
+The same figure and the same matplotlib give the same bytes: ids have a fixed salt, and no date is
+written. Only functions import matplotlib, because a run and `rnnbench list` do not need it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from bench.report.figures import panels, style
 from bench.report.figures.figure import Figure, Panel
 from bench.report.figures.style import INK, SETTINGS, Styles, shown
 
-# All in inches. Narrow: on a phone a figure is made smaller by a third, not by a half.
+# All in inches. Figures are narrow, so that a phone shrinks them by a third and not by a half.
 WIDTH = 5.2
-ROW = 0.19  # of a panel of dots, a series
+ROW = 0.19  # height of a series in a panel of dots
 CURVES = 2.0  # height of a panel of curves
-LETTER = 0.073  # width, of the title of a panel
+LETTER = 0.073  # width of a letter in a panel's title
 TITLE_LINES = 3  # at most
 LEGEND_COLUMNS = 4  # at most
 
@@ -30,12 +30,12 @@ svg { color: #1f2328; background: #ffffff; }
 
 
 def svg(figure: Figure, styles: Styles) -> bytes:
-    """The picture; `styles` are those of the whole report, so that a variant has one everywhere."""
+    """The figure; `styles` are those of the whole report, so a variant looks alike in all."""
     import matplotlib as mpl
 
     content = io.BytesIO()
     with mpl.rc_context():
-        mpl.rcdefaults()  # whatever a matplotlibrc says here
+        mpl.rcdefaults()  # ignore the matplotlibrc of this machine
         mpl.rcParams.update(SETTINGS)
         picture = canvas(figure, styles)
         picture.savefig(content, format="svg", transparent=True, metadata={"Date": None})
@@ -43,9 +43,9 @@ def svg(figure: Figure, styles: Styles) -> bytes:
 
 
 def canvas(figure: Figure, styles: Styles) -> Any:
-    """All of it on a figure of matplotlib's, which is to be used under SETTINGS.
+    """The figure as one of matplotlib's; call it under SETTINGS.
 
-    The panels have the heights that are theirs; matplotlib's layout finds how much is around them.
+    The heights of the panels are fixed; matplotlib's layout finds the space around them.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
@@ -82,12 +82,12 @@ def _height(panel: Panel | None) -> float:
 
 
 def _inches(axes: Any) -> Any:
-    """The box of the axes alone."""
+    """The box of the axes without their labels."""
     return axes.get_window_extent().transformed(axes.figure.dpi_scale_trans.inverted())
 
 
 def _title(panel: Panel, width: float) -> str:
-    """Broken into lines that fit above the panel."""
+    """The title, in lines that fit above the panel."""
     return "\n".join(textwrap.wrap(panel.title, max(12, int(width / LETTER)))[:TITLE_LINES])
 
 
@@ -99,7 +99,7 @@ def _panel(axes: Any, panel: Panel, styles: Styles, *, first: bool, columns: int
 
 
 def _legend(canvas: Any, labels: list[str], styles: Styles) -> None:
-    """Below the panels, in as many columns as there is room for."""
+    """Draw the legend below the panels, in as many columns as fit."""
     from matplotlib.lines import Line2D
 
     handles = []
@@ -128,7 +128,7 @@ def _legend(canvas: Any, labels: list[str], styles: Styles) -> None:
 
 
 def _themed(drawing: str, title: str) -> str:
-    """The drawing in the colours of the page it is on, with a title for who cannot see it."""
+    """The drawing in the colours of its page, with a title for screen readers."""
     drawing = drawing.replace(INK, "currentColor")
     head, start, rest = drawing.partition("<defs>")
     return f"{head}<title>{escape(title)}</title>\n{THEME}\n{start}{rest}"

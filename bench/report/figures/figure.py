@@ -1,4 +1,4 @@
-"""What a figure holds: pure data, without matplotlib. `plots` makes it, `draw` pictures of it."""
+"""The content of a figure: pure data, without matplotlib. `plots` makes it, `draw` draws it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Series:
     label: str
     x: tuple[float, ...]
     y: tuple[float, ...]
-    low: tuple[float, ...] = ()  # empty without intervals
+    low: tuple[float, ...] = ()  # empty if there are no intervals
     high: tuple[float, ...] = ()
-    note: str = ""  # stands where a point would, if there is none
-    variant: bool = True  # False: not a variant, so no colour of its own
+    note: str = ""  # shown in place of a missing point
+    variant: bool = True  # False: it has no colour of its own
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A point that is named in a panel of lines."""
+    """A labelled point in a panel of lines."""
 
     x: float
     y: float
@@ -42,25 +42,25 @@ class Mark:
 
 @dataclass(frozen=True)
 class Panel:
-    """dots: a row a series, its values along x. lines: curves."""
+    """dots: one row per series, with its values along x. lines: curves."""
 
     title: str
     kind: Literal["dots", "lines"]
     series: tuple[Series, ...]
     x_name: str
     x_log: bool = True
-    x_ticks: tuple[float, ...] = ()  # numbers to stand on the axis, if they are few
-    at_one: bool = False  # a line where the ratio is 1
+    x_ticks: tuple[float, ...] = ()  # the numbers on the axis, if they are few
+    at_one: bool = False  # draw a line at the ratio 1
     marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A grid of panels, row by row; None where a grid has a hole."""
+    """A grid of panels, row by row; None is an empty place."""
 
     file: str
-    head: str  # stands above the panels
-    title: str  # says all, for who cannot see it
+    head: str  # shown above the panels
+    title: str  # the whole description, for screen readers
     section: Section
     rows: tuple[tuple[Panel | None, ...], ...]
 
@@ -70,17 +70,17 @@ class Figure:
 
     @property
     def alt(self) -> str:
-        """The title, for who cannot see the figure; no bracket of it ends the alternative text."""
+        """The title as alternative text, with its brackets escaped."""
         return text.escape_brackets(self.title)
 
     @property
     def labels(self) -> list[str]:
-        """Of all series, each once, in the order in which they come."""
+        """The labels of all series, each once, in order of appearance."""
         return list(dict.fromkeys(s.label for s in self._series))
 
     @property
     def variants(self) -> list[str]:
-        """The labels of those that are variants."""
+        """The labels of the variants."""
         return list(dict.fromkeys(s.label for s in self._series if s.variant))
 
     @property
@@ -89,7 +89,7 @@ class Figure:
 
 
 def names(view: WorkloadView) -> dict[str, str]:
-    """What each label of a workload is called in a figure: the name itself, not escaped."""
+    """The name of each label of a workload in a figure: not escaped."""
     found: dict[str, str] = {}
     for label, m in view.candidates.items():
         found[label] = text.numbered(text.plain(m.variant, 28), found.values())
@@ -97,7 +97,7 @@ def names(view: WorkloadView) -> dict[str, str]:
 
 
 def title_of(view: WorkloadView) -> str:
-    """ "RNN (tanh), base+H64": short, for the head of a panel."""
+    """ "RNN (tanh), base+H64": the short title of a panel."""
     return text.plain(", ".join([short_cell(view.workload), *view.also]), 48).replace("\\", "")
 
 
@@ -114,7 +114,7 @@ def place(task: str, device: str) -> str:
 
 
 def grid_of(views: Iterable[WorkloadView]) -> list[list[WorkloadView | None]]:
-    """Rows of workloads that differ in their phase alone, phases as columns."""
+    """Rows of workloads that differ only in their phase; the columns are the phases."""
     views = list(views)
     phases = list(dict.fromkeys(view.workload.phase for view in views))[:MOST_COLUMNS]
     rows: dict[tuple[object, ...], dict[str, WorkloadView]] = {}

@@ -1,4 +1,4 @@
-"""One panel of a figure onto matplotlib's axes: dots with intervals, or curves."""
+"""Draws one panel of a figure onto matplotlib's axes: dots with intervals, or curves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.report.figures.style import INK, Styles, shown
 
 
 def dots(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> None:
-    """A row a series, from top to bottom, its interval a bar; at most `most` numbers below."""
+    """One row per series, with its interval as a bar; at most `most` numbers on the axis."""
     rows = list(reversed(range(len(panel.series))))
     for row, series in zip(rows, panel.series, strict=True):
         colour, marker, _ = styles[series.label]
@@ -39,7 +39,7 @@ def dots(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> Non
 
 
 def _ends_of_dots(panel: Panel) -> tuple[float, float]:
-    """Of an axis that holds all values, and 1 where it is marked; never very narrow."""
+    """The ends of an axis that holds all values, and 1 if it is marked; never very narrow."""
     values = [value for s in panel.series for value in (*s.x, *s.low, *s.high)]
     values += [1.0] if panel.at_one or not values else []
     low, high = min(values) / 1.08, max(values) * 1.08
@@ -47,7 +47,7 @@ def _ends_of_dots(panel: Panel) -> tuple[float, float]:
 
 
 def lines(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> None:
-    """Curves, and circles on those of their points that have a name."""
+    """Curves, with circles on their labelled points."""
     from matplotlib.ticker import MaxNLocator
 
     for series in panel.series:
@@ -71,7 +71,7 @@ def lines(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> No
 
 
 def _named(axes: Any, panel: Panel) -> None:
-    """The words stand at the upper left, where curves that grow leave room."""
+    """Write the labels of the marks at the upper left, where growing curves leave room."""
     for number, mark in enumerate(panel.marks):
         axes.plot([mark.x], [mark.y], "o", color=INK, markersize=7, fillstyle="none", zorder=4)
         axes.text(
@@ -84,7 +84,7 @@ def _named(axes: Any, panel: Panel) -> None:
 
 
 def _numbers(axes: Any, name: str, most: int, own: Sequence[float] = ()) -> None:
-    """On a logarithmic axis its `own` numbers, if they are few, or at most `most` round ones."""
+    """Label a logarithmic axis with its `own` numbers if few, else with up to `most` round ones."""
     from matplotlib.ticker import NullLocator
 
     low, high = getattr(axes, f"get_{name}lim")()
@@ -101,7 +101,7 @@ def _number(value: float) -> str:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Two to `most` round numbers on a logarithmic axis from `low` to `high`."""
+    """Two to `most` round numbers for a logarithmic axis from `low` to `high`."""
     from matplotlib.ticker import LogLocator, MaxNLocator
 
     for subs in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
@@ -112,5 +112,5 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def _within(locator: Any, low: float, high: float) -> list[float]:
-    """Its numbers; a locator gives one more at each end, for which nothing is drawn."""
+    """The locator's numbers inside the axis: it gives one more beyond each end."""
     return [value for value in locator.tick_values(low, high) if low <= value <= high]

@@ -1,6 +1,6 @@
 """Which figures a report has, and what each is made of. Pure data, without matplotlib.
 
-Their number is limited, so that a report of any size is made in seconds.
+Their number is limited, so that even a large report is made in seconds.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from bench.report.figures.figure import (
 )
 from tasks.spec import parameter_count
 
-MOST_ROWS = 6  # of panels in one figure
-MOST_PANELS, MOST_CURVES = 24, 16  # of one kind in a report
+MOST_ROWS = 6  # rows of panels in one figure
+MOST_PANELS, MOST_CURVES = 24, 16  # panels of one kind in a report
 CURVE_POINTS = 40
 
 
 def of_run(run: Run, views: Sequence[WorkloadView]) -> list[Figure]:
-    """Every figure of a report; none where nothing was timed."""
+    """Every figure of a report; none if nothing was timed."""
     timed = [view for view in views if view.ranked]
     single = scaling.first_look(timed)
     figures = [] if run.serial else _ratios(single)
@@ -45,7 +45,7 @@ def of_run(run: Run, views: Sequence[WorkloadView]) -> list[Figure]:
 
 
 def _ratios(views: Sequence[WorkloadView]) -> list[Figure]:
-    """A figure a task and device: ratios to the fastest with their intervals."""
+    """One figure per task and device: ratios to the fastest with their intervals."""
     figures: list[Figure] = []
     panels = 0
     for task, device, group in by_task_and_device(views):
@@ -56,8 +56,9 @@ def _ratios(views: Sequence[WorkloadView]) -> list[Figure]:
         figures.append(
             Figure(
                 f"ratios-{len(figures) + 1}.svg",
-                f"{place(task, device)}: times the fastest",
-                f"{place(task, device)}: step time as a ratio to the fastest, with 95 % intervals",
+                f"{place(task, device)}: ratio to the fastest",
+                f"{place(task, device)}: step time relative to the fastest variant, with 95 % "
+                "intervals",
                 "overview",
                 tuple(tuple(_ratio_panel(view) if view else None for view in row) for row in grid),
             )
@@ -88,7 +89,7 @@ def _ratio_panel(view: WorkloadView) -> Panel:
 
 
 def _curves(found: Sequence[scaling.Sweep]) -> list[Figure]:
-    """A figure an axis and task: step time on logarithmic axes, the GEMM baseline among them."""
+    """One figure per axis and task: step time on logarithmic axes, with the GEMM baseline."""
     groups: dict[tuple[str, str, str], list[scaling.Sweep]] = {}
     for sweep in [sweep for sweep in found if sweep.labels][:MOST_CURVES]:
         workload = sweep.views[0].workload
@@ -101,7 +102,7 @@ def _curves(found: Sequence[scaling.Sweep]) -> list[Figure]:
         figures.append(
             Figure(
                 f"sweep-{axis}-{len(figures) + 1}.svg",
-                f"{place(task, device)}: seconds a step against {axis}",
+                f"{place(task, device)}: seconds per step against {axis}",
                 f"{place(task, device)}: step time against {axis}, {scaling.AXES[axis]}",
                 "sweeps",
                 tuple(
@@ -117,7 +118,7 @@ def _curves(found: Sequence[scaling.Sweep]) -> list[Figure]:
 
 
 def _differing(group: Sequence[scaling.Sweep]) -> list[str]:
-    """The letters of the sizes in which these sweeps differ, beside their axis."""
+    """The letters of the sizes in which these sweeps differ, except their axis."""
     return [
         letter for letter in group[0].fixed if len({sweep.fixed[letter] for sweep in group}) > 1
     ]
@@ -136,7 +137,7 @@ def _curve_panel(sweep: scaling.Sweep, differing: Sequence[str]) -> Panel:
 
 
 def _totals(views: Sequence[WorkloadView]) -> list[Figure]:
-    """A figure a task: the whole time against the number of steps, a cold start included."""
+    """One figure per task: total time against the number of steps, cold start included."""
     figures: list[Figure] = []
     for task, device, group in by_task_and_device(views):
         chosen = [view for view in group if len(view.ranked) > 1][:MOST_ROWS]
@@ -146,9 +147,9 @@ def _totals(views: Sequence[WorkloadView]) -> list[Figure]:
         figures.append(
             Figure(
                 f"total-{len(figures) + 1}.svg",
-                f"{place(task, device)}: seconds in all, cold start included",
-                f"{place(task, device)}: seconds from the start of the interpreter, against "
-                "steps; where another takes the lead is marked",
+                f"{place(task, device)}: total seconds, cold start included",
+                f"{place(task, device)}: seconds since the start of the interpreter, against the "
+                "number of steps; circles mark where another variant gets ahead",
                 "more",
                 tuple(tuple(_total_panel(view) if view else None for view in row) for row in grid),
             )
@@ -191,8 +192,8 @@ def _memory(views: Sequence[WorkloadView]) -> list[Figure]:
         Figure(
             "memory.svg",
             "peak memory above the imports",
-            "Peak memory of each variant above what it held after its imports, in MiB; "
-            "of each task the model with the most parameters",
+            "Peak memory of each variant above what it held after its imports, in MiB, for the "
+            "model with the most parameters of each task",
             "more",
             rows,
         )
@@ -200,7 +201,7 @@ def _memory(views: Sequence[WorkloadView]) -> list[Figure]:
 
 
 def _mebibytes(m: Measurement) -> tuple[float, float] | None:
-    """Least and most MiB, of the device where it is one of its own."""
+    """Smallest and largest need in MiB: of the device if it has memory of its own."""
     device = memory.on_device(m)
     found = (
         memory.on_host(m) if m.workload.device == "cpu" else (device, device) if device else None
@@ -227,7 +228,7 @@ def _memory_panel(view: WorkloadView) -> Panel:
 
 
 def _devices(views: Sequence[WorkloadView]) -> list[Figure]:
-    """One figure: how many times as long a variant takes on the CPU as on another device."""
+    """One figure: the step time of a variant on the CPU, divided by that on another device."""
     places: dict[tuple[object, ...], dict[str, WorkloadView]] = {}
     for view in views:
         w = view.workload
@@ -240,7 +241,7 @@ def _devices(views: Sequence[WorkloadView]) -> list[Figure]:
             if host is not None and device != "cpu" and set(host.ranked) & set(view.ranked):
                 panels.append(_device_panel(host, view))
     rows = tuple((panel,) for panel in panels[:MOST_ROWS])
-    title = "Step time on the CPU divided by that on the GPU, by variant"
+    title = "Step time of each variant on the CPU, divided by that on the GPU"
     return [Figure("devices.svg", "CPU against GPU", title, "more", rows)] if rows else []
 
 
@@ -257,12 +258,12 @@ def _device_panel(host: WorkloadView, other: WorkloadView) -> Panel:
     ]
     task, device = text.plain(other.workload.task, 24), text.plain(other.workload.device, 12)
     title = f"{phase_of(other)}, {task} {title_of(other)}"
-    words = f"times as long on cpu as on {device}"
+    words = f"time on cpu / time on {device}"
     return Panel(title, "dots", tuple(series), words, at_one=True)
 
 
 def _gradients(views: Sequence[WorkloadView]) -> list[Figure]:
-    """One figure: a panel a task, a curve a cell, of its first workload that has norms."""
+    """One figure: a panel per task, a curve per cell, from its first workload with norms."""
     curves: dict[str, dict[str, Series]] = {}
     for view in views:
         norms = view.record.gradient_norms if view.record else ()
@@ -279,6 +280,6 @@ def _gradients(views: Sequence[WorkloadView]) -> list[Figure]:
         if any(len(series.x) > 1 for series in found.values())
     ]
     rows = tuple((panel,) for panel in panels[: MOST_ROWS // 2])
-    title = "Norm of the loss's gradient by the input of a step, against the distance of that step"
-    head = "how far back the loss is felt: norm of its gradient"
+    title = "Norm of the gradient by the input of a step, against its distance from the loss"
+    head = "gradient by the input of a step: its norm, by distance from the loss"
     return [Figure("gradients.svg", head, title, "more", rows)] if rows else []

@@ -1,4 +1,4 @@
-"""The style of a figure: one colour, marker and dash a variant, in every figure of a report."""
+"""The style of figures: a variant has one colour, marker and dash in all figures of a report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.report.figures.figure import BASELINE, Figure
 
-INK = "#010203"  # stands for the colour of the text, which the page decides
+INK = "#010203"  # placeholder for the colour of the text, which the page decides
 MARKERS = "osD^vPX<>dph*8"
 SOLID: Any = "-"
 DASHES: tuple[Any, ...] = (SOLID, (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
@@ -21,8 +21,8 @@ Styles = dict[str, Style]  # by label
 
 SETTINGS = {
     "svg.hashsalt": "rnnbench",
-    "svg.fonttype": "path",  # the same letters, and the same widths, everywhere
-    "font.family": "DejaVu Sans",  # which comes with matplotlib
+    "svg.fonttype": "path",  # letters look and measure the same everywhere
+    "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 8.0,
     "text.parse_math": False,
     "text.color": INK,
@@ -50,7 +50,7 @@ def _palette() -> dict[str, Any]:
 
 
 def styles(labels: Iterable[str]) -> Styles:
-    """A style a variant: the palette's colour, and no two with the same marker and dashes."""
+    """One style per variant: the palette's colour; no two share both marker and dashes."""
     known: dict[str, str] = _palette()["variants"]
     others: list[str] = _palette()["others"]
     slots = list(known)
@@ -76,7 +76,7 @@ def of_report(figures: Sequence[Figure]) -> Styles:
 
 
 def of_figure(figure: Figure, variants: Styles) -> Styles:
-    """With those of what is no variant: the colour of the text, each with dashes of its own."""
+    """The same plus the other series: in the colour of the text, each with its own dashes."""
     others = [label for label in figure.labels if label not in figure.variants]
     plain = {label: (INK, "", DASHES[n % len(DASHES)]) for n, label in enumerate(others)}
     return {**variants, **plain, BASELINE: (INK, "", DOTS)}
@@ -87,7 +87,7 @@ def _continues(label: str, name: str) -> bool:
 
 
 def shown(words: str) -> str:
-    """The words with a box for each letter that the font does not have."""
+    """The words, with a box for each letter that the font lacks."""
     letters = _letters()
     return "".join(c if ord(c) in letters or c == "\n" else "\u25a1" for c in words)
 

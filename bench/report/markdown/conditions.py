@@ -1,4 +1,4 @@
-"""The machine, what others did on it, and what this harness can resolve there. Pure."""
+"""The machine, its background load, and what this harness can resolve there. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from bench.analysis import estimators, text, verdicts
 from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import BetweenProcess, Measurement, ProcessConditions, Run
 
-BUSY = 0.25  # cores' worth of others' CPU time that a report warns of
+BUSY = 0.25  # cores of background load before the run, above which a report warns
+REASONS = {"narrow enough": "intervals narrow enough", "time used up": "time used up"}
 
 
 def machine_line(run: Run, views: Sequence[WorkloadView]) -> str:
@@ -19,22 +20,30 @@ def machine_line(run: Run, views: Sequence[WorkloadView]) -> str:
     parts += [text.escape(gpu) for gpu in run.machine.gpus]
     counts = ", ".join(map(str, run.threads))
     parts.append(f"{counts} thread{'' if counts == '1' else 's'}")
-    others = _others(run, [process for view in views for process in view.conditions])
-    return f"{', '.join(parts)}. {others} {between_process_in_words(run.between_process)}"
+    load = _background_load(run, [process for view in views for process in view.conditions])
+    return f"{', '.join(parts)}. {load} {between_process_in_words(run.between_process)}"
 
 
-def _others(run: Run, processes: Sequence[ProcessConditions]) -> str:
+def _background_load(run: Run, processes: Sequence[ProcessConditions]) -> str:
     busy = [value for process in processes for value in process.others_cores]
     if not busy:
         if run.cores_busy_before is None:
-            return "How busy others kept it is not known."
-        during = " How busy they kept it during the rounds is not known." if processes else ""
-        return f"Others used {run.cores_busy_before:.2f} cores before the run.{during}"
-    blocks, repeated, disturbed = _totals(processes, "blocks", "repeated", "disturbed")
+            return "The background load is unknown."
+        during = "; during the rounds it is unknown" if processes else ""
+        return f"Background load before the run: {run.cores_busy_before:.2f} cores{during}."
     return (
-        f"Others used {np.median(busy):.2f} cores during the rounds (median; {max(busy):.2f} at "
-        f"most); of {text.plural(blocks, 'block')}, {repeated:,} "
-        f"{'was' if repeated == 1 else 'were'} taken again for it and {disturbed:,} kept disturbed."
+        f"Background load during the rounds: {np.median(busy):.2f} cores (median), "
+        f"{max(busy):.2f} at most. {_blocks(processes)}"
+    )
+
+
+def _blocks(processes: Sequence[ProcessConditions]) -> str:
+    """ "Of 93 blocks, 3 were disturbed and measured again; 0 disturbed ones were kept." """
+    blocks, repeated, disturbed = _totals(processes, "blocks", "repeated", "disturbed")
+    again, kept = ("was" if count == 1 else "were" for count in (repeated, disturbed))
+    return (
+        f"Of {text.plural(blocks, 'block')}, {repeated:,} {again} disturbed and measured again; "
+        f"{disturbed:,} disturbed {'one' if disturbed == 1 else 'ones'} {kept} kept."
     )
 
 
@@ -43,11 +52,11 @@ def _totals(processes: Iterable[ProcessConditions], *fields: str) -> list[int]:
 
 
 def between_process_in_words(between: BetweenProcess) -> str:
-    """How far two processes of one program lie apart, and how that is known."""
-    size = f"Two processes of one program differ by {text.share(between.deviation)}"
+    """By how much two processes of the same program differ, and how that is known."""
+    size = f"Two processes of the same program differ by {text.share(between.deviation)}"
     if between.measured is None:
-        return f"{size} (assumed; `rnnbench selftest` measures it)."
-    return f"{size} (measured {text.date(between.measured)})."
+        return f"{size} (standard deviation, assumed; `rnnbench selftest` measures it)."
+    return f"{size} (standard deviation, measured {text.date(between.measured)})."
 
 
 def warnings(run: Run, views: Sequence[WorkloadView]) -> list[str]:
@@ -56,30 +65,28 @@ def warnings(run: Run, views: Sequence[WorkloadView]) -> list[str]:
     if run.serial:
         found.append(
             "**A serial run.** All variants ran in one process, one after the other, for a profiler"
-            " or debugger. Each time stands for itself; nothing is compared or ranked."
+            " or debugger. Their times are not comparable, so nothing is compared or ranked."
         )
     if (run.cores_busy_before or 0.0) > BUSY:
         found.append(
-            f"**Warning: the machine was not quiet.** Before this run, others used "
-            f"{run.cores_busy_before:.2f} cores' worth of CPU time. Run it again on a quiet one."
+            f"**Warning: the machine was not quiet.** The background load before this run was "
+            f"{run.cores_busy_before:.2f} cores. Repeat the run on a quiet machine."
         )
     if unclear := [view.title for view in views if view.unclear]:
         found.append(
-            f"**Warning: a disturbed run.** In {_some(unclear)}, others kept the machine busy in "
-            f"more than {text.share(verdicts.MOST_DISTURBED)} of the blocks: every verdict there "
-            "is `unclear`. Run it again on a quiet machine."
+            f"**Warning: a disturbed run.** In {_some(unclear)}, background load disturbed more "
+            f"than {text.share(verdicts.MOST_DISTURBED)} of the blocks, so every verdict there is "
+            "`unclear`. Repeat the run on a quiet machine."
         )
     found += [
-        f"**Warning: a false alarm.** In {view.title}, {label} is reported as different from "
-        "itself (A/A control): mistrust differences of that size there."
+        f"**Warning: a false alarm.** In {view.title}, the A/A control reports {label} as "
+        "different from itself. Do not trust differences of that size in this workload."
         for view in views
         for label in view.false_alarms
     ]
     throttled = {why for view in views for process in view.conditions for why in process.throttled}
     if throttled:
-        found.append(
-            f"**Warning: the GPU held its clock down:** {text.listing(sorted(throttled))}."
-        )
+        found.append(f"**Warning: the GPU reduced its clock:** {text.listing(sorted(throttled))}.")
     return found
 
 
@@ -88,36 +95,33 @@ def _some(titles: Sequence[str]) -> str:
 
 
 def around_rounds(view: WorkloadView) -> str:
-    """What happened around the rounds of a workload, in sentences; empty where no record says."""
+    """The conditions during the rounds of a workload, in sentences; empty if unknown."""
     processes = view.conditions
     if not processes:
         return ""
     rounds = " + ".join(f"{p.rounds:,}" for p in processes)
-    reasons = text.listing(p.stopped for p in processes)
+    reasons = text.listing(REASONS[p.stopped] for p in processes)
     inside, timed, before, after = _totals(
         processes, "rounds_seconds", "timed_seconds", "before_seconds", "after_seconds"
     )
-    sentences = [f"Rounds: {rounds}, stopped: {reasons}."]
+    sentences = [f"Rounds: {rounds}; reason to stop: {reasons}."]
     if inside:
         sentences.append(
-            f"From the first to the last {text.duration(inside)}, {text.share(timed / inside)} of "
-            f"it in timed steps; before them {text.duration(before)} (start, build, check, warm "
-            f"up), after them {text.duration(after)} (check again)."
+            f"The rounds took {text.duration(inside)}, {text.share(timed / inside)} of it in timed "
+            f"steps. Start, build, check and warm-up took {text.duration(before)} before them; the "
+            f"second check took {text.duration(after)} after them."
         )
-    blocks, repeated, disturbed = _totals(processes, "blocks", "repeated", "disturbed")
-    sentences.append(
-        f"{text.plural(blocks, 'block')}, {repeated:,} repeated, {disturbed:,} disturbed."
-    )
+    sentences.append(_blocks(processes))
     sentences += _ranges(
-        ("Others used {} cores", (v for p in processes for v in p.others_cores), "{:.2f}"),
-        ("Clock {} MHz", (v for p in processes for v in p.clock_mhz), "{:,.0f}"),
-        ("GPU at {} °C", (v for p in processes for v in p.gpu_celsius), "{:.0f}"),
+        ("Background load: {} cores", (v for p in processes for v in p.others_cores), "{:.2f}"),
+        ("Clock: {} MHz", (v for p in processes for v in p.clock_mhz), "{:,.0f}"),
+        ("GPU temperature: {} °C", (v for p in processes for v in p.gpu_celsius), "{:.0f}"),
     )
     return " ".join(sentences)
 
 
 def _ranges(*sentences: tuple[str, Iterable[float], str]) -> list[str]:
-    """ "Clock 2,445 (2,400 to 2,450) MHz.": median, least and most of what was read."""
+    """ "Clock: 2,445 (2,400 to 2,450) MHz.": median, smallest and largest reading."""
     found = []
     for sentence, values, form in sentences:
         read = sorted(values)
@@ -132,7 +136,7 @@ def references(view: WorkloadView) -> str:
     """The GEMM baseline and the A/A controls of a workload, in sentences."""
     sentences = []
     if view.flops:
-        sentences.append(f"A step has {text.flops(view.flops)} in its matrix products.")
+        sentences.append(f"The matrix products of a step take {text.flops(view.flops)}.")
     if view.baseline is not None:
         sentences.append(_baseline(view.baseline, view.flops))
     for again in view.controls:
@@ -141,9 +145,8 @@ def references(view: WorkloadView) -> str:
             label, judged = found
             ratio = text.ratio(judged.estimate.ratio)
             sentences.append(
-                f"A/A control: {label}, measured twice, takes {ratio} "
-                f"({text.interval(*judged.estimate.interval)}) times as long as itself: "
-                f"{judged.verdict}."
+                f"A/A control: the ratio of {label} to itself, measured twice, is {ratio} "
+                f"({text.interval(*judged.estimate.interval)}), verdict `{judged.verdict}`."
             )
     return " ".join(sentences)
 
@@ -152,6 +155,6 @@ def _baseline(m: Measurement, flops: int) -> str:
     if not m.round_seconds:
         return f"GEMM baseline: {text.escape(m.status)}, {text.escape(m.reason) or 'no reason'}."
     seconds = estimators.median_seconds(m)
-    by = f" by {text.escape(m.path)}" if m.path else ""
-    rate = f", {text.flops(flops / seconds, 'FLOP/s')}" if flops else ""
-    return f"GEMM baseline (these products alone): {text.duration(seconds)}{by}{rate}."
+    by = f" in {text.escape(m.path)}" if m.path else ""
+    rate = f" ({text.flops(flops / seconds, 'FLOP/s')})" if flops else ""
+    return f"The GEMM baseline, these products alone, takes {text.duration(seconds)}{by}{rate}."

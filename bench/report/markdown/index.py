@@ -1,4 +1,4 @@
-"""The index of reports as one object of text, which its template sets into words. Pure."""
+"""The index of reports as one object of text, which its template formats. Pure."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from bench.records.schema import Measurement, Run
 
 HEAD = """# Reports
 
-One folder a run, the newest first. This page is made from the `measurements.jsonl` in each."""
+One folder per run, the newest first. `measurements.jsonl` in each is the source of this page."""
 
 COLUMNS = (
-    *("run", "date", "machine", "tasks", "phases", "dtypes", "workloads", "not right"),
+    *("run", "date", "machine", "tasks", "phases", "dtypes", "workloads", "failures"),
     "variants",
 )
 
 
 @dataclass(frozen=True)
 class IndexView:
-    """All that the template of the index is given; both tables may be empty."""
+    """All that the template of the index gets; both tables may be empty."""
 
     head: str
     runs: str
@@ -33,14 +33,14 @@ def index_view(
     runs: Sequence[tuple[Run, Sequence[Measurement]]],
     unreadable: Sequence[tuple[str, str]] = (),
 ) -> IndexView:
-    """The newest run first. `unreadable` holds (folder, why) where records cannot be read."""
+    """The newest run first. `unreadable` holds (folder, reason) of records that cannot be read."""
     newest = sorted(runs, key=lambda of: of[0].started, reverse=True)
     rows = [_row(run, measurements) for run, measurements in newest]
     bad = [[text.escape(folder), text.escape(why)] for folder, why in unreadable]
     return IndexView(
         head=HEAD,
         runs=text.table(COLUMNS, rows, right=(6,)) if rows else "",
-        unreadable=text.table(("folder", "why it cannot be read"), bad) if bad else "",
+        unreadable=text.table(("folder", "reason"), bad) if bad else "",
     )
 
 
@@ -54,13 +54,13 @@ def _row(run: Run, measurements: Sequence[Measurement]) -> tuple[str, ...]:
         text.listing(m.workload.phase for m in variants),
         text.listing(m.workload.dtype for m in variants),
         str(len({m.workload for m in variants})),
-        _not_right(variants),
+        _failures(variants),
         text.listing(m.variant for m in variants),
     )
 
 
-def _not_right(measurements: Sequence[Measurement]) -> str:
-    """ "1 disagrees (torch), 2 crashed (jax, keras-jax)"; "none" where all is well."""
+def _failures(measurements: Sequence[Measurement]) -> str:
+    """ "1 disagrees (torch), 2 crashed (jax, keras-jax)", or "none"."""
     groups: dict[str, list[str]] = {}
     for m in measurements:
         if (status := verdict(m)) not in (*FINE, *NOT_RUN):

@@ -1,4 +1,4 @@
-"""The parameter table of each model, from its spec. Pure."""
+"""The parameter table of each model. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MOST = 12  # models with a table of their own
 
 
 def tables(views: Sequence[WorkloadView]) -> str:
-    """A table a distinct model: name, shape and count of each parameter."""
+    """One table per distinct model: name, shape and size of each parameter."""
     models: dict[ModelSpec, Workload] = {}
     for view in views:
         models.setdefault(view.workload.spec, view.workload)
     found = [_one(workload) for workload in list(models.values())[:MOST]]
     if len(models) > MOST:
         further = text.plural(len(models) - MOST, "further model")
-        found.append(f"{further}: described with their workloads.")
+        found.append(f"{further}: see their workloads.")
     return "\n\n".join(found)
 
 
@@ -32,7 +32,7 @@ def _one(workload: Workload) -> str:
         [text.escape(name), " x ".join(map(str, shape)), f"{math.prod(shape):,}"]
         for name, shape in shapes.items()
     ]
-    rows.append(["together", "", f"{sum(map(math.prod, shapes.values())):,}"])
+    rows.append(["total", "", f"{sum(map(math.prod, shapes.values())):,}"])
     sizes = f"D {spec.input_size}, H {spec.hidden_size}, L {spec.num_layers}"
     both = ", bidirectional" if spec.bidirectional else ""
     head = f"{text.escape(workload.task)}, {cell_in_words(workload)}{both}, {sizes}:"

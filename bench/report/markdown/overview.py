@@ -1,4 +1,4 @@
-"""The first screen: who is fastest for what, by how much, and how sure. Pure."""
+"""The first screen: which variant is fastest for what, by how much, how certain. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.analysis import text
 from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, cell_in_words, verdict
 from bench.report.markdown import sentences
 
-TERMINAL = 168  # columns of a table, beyond which it goes on in a further one
+TERMINAL = 168  # columns of a table; variants beyond them go into a further table
 
 
 def by_device(views: Sequence[WorkloadView]) -> dict[str, list[WorkloadView]]:
@@ -19,7 +19,7 @@ def by_device(views: Sequence[WorkloadView]) -> dict[str, list[WorkloadView]]:
 
 
 def by_task(views: Sequence[WorkloadView]) -> dict[str, list[WorkloadView]]:
-    """Tasks in the order of the records; within one, cells before phases."""
+    """Tasks in the order of the records; within a task, sorted by cell, then phase."""
     found: dict[str, list[WorkloadView]] = {}
     for view in views:
         found.setdefault(view.workload.task, []).append(view)
@@ -30,7 +30,7 @@ def by_task(views: Sequence[WorkloadView]) -> dict[str, list[WorkloadView]]:
 
 
 def lines(views: Sequence[WorkloadView]) -> str:
-    """A list: a task, and what is known of each of its workloads."""
+    """A list of the tasks, with a sentence about each of their workloads."""
     found = []
     for task, group in by_task(views).items():
         first, *more = sentences.of_task(group)
@@ -44,7 +44,7 @@ def lines(views: Sequence[WorkloadView]) -> str:
 def table(views: Sequence[WorkloadView]) -> str:
     """Rows are workloads, columns are variants, values are ratios to the fastest.
 
-    More variants than fit beside each other go on in a further table of the same rows.
+    Variants that do not fit into TERMINAL columns go into a further table with the same rows.
     """
     views = [view for group in by_task(views).values() for view in group]
     left = [["workload", *map(_row_title, views)], ["fastest", *map(_step, views)]]
@@ -68,7 +68,7 @@ def _row_title(view: WorkloadView) -> str:
 
 
 def _step(view: WorkloadView) -> str:
-    """The median step of the fastest, which is bold in its row."""
+    """The median step of the fastest variant."""
     best = view.fastest
     return text.duration(view.seconds[best]) if best else ""
 
@@ -76,7 +76,7 @@ def _step(view: WorkloadView) -> str:
 def shown(view: WorkloadView, label: str) -> str:
     """ "1.43 ±4 % #2": ratio to the fastest, its interval, its rank; or why there is none.
 
-    "?" instead of a rank where others kept the machine too busy to decide.
+    "?" stands for an undecided rank: background load disturbed too many blocks.
     """
     if label not in view.candidates:
         return ""
@@ -102,12 +102,12 @@ def shown(view: WorkloadView, label: str) -> str:
 
 
 def undecided(views: Sequence[WorkloadView]) -> bool:
-    """Does their table show "?"."""
+    """Does the table show a "?"."""
     return any(view.unclear and len(view.ranked) > 1 for view in views)
 
 
 def common(views: Sequence[WorkloadView]) -> str:
-    """What all rows of a table share and none says: "float32, 2 threads"."""
+    """What all rows of a table have in common: "float32, 2 threads"."""
     dtypes = {view.workload.dtype for view in views}
     threads = {view.workload.threads for view in views}
     parts = [text.escape(dtypes.pop())] if len(dtypes) == 1 else []
@@ -116,7 +116,7 @@ def common(views: Sequence[WorkloadView]) -> str:
 
 
 def cells_named(views: Sequence[WorkloadView]) -> str:
-    """ "rnn_tanh is the vanilla RNN (tanh)", for those whose name is not the same in words."""
+    """ "rnn_tanh is the vanilla RNN (tanh)", for cells whose name differs from their words."""
     found = {view.workload.spec.cell: cell_in_words(view.workload) for view in views}
     return ", ".join(
         f"{text.escape(name)} is the {words}"

@@ -1,6 +1,6 @@
-"""Views to markdown. Pure: no clock, no environment, no machine; the same view, the same text.
+"""Views to markdown. Pure: the same view gives the same text.
 
-The words stand in the templates beside this file. A template is given one object of text and plain
+The words are in the templates beside this file. A template gets one object of text and plain
 values, and calls nothing.
 """
 
@@ -24,7 +24,7 @@ _TEMPLATES = jinja2.Environment(
 
 
 def render_report(view: ReportView) -> str:
-    """The markdown of report.md; its figures lie beside it."""
+    """The markdown of report.md, which links its figures."""
     return _TEMPLATES.get_template("report.md.jinja").render(report=view)
 
 

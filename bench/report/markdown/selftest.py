@@ -1,4 +1,4 @@
-"""What a selftest found, as a table and in sentences: for its page, a report, a terminal. Pure."""
+"""The results of a selftest as a table and sentences: for its page, a report, a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ HEAD = (
     "pytest-benchmark",
 )
 ABOUT = """\
-Two fresh processes of one program are compared as two variants of a workload are; one of them waits
-busily for a share of each step (slowed by). K process pairs make a trial, and the ratios of the
-trials are given by their median and their range. `called`: trials with a verdict of faster or
-slower; `wrong`: of these, the wrong way, or where there is no difference; `truth held`: trials
-whose 95 % interval holds the truth. `pytest-benchmark`: the range (5 to 95 %) of the ratios by
-pytest-benchmark's own loop, which runs one process after the other."""
+Two fresh processes of the same program are compared as if they were two variants. One of them is
+slowed down by a known share of each step (`slowed by`). A trial uses K pairs of processes. `ratio`
+is the median of all trials, and `5 to 95 %` is their range. `called` counts the trials with the
+verdict faster or slower; `wrong` counts those of them whose verdict is false. `truth held` counts
+the trials whose 95 % interval contains the true ratio. `pytest-benchmark` is the range of the
+ratios that pytest-benchmark's own loop finds when it runs one process after the other."""
 
 
 def rows(selftest: Selftest) -> list[list[str]]:
-    """Of the table, in the columns of HEAD; not escaped."""
+    """The rows of the table, in the columns of HEAD; not escaped."""
     return [_row(trials) for trials in selftest.trials]
 
 
@@ -55,53 +55,56 @@ def _range(ratios: Sequence[float]) -> str:
 
 
 def findings(selftest: Selftest) -> list[str]:
-    """What it comes to, a sentence a line."""
+    """The results in words, one sentence per line."""
     deviation = selftest.between_process.deviation
     same = [t for t in selftest.trials if not t.slowdown and t.processes == 1]
     alarms, count = sum(t.wrong for t in same), sum(len(t.ratios) for t in same)
     lines = [
-        f"Two processes of one program differ by {100 * deviation:.1f} % (standard deviation) for "
-        f"as long as they live; {_enough(selftest.recommended_processes)}.",
-        f"Called different though they are the same: {alarms} of {count}.",
+        f"Two processes of the same program differ by {100 * deviation:.1f} % (standard deviation) "
+        "for as long as they run.",
+        f"{_enough(selftest.recommended_processes)}.",
+        f"Identical programs were called different in {alarms} of {text.plural(count, 'trial')}.",
     ]
     if selftest.left_out:
         lines.append(
-            f"{'Some failed' if selftest.problems else 'The time was used up'}: "
-            f"{text.plural(selftest.left_out, 'trial')} of those asked for "
-            f"{'is' if selftest.left_out == 1 else 'are'} missing, and later runs do not use these "
-            "figures."
+            f"{'Some trials failed' if selftest.problems else 'The time was used up'}: "
+            f"{text.plural(selftest.left_out, 'requested trial')} "
+            f"{'is' if selftest.left_out == 1 else 'are'} missing, so later runs do not use these "
+            "results."
         )
-    return [*lines, _others(selftest)]
+    return [*lines, _background_load(selftest)]
 
 
 def _enough(processes: int) -> str:
     found = "a slow-down of 5 % in at least half of the cases"
     if not processes:
-        return f"no number of processes that a selftest considers finds {found}"
+        return f"No number of processes that a selftest considers finds {found}"
     noun, verb = ("process", "finds") if processes == 1 else ("processes", "find")
-    return f"{processes} {noun} a variant (`--processes {processes}`) {verb} {found}"
+    return f"{processes} {noun} per variant (`--processes {processes}`) {verb} {found}"
 
 
-def _others(selftest: Selftest) -> str:
+def _background_load(selftest: Selftest) -> str:
     if selftest.others_cores is None:
-        return "How busy others kept the machine is not known."
-    disturbed = f"{100 * selftest.disturbed:.0f} % of the blocks"
-    sentence = f"Others used {selftest.others_cores:.2f} cores (median), and disturbed {disturbed}"
+        return "The background load is unknown."
+    sentence = (
+        f"The background load was {selftest.others_cores:.2f} cores (median) and disturbed "
+        f"{100 * selftest.disturbed:.0f} % of the blocks"
+    )
     if selftest.disturbed > verdicts.MOST_DISTURBED:
-        return f"{sentence}: on a quiet machine all of this is different."
+        return f"{sentence}: a quiet machine gives other results."
     return f"{sentence}."
 
 
 def section(selftest: Selftest) -> str:
-    """What was tested, the table, what it comes to."""
+    """What was tested, the table, and the results in words."""
     made, machine = selftest.workload, selftest.machine
     pairs = max((trials.pairs for trials in selftest.trials), default=0)
     escaped = [list(map(text.escape, row)) for row in rows(selftest)]
     parts = [
-        f"{text.escape(made.id)}, {text.plural(made.threads, 'thread')}, {selftest.seconds:g} s a "
-        f"process and trial, {text.plural(pairs, 'pair')} of processes a variant, on "
-        f"{text.escape(machine.cpu)}, {text.plural(machine.cores, 'core')}; "
-        f"{text.date(selftest.started)}.",
+        f"Workload: {text.escape(made.id)}, {text.plural(made.threads, 'thread')}, "
+        f"{selftest.seconds:g} s per process and trial, {text.plural(pairs, 'pair')} of processes "
+        f"per variant. Machine: {text.escape(machine.cpu)}, {text.plural(machine.cores, 'core')}. "
+        f"Started: {text.date(selftest.started)}.",
         ABOUT,
         text.table(HEAD, escaped, range(2, len(HEAD))),
         *findings(selftest),
@@ -112,5 +115,5 @@ def section(selftest: Selftest) -> str:
 
 def page(selftest: Selftest) -> str:
     """The markdown of its own page, which lies beside its trials."""
-    more = "`docs/measuring.md` explains the method; all trials are in `trials.jsonl`."
+    more = "`docs/measuring.md` explains the method. `trials.jsonl` holds all trials."
     return f"# Selftest\n\n{section(selftest)}\n\n{more}\n"

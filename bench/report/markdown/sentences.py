@@ -1,4 +1,4 @@
-"""What the verdicts say, in plain words, and nothing beyond it. Pure."""
+"""The verdicts in words, and nothing beyond them. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, cell_in_wo
 from bench.records.schema import Measurement
 from bench.report.markdown import tables
 
-MOST_LISTED = 8  # workloads of one task and phase; more of them are counted
+MOST_LISTED = 8  # workloads of one task and phase; of more, only the count is given
 
 
 def of_task(views: Sequence[WorkloadView]) -> list[str]:
-    """One line a workload of one task; where these are many, one line a phase that counts them."""
+    """One line per workload of a task; if a phase has many, one line that counts them."""
     by_phase: dict[str, list[WorkloadView]] = {}
     for view in views:
         by_phase.setdefault(view.workload.phase, []).append(view)
@@ -33,17 +33,17 @@ def _where(view: WorkloadView) -> str:
 
 
 def of_workload(view: WorkloadView) -> str:
-    """Who is fastest, by how much, and how sure that is."""
+    """Which variant is fastest, by how much, and how certain that is."""
     best = view.fastest
     if best is None:
         return "no variant has a time."
     step = text.duration(view.seconds[best])
     if view.serial:
-        return f"{text.plural(len(view.ranked), 'variant')} timed, not compared."
+        return f"{text.plural(len(view.ranked), 'variant')} timed and not compared."
     if len(view.ranked) == 1:
-        return f"{best} alone has a time, {step} a step."
+        return f"only {best} has a time, {step} a step."
     if view.unclear:
-        return "undecided: others kept the machine busy while it was measured."
+        return "undecided, because the machine was too busy during the rounds."
     if not view.comparisons:
         return f"{best} takes {step} a step; nothing else was timed in the same rounds."
     return f"{_first(view, best, step)}{_next(view)}"
@@ -74,7 +74,7 @@ def _first(view: WorkloadView, best: str, step: str) -> str:
 
 
 def _next(view: WorkloadView) -> str:
-    """ "; next is jax, 1.25 (1.08 to 1.44) times as long." Who shares that rank is named too."""
+    """ "; next is jax, which takes 1.25 (1.08 to 1.44) times as long.", and who shares its rank."""
     later = [label for label in view.order if view.ranks.get(label, 0) > 1]
     if not later:
         return "."
@@ -82,10 +82,11 @@ def _next(view: WorkloadView) -> str:
     second.sort(key=lambda label: view.seconds[label])
     found = view.comparisons[second[0]].estimate
     ratio = f"{text.ratio(found.ratio)} ({text.interval(*found.interval)}) times as long"
+    next_one = f"; next is {second[0]}, which takes {ratio}"
     if len(second) == 1:
-        return f"; next is {second[0]}, {ratio}."
+        return f"{next_one}."
     share = "shares its rank" if len(second) == 2 else "share its rank"
-    return f"; next is {second[0]}, {ratio}, and {text.joined(second[1:])} {share}."
+    return f"{next_one}; {text.joined(second[1:])} {share}."
 
 
 def _ratio(view: WorkloadView, label: str) -> str:
@@ -95,7 +96,7 @@ def _ratio(view: WorkloadView, label: str) -> str:
 
 
 def _counted(views: Sequence[WorkloadView]) -> str:
-    """In how many workloads each is first, alone or shared."""
+    """In how many workloads each variant is first, alone or shared."""
     only = Counter(view.ranked[0] for view in views if len(view.ranked) == 1)
     others = [view for view in views if len(view.ranked) != 1]
     alone = Counter(view.first[0] for view in others if len(view.first) == 1)
@@ -105,43 +106,56 @@ def _counted(views: Sequence[WorkloadView]) -> str:
         words = [f"is first in {alone[label]}"] if alone[label] else []
         words += [f"shares the first rank in {shared[label]}"] if shared[label] else []
         parts.append(f"**{label}** {' and '.join(words)}")
-    parts += [f"**{label}** alone has a time in {count}" for label, count in only.items()]
+    parts += [f"only **{label}** has a time in {count}" for label, count in only.items()]
     without = sum(not view.first for view in others)
-    parts += [f"{without} have no rank"] if without else []
+    parts += [f"{without} {'has' if without == 1 else 'have'} no rank"] if without else []
     return f"of {text.plural(len(views), 'workload')}, {'; '.join(parts)}."
 
 
 def with_cold_start(view: WorkloadView) -> str:
-    """ "With the cold start, numpy is first; jax pays after 310 steps (290 to 335)." """
+    """ "With the cold start included, numpy is first; jax is ahead from step 310 (290 to 335)." """
     times = break_even.total_times(view)
     if len(times) < 2 or view.serial or view.unclear:
         return ""
     lead = break_even.first_at_start(times)
-    first = f"Counting the cold start, {lead.label} is first"
+    first = f"With the cold start included, {lead.label} is first"
     judged = break_even.beside(view, lead)
     others = [time.label for time in times if time.label != lead.label]
     if all(label in judged and judged[label].verdict == "slower" for label in others):
-        return f"{first} from the first step on."
+        return f"{first} at any number of steps."
     changes = [
-        f"{found.after.label} pays after {found.steps:,} steps ({found.low:,} to {found.high:,})"
+        f"{found.after.label} is ahead from step {found.steps:,} ({found.low:,} to {found.high:,})"
         for found in break_even.break_evens(view)
     ]
     if not changes:
-        return f"{first}, and no other is sure to overtake it however many steps there are."
+        return f"{first}; no other variant is certain to overtake it."
     return f"{'; '.join([first, *changes])}."
 
 
+def dropout(view: WorkloadView) -> str:
+    """Why the losses of a workload with dropout differ; empty for any other workload."""
+    if not view.workload.spec.dropout or view.workload.phase == "forward":
+        return ""
+    return (
+        "Dropout: every variant draws its own masks in each timed step. The loss of such a step "
+        "therefore differs between the variants, and differs from that of the oracle, which draws "
+        "no masks. That loss and its gradients are only checked to be plausible; the same model "
+        "without dropout is compared in full."
+    )
+
+
 def agreement(measurements: Sequence[Measurement]) -> str:
-    """Do they agree: how many do, and each that does not by its tensor."""
+    """How many measurements agree with the oracle, and the tensor of each that does not."""
     variants = [m for m in measurements if m.role == "variant" and m.status not in NOT_RUN]
     good = [m for m in variants if verdict(m) in FINE]
     tensors = sum(m.agreement.tensors for m in good if m.agreement)
     wrong = [m for m in variants if tables.disagrees(m)]
     parts = [
-        f"{len(good)} of {len(variants)} agree with the float64 oracle in all {tensors:,} tensors"
+        f"{len(good)} of {len(variants)} measurements agree with the float64 oracle, in all "
+        f"{tensors:,} tensors"
     ]
     if not good:
-        parts = ["None was found to agree with the float64 oracle"]
+        parts = ["No measurement agrees with the float64 oracle"]
     parts += [
         f"**{text.escape(m.variant)} {tables.disagreement(m)}**, in {text.escape(m.workload.id)}"
         for m in wrong[:MOST_LISTED]

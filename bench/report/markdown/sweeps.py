@@ -1,4 +1,4 @@
-"""A sweep as a heading and a table. Pure."""
+"""A sweep as a title and a table. Pure."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def title(sweep: Sweep) -> str:
 
 
 def table(sweep: Sweep) -> str:
-    """Median steps by the axis, and the exponents below; the GEMM baseline is the last column."""
+    """Median steps along the axis, then the exponents; the GEMM baseline is the last column."""
     columns = {label: dict(sweep.points(label)) for label in sweep.labels}
     if baseline := sweep.baseline():
         columns["GEMM baseline"] = dict(baseline)
     if not columns:
-        return "No variant has a time at two points or more."
+        return "No variant has times at two or more points."
     rows = [
         [str(value), *(_time(points.get(value)) for points in columns.values())]
         for value in sweep.values

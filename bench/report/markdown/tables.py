@@ -24,7 +24,7 @@ ERROR_KINDS = {
 
 
 def model_in_words(workload: Workload) -> str:
-    """The model of a workload in two lines: its cell and loss, its sizes by their letters."""
+    """The model of a workload in two lines: cell and loss, then sizes by their letters."""
     spec = workload.spec
     words = [cell_in_words(workload)]
     words += ["bidirectional"] if spec.bidirectional else []
@@ -47,7 +47,7 @@ def _loss(spec: ModelSpec) -> str:
 
 
 def times(view: WorkloadView) -> str:
-    """One row a variant: rank, latency, ratio, interval, verdict, throughput, scatter, rounds."""
+    """One row per variant: rank, latency, ratio, interval, verdict, throughput, scatter, rounds."""
     head = ["variant", "rank", "median step", "ratio", "95 % interval", "verdict"]
     head += ["back to back", "IQR", "steps in rounds"]
     rows = [_times_row(view, label) for label in view.order]
@@ -88,9 +88,9 @@ def _times_row(view: WorkloadView, label: str) -> list[str]:
 
 
 def _throughput(m: Measurement) -> str:
-    """Seconds a step of as many as fit between two syncs; median over all rounds."""
+    """Time per step without syncs in between; median over all rounds."""
     values = [value for process in m.processes for value in process.throughput_seconds]
-    return text.duration(float(np.median(values))) if values else "not taken"
+    return text.duration(float(np.median(values))) if values else "not measured"
 
 
 def _rounds(m: Measurement) -> str:
@@ -105,14 +105,11 @@ def _rounds(m: Measurement) -> str:
 
 
 def beside(view: WorkloadView) -> str:
-    """What stands beside the time: rate, share of the GEMM baseline, memory, outliers, path.
-
-    Columns that no variant has anything for are left out.
-    """
+    """Rate, share of the GEMM baseline, memory, outliers and path; without empty columns."""
     labels = [label for label in view.order if label in view.ranked]
     columns = {
         "rate": [_rate(view, label) for label in labels],
-        "of GEMM baseline": [_share_of_baseline(view, label) for label in labels],
+        "share of GEMM baseline": [_share_of_baseline(view, label) for label in labels],
         "memory above import": [host_memory(view.candidates[n]) for n in labels],
         "peak on device": [_device_memory(view.candidates[n]) for n in labels],
         "device time": [_device_time(view.candidates[n]) for n in labels],
@@ -140,7 +137,7 @@ def _share_of_baseline(view: WorkloadView, label: str) -> str:
 
 
 def host_memory(m: Measurement) -> str:
-    """ "74.0 MiB", "48.7 to 80.6 MiB", "" where nothing was counted."""
+    """ "74.0 MiB", "48.7 to 80.6 MiB", or "" if nothing was counted."""
     found = memory.on_host(m)
     if found is None:
         return ""
@@ -159,10 +156,10 @@ def _device_time(m: Measurement) -> str:
 
 
 def agreement(view: WorkloadView) -> str:
-    """One row a variant: how many tensors, and the error of the worst of each kind."""
+    """One row per variant: number of tensors, and the largest error of each kind."""
     found = {n: a for n in view.order if (a := view.candidates[n].agreement) is not None}
     kinds = [name for name in ERROR_KINDS if any(name in a.kinds for a in found.values())]
-    head = ["variant", "", *(ERROR_KINDS[name] for name in kinds), "tensors", "nearest its bound"]
+    head = ["variant", "", *(ERROR_KINDS[name] for name in kinds), "tensors", "closest to bound"]
     rows = []
     for label in view.order:
         if label not in found:
@@ -179,7 +176,7 @@ def agreement(view: WorkloadView) -> str:
 def _error(found: TensorError | None) -> str:
     if found is None:
         return ""
-    return "no number" if found.error is None else text.error(found.error)
+    return "invalid" if found.error is None else text.error(found.error)
 
 
 def disagrees(m: Measurement) -> bool:
@@ -187,7 +184,7 @@ def disagrees(m: Measurement) -> bool:
 
 
 def disagreement(m: Measurement) -> str:
-    """ "disagrees: l0.bwd.W_hh off by 3.1e-2", in one variant that does."""
+    """ "disagrees: l0.bwd.W_hh off by 3.1e-2"."""
     found = m.agreement
     if found is None or found.worst.severity <= 1:
         return "disagrees"
@@ -202,8 +199,8 @@ def _worst(found: Agreement) -> str:
 
 
 def cold_start(view: WorkloadView) -> str:
-    """What passes before the first warm step; with several processes, of the fresh ones."""
-    head = ["cold start", "interpreter", "import", "build", "first call", "together"]
+    """Everything before the first warm step; with several processes, of the fresh ones."""
+    head = ["cold start", "interpreter", "import", "build", "first call", "total"]
     rows = []
     for label in view.order:
         if label in view.ranked:
@@ -213,10 +210,10 @@ def cold_start(view: WorkloadView) -> str:
 
 
 def unranked(view: WorkloadView) -> str:
-    """Why each variant that went wrong has no rank; empty where none did."""
+    """Why each variant that failed has no rank; empty if none failed."""
     wrong = {n: m for n in view.order if verdict(m := view.candidates[n]) not in FINE}
     rows = [[n, disagreement(m) if disagrees(m) else verdict(m), _why(m)] for n, m in wrong.items()]
-    return text.table(("not ranked", "is", "why"), rows) if rows else ""
+    return text.table(("not ranked", "status", "reason"), rows) if rows else ""
 
 
 def _why(m: Measurement) -> str:

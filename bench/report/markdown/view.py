@@ -1,6 +1,6 @@
-"""A report as one object of text and plain values, which the template sets into words. Pure.
+"""A report as one object of text and plain values, which the template formats. Pure.
 
-All text in it is escaped already.
+All its text is escaped already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.report.markdown import (
     tables,
 )
 
-MOST_NAMED = 3  # a reason for more workloads than this says how many there are
+MOST_NAMED = 3  # workloads that a refusal lists by title; of more, only the count is given
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class DeviceView:
-    """Who is fastest on one device."""
+    """The overview of one device."""
 
     device: str
     table: str
     undecided: bool  # the table has a "?"
-    common: str  # what all rows share
-    cells: str  # the names of cells in words, where they differ
+    common: str  # what all rows have in common
+    cells: str  # the cells whose name differs from their words, in words
     sentences: str
 
 
@@ -60,7 +60,7 @@ class WorkloadSection:
 
     title: str
     model: str
-    times: str  # empty where no variant ran
+    times: str  # empty if no variant ran
     more: tuple[str, ...]  # tables and sentences
 
 
@@ -74,7 +74,7 @@ class MachineView:
     gpus: tuple[str, ...]
     system: str
     python: str
-    governor: str  # empty where it is not known
+    governor: str  # empty if unknown
     pinning: bool
 
 
@@ -84,13 +84,13 @@ class ReportView:
 
     name: str
     started: str
-    command: str  # on one line, as it is: it stands in a code block
+    command: str  # one line, not escaped: it is printed in a code block
     project: str
     commit: str  # empty outside a checkout
     serial: bool
     warnings: tuple[str, ...]
-    quiet: str  # the machine and its noise, in a line
-    agreement: str  # do the variants agree, in a line
+    quiet: str  # one line: the machine and its noise
+    agreement: str  # one line: how many measurements agree
     devices: tuple[DeviceView, ...]
     left_out: int  # workloads that the overview does not show
     overview_figures: tuple[Picture, ...]
@@ -99,14 +99,14 @@ class ReportView:
     more_figures: tuple[Picture, ...]
     machine: MachineView
     threads: str
-    busy: str  # cores' worth that others used before the run; empty where it is not known
+    busy: str  # background load before the run, in cores; empty if unknown
     between_process: str
     counts: str
     variants: str  # a table: versions and threads
-    selftest: str  # empty where none was made
+    selftest: str  # empty if none was made
     models: str
     workloads: tuple[WorkloadSection, ...]
-    not_run: str  # a table: what was refused or skipped
+    not_run: str  # a table of what was refused or skipped
     phases: frozenset[str]
     compared: str  # the kinds of tensors that were compared
     margin: str
@@ -192,6 +192,7 @@ def _workload(view: WorkloadView) -> WorkloadSection:
         tables.beside(view),
         tables.unranked(view),
         tables.agreement(view),
+        sentences.dropout(view),
         tables.cold_start(view),
         sentences.with_cold_start(view),
         conditions.around_rounds(view),
@@ -213,24 +214,24 @@ def _counts(measurements: Sequence[Measurement]) -> str:
 
 
 def _variants(measurements: Sequence[Measurement]) -> str:
-    """What each variant that was run ran on, and the threads that it reported."""
+    """Versions and threads of each variant that ran."""
     rows = []
     for variant in dict.fromkeys(m.variant for m in measurements if m.status not in NOT_RUN):
         mine = [m for m in measurements if m.variant == variant]
         threads = (
-            f"asked {m.workload.threads}: {process.effective_threads}"
+            f"{m.workload.threads} requested; found {process.effective_threads}"
             for m in mine
             for process in m.processes
         )
         versions = (f"{name} {number}" for m in mine for name, number in m.versions.items())
         row = [text.escape(variant), text.listing(versions), text.listing(threads, "; ")]
         rows += [row] if any(row[1:]) else []
-    head = ("variant", "versions", "threads as read back")
+    head = ("variant", "versions", "threads")
     return text.table(head, rows) if rows else ""
 
 
 def _not_run(views: Sequence[WorkloadView]) -> str:
-    """Every reason of a refusal or a skip once, with the variants and workloads it holds for."""
+    """Each reason for a refusal or a skip, with the variants and workloads it applies to."""
     groups: dict[tuple[str, str], dict[str, list[str]]] = {}
     for view in views:
         for label, m in view.candidates.items():
@@ -244,11 +245,11 @@ def _not_run(views: Sequence[WorkloadView]) -> str:
         if len(set(map(tuple, variants.values()))) == 1:
             where = next(iter(places.values()))
         rows.append([", ".join(variants), status, text.escape(reason) or "not recorded", where])
-    return text.table(("variant", "is", "why", "in"), rows) if rows else ""
+    return text.table(("variant", "status", "reason", "workloads"), rows) if rows else ""
 
 
 def _where(titles: Sequence[str], workloads: int) -> str:
-    """The workloads by their titles, or how many they are."""
+    """The workloads by title, or only their count."""
     if len(titles) == workloads > 1:
         return "all workloads"
     if len(titles) <= MOST_NAMED:

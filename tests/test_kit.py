@@ -88,11 +88,11 @@ def test_to_refuse_everything_is_not_to_pass(plugins: tuple[Path, ...]) -> None:
 def test_what_is_missing_from_the_contract_is_named(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "nowhere", FEW, "--cell=rnn_relu", paths=plugins)
     assert code == 1, output
-    assert "versions() gives {}; expected at least one" in output
-    assert "devices() gives tpu; expected cpu to be among them" in output
+    assert "versions() returns {}; expected at least one" in output
+    assert "devices() returns tpu; expected cpu among them" in output
     code, output = rnnbench("check", "pathless", FEW, "--cell=rnn_tanh", paths=plugins)
     assert code == 1, output
-    assert "path() says nothing; expected what really ran" in output
+    assert "path() is empty; expected a description of what ran" in output
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""The options of a run, as pytest is given them and as `rnnbench run --help` shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backends.interface import DTYPES, PHASES
+from bench.config.grid import DEFAULT_OPTIMIZER, OPTIMIZERS
+from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
+from tasks import TASKS
+from tasks.spec import CELLS
+
+SIZES = ("source", "base", "large")
+DEFAULT_PHASES = ("forward", "bptt")
+TRAINING = ("bptt", "train_step")  # the phases in which dropout acts
+DEFAULT_TIMEOUT = "600"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the command line."""
+
+    name: str  # without its dashes
+    help: str
+    metavar: str = ""  # empty: a switch, which takes no value
+    default: str | None = None  # its value where it is not given
+
+    @property
+    def destination(self) -> str:
+        """Its name in pytest's configuration."""
+        return self.name.replace("-", "_")
+
+
+WHAT = (
+    Option("task", f"Tasks: {', '.join(TASKS)}. Default: all.", "LIST"),
+    Option(
+        "backend",
+        "Variants, as `rnnbench list` names them, or the word all. Default: those that it shows in "
+        "a default run.",
+        "LIST",
+    ),
+    Option("cell", f"Cells: {', '.join(CELLS)}. Default: the task's own.", "LIST"),
+    Option("phase", f"{', '.join(PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
+    Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
+    Option("dtype", f"{', '.join(DTYPES)}. Default: float32.", "LIST"),
+    Option(
+        "optimizer",
+        f"Of train_step: {', '.join(OPTIMIZERS)}. Default: {DEFAULT_OPTIMIZER}.",
+        "LIST",
+    ),
+    Option("preset", "A published run; `rnnbench list` shows all of them.", "NAME"),
+)
+SIZE = (
+    Option(
+        "size",
+        f"{', '.join(SIZES)}. Default: source for hihello, base for the other tasks.",
+        "LIST",
+    ),
+    Option("batch", "B, the sequences in a batch.", "LIST"),
+    Option("steps", "T, the time steps.", "LIST"),
+    Option("input", "D, the size of the input or of the embedding.", "LIST"),
+    Option("hidden", "H, the size of the hidden state.", "LIST"),
+    Option("layers", "L, the number of recurrent layers.", "LIST"),
+    Option("bidirectional", "Every layer runs in both directions."),
+    Option(
+        "dropout",
+        "This share is dropped between layers in training. It is off while agreement is checked.",
+        "SHARE",
+    ),
+)
+HOW = (
+    Option("threads", "Threads of every variant. Default: all cores.", "LIST"),
+    Option("processes", "Fresh processes of each variant. Default: 1.", "K", "1"),
+    Option(
+        "serial",
+        "All variants run in this process, for a profiler or a debugger; nothing is compared.",
+    ),
+    Option(
+        "worker-timeout",
+        f"Seconds for one answer of a worker. Default: {DEFAULT_TIMEOUT}.",
+        "S",
+        DEFAULT_TIMEOUT,
+    ),
+    Option("dry-run", "Shows the workloads and the expected time, no more."),
+)
+WHERE = (
+    Option(
+        "reports",
+        "Where the folder of this run goes. Default: reports/ in the clone of rnnbench, or outside "
+        "of it in the current folder.",
+        "DIR",
+    ),
+    Option("run-name", "The name of that folder. Default: the time.", "NAME"),
+)
+OWN = (*WHAT, *SIZE, *HOW, *WHERE)
+
+# Those of pytest-benchmark that have a meaning here.
+PYTEST_BENCHMARK = (
+    Option(
+        "benchmark-max-time",
+        f"Seconds for a variant in a workload. Default: {Settings.max_seconds}.",
+        "S",
+    ),
+    Option("benchmark-min-rounds", f"Rounds at the least; {LEAST_ROUNDS} are always run.", "N"),
+    Option(
+        "benchmark-min-time",
+        f"Seconds of a block at the least; it has always {TIMED_SECONDS:g}.",
+        "S",
+    ),
+    Option("benchmark-json", "A further place for its JSON, benchmark.json.", "FILE"),
+    Option("benchmark-save", "Saves the results under this name.", "NAME"),
+    Option("benchmark-autosave", "Saves the results under the commit and the time."),
+    Option("benchmark-storage", "Where it saves results. Default: ./.benchmarks", "DIR"),
+    Option("benchmark-compare", "Shows saved results too; by default the last.", "[N]"),
+    Option("benchmark-compare-fail", "Fails where one is slower, as in mean:5%.", "EXPR"),
+    Option("benchmark-histogram", "Draws the rounds.", "[FILE]"),
+    Option("benchmark-group-by", "Groups its table, as by param:variant.", "BY"),
+    Option("benchmark-sort", "Sorts its table by this column.", "NAME"),
+    Option("benchmark-columns", "The columns of its table.", "LIST"),
+)
+
+GROUPS: Mapping[str, tuple[Option, ...]] = {
+    "What is measured": WHAT,
+    "The size of the model and of the batch": SIZE,
+    "How it is measured": HOW,
+    "Where the report goes": WHERE,
+    "Options of pytest-benchmark": PYTEST_BENCHMARK,
+}
+
+# Options of pytest-benchmark that have no meaning here, and what to use for their purpose.
+_IN_WORKERS = "the steps run in other processes; profile a script of your own, or use --serial"
+REFUSED = {
+    "--benchmark-timer": "steps are timed in the workers by time.perf_counter; see --dry-run",
+    "--benchmark-cprofile": _IN_WORKERS,
+    "--benchmark-cprofile-loops": _IN_WORKERS,
+    "--benchmark-cprofile-top": _IN_WORKERS,
+    "--benchmark-cprofile-dump": _IN_WORKERS,
+    "--benchmark-warmup": "every block starts with warm-up steps, and a workload with a warm-up",
+    "--benchmark-warmup-iterations": "every block starts with warm-up steps",
+    "--benchmark-calibration-precision": "the length of a round is set by --benchmark-min-time",
+    "--benchmark-precision": "use --benchmark-max-time or --benchmark-min-rounds",
+    "--benchmark-confidence": "every interval of a report is one of 95 %",
+    "--benchmark-disable-gc": "garbage collection is always off while steps are timed",
+}

@@ -1,0 +1,33 @@
+"""Every variant of a default run agrees on one model of each cell."""
+
+from __future__ import annotations
+
+import asked
+import pytest
+from tally import TALLY
+
+from backends import registry
+from bench.kit.conditioning import reference_case
+from bench.kit.examine import examine
+from bench.kit.fixed_cases import fixed_cases
+from bench.kit.subject import phases
+from bench.workers.pool import WorkerPool
+from tasks.spec import CELLS
+
+DTYPE = "float32"
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("variant", registry.default_names())
+def test_a_variant_agrees_on_one_model_of_each_cell(
+    pool: WorkerPool, variant: str, cell: str
+) -> None:
+    subject = asked.subject(pool, variant)
+    case = next(fixed_cases(11, [cell]))
+    found = examine(subject, case, DTYPE, phases(subject, case.spec, DTYPE))
+    failures = [failure for each in found for failure in each.failures]
+    assert not failures, f"{case.code()}: {failures[0]}"
+    assert sum(each.tensors for each in found) > 50
+    answered = reference_case(case, DTYPE)
+    assert not isinstance(answered, str)
+    TALLY.add(variant, answered.expected)

@@ -1,0 +1,90 @@
+"""Runs what is too long, or needs too quiet a machine, for the tests; keeps what it prints.
+
+    python -m tools.prove [NAME ...]
+
+Each of EVIDENCE is one command, whose output goes to docs/evidence/NAME.txt. It is run by hand, and
+its output is committed. Without a name all of them run: about three hours on two cores.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from backends import registry
+from bench import ROOT
+from bench.records import machine
+
+FOLDER = ROOT / "docs" / "evidence"
+_TESTS = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+
+# Name -> the arguments of Python, and what it shows.
+EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
+    "random-cases": (
+        (*_TESTS, "tests/variants/test_property.py"),
+        "every variant agrees on hundreds of random models",
+    ),
+    "workload-composition": (
+        ("-m", "tools.workload_composition"),
+        "a ratio does not depend on which other variants run beside it",
+    ),
+    "tolerances": (("-m", "tools.calibrate"), "how far correct variants are from the bounds"),
+    "planted-faults": (
+        ("-m", "tools.planted_faults", "--seed", "0", "--count", "30"),
+        "faults that the tests see",
+    ),
+    "planted-faults-quick": (
+        ("-m", "tools.planted_faults", "--seed", "0", "--count", "30", "--quick"),
+        "faults that the tests of `make test` see",
+    ),
+    **{
+        f"check-{name}": (
+            ("-m", "bench.cli", "check", name, "--long"),
+            f"{name} agrees on 400 models",
+        )
+        for name in registry.default_names()
+    },
+}
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="some of EVIDENCE; none: all")] = None,
+) -> None:
+    """Run them, one after the other; exit status 1 where one of them fails."""
+    chosen = names or list(EVIDENCE)
+    if unknown := [name for name in chosen if name not in EVIDENCE]:
+        print(f"{unknown[0]} is unknown; expected some of {', '.join(EVIDENCE)}")
+        raise typer.Exit(2)
+    FOLDER.mkdir(exist_ok=True)
+    failed = [name for name in chosen if _keep(name)]
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} succeeded")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _keep(name: str) -> int:
+    """Run one of them, and write what it prints; gives its exit status."""
+    arguments, shows = EVIDENCE[name]
+    print(f"{name}: {shows}", flush=True)
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "HYPOTHESIS_PROFILE": "long", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    here = machine.describe()
+    head = f"{shows}\npython {' '.join(arguments)}\n{here.cpu}, {here.cores} cores, {here.system}\n"
+    output = re.sub(rf"{re.escape(str(ROOT))}/?", "", done.stdout)
+    (FOLDER / f"{name}.txt").write_text(f"{head}\n{output}")
+    return done.returncode
+
+
+if __name__ == "__main__":
+    typer.run(main)
