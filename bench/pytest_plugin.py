@@ -6,6 +6,7 @@ The repository's own conftest.py loads it; it is never an installed plugin.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,11 @@ class _Interruption:
         self._config = config
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        self._config.stash[INTERRUPTED] = excinfo.type is KeyboardInterrupt
+        if excinfo.type is KeyboardInterrupt:
+            self._config.stash[INTERRUPTED] = True
+            # A file that was being read is left open, which is no error of the run.
+            warnings.simplefilter("ignore", ResourceWarning)
+            warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
 
 
 def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:

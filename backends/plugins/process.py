@@ -107,7 +107,13 @@ class PythonProcess:
         to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(self._log)]
         spec.python = shlex.join([*to_log, "env", *pairs, python])
         before = set(psutil.Process().children())
-        gateway = self._group.makegateway(spec)
+        try:
+            gateway = self._group.makegateway(spec)
+        except (EOFError, OSError, ValueError):
+            for left in set(psutil.Process().children()) - before:
+                left.kill()
+                left.wait(5)  # else it stays as a zombie
+            raise
         (process,) = set(psutil.Process().children()) - before
         channel = gateway.remote_exec(_BOOT)
         module, _, function = server.partition(":")
