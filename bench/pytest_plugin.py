@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from bench.measurement.case import PARAMETERS, Case
 from bench.measurement.estimate import print_plan
 from bench.measurement.plan import Plan
 from bench.records.schema import Measurement
-from bench.session import SuiteRun
+from bench.session import INTERRUPTIONS, InterruptedRunError, SuiteRun
 
 SUITE = Path(__file__).parent / "suite"
 PLAN = pytest.StashKey[Plan]()
@@ -95,7 +96,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if config.getoption("benchmark_skip") and not config.getoption("benchmark_only"):
         return
-    config.stash[RUN] = SuiteRun(plan, options.given(config))
+    with _interruptible():
+        config.stash[RUN] = SuiteRun(plan, options.given(config))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C, without the place in the code that it happened to meet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise InterruptedRunError from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -122,7 +133,8 @@ def outcome(
     The parameters are separate arguments so that `--benchmark-group-by=param:variant` works.
     """
     config = request.config
-    found = config.stash[RUN].outcome(_case(request.node))
+    with _interruptible():
+        found = config.stash[RUN].outcome(_case(request.node))
     if found.measurement.status in ("refused", "skipped"):
         config.stash[NOT_MEASURED].append(found.measurement)
     return found
@@ -154,8 +166,9 @@ class _Interruption:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        if excinfo.type is KeyboardInterrupt:
+        if excinfo.type in INTERRUPTIONS:
             self._config.stash[INTERRUPTED] = True
             # A file that was being read is left open, which is no error of the run.
             warnings.simplefilter("ignore", ResourceWarning)

@@ -26,6 +26,16 @@ from bench.workers.pool import Pool, WorkerPool
 from bench.workers.process import WorkerError, WorkerKey
 
 
+class InterruptedRunError(pytest.exit.Exception):
+    """Ctrl-C while a run measures. It ends the session of pytest, which then makes the report."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted", returncode=pytest.ExitCode.INTERRUPTED)
+
+
+INTERRUPTIONS = (KeyboardInterrupt, InterruptedRunError)
+
+
 class SuiteRun:
     """The workers, progress and records of one run; created before its first test."""
 

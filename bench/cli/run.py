@@ -13,6 +13,7 @@ from bench import ROOT
 from bench.cli.console import INTERRUPTED, console, errors, line, wrapped, wrong_use
 from bench.config import options, validation
 from bench.config.option_table import GROUPS, Option
+from bench.session import INTERRUPTIONS
 
 WRONG_USE = (
     pytest.ExitCode.INTERNAL_ERROR,
@@ -95,8 +96,9 @@ class _Watcher:
         except pytest.UsageError as error:
             raise pytest.UsageError(*map(in_words, error.args)) from error
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        self.interrupted = excinfo.type is KeyboardInterrupt
+        self.interrupted = excinfo.type in INTERRUPTIONS
 
 
 def in_words(message: object) -> str:

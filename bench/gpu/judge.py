@@ -138,9 +138,22 @@ def _facts(
     yield f"memory counted: {_those(counting)}"
     with_events = (m.variant for m in ok if any(p.device_seconds for p in m.processes))
     yield f"event times: {_those(with_events)}"
+    worst: dict[str, float] = {}
+    for m in ok:
+        worst[m.variant] = max(_worst_gradient(m), worst.get(m.variant, 0.0))
+    # TF32's are about a thousand times float32's.
+    errors = (f"{name} {error:.0e}" for name, error in worst.items() if error)
+    yield f"gradients off by: {_those(errors)}"
     clocks = [mhz for w in workloads for p in w.processes for mhz in p.clock_mhz]
     if clocks:
         yield f"clock {min(clocks):.0f} to {max(clocks):.0f} MHz"
+
+
+def _worst_gradient(measurement: Measurement) -> float:
+    """The largest relative error of a gradient; 0 where none was compared."""
+    agreement = measurement.agreement
+    worst = agreement.kinds.get("gradients") if agreement else None
+    return worst.error or 0.0 if worst else 0.0
 
 
 def _those(names: Iterator[str]) -> str:

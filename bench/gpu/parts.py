@@ -147,25 +147,27 @@ class Plan:
         """What is timed; the frameworks themselves are the variants that need one module alone."""
         usable = [e for e in devices.entries() if e.default and not self._problem(e)]
         plain = [entry for entry in usable if len(entry.modules) == 1]
-        some = plain if self._rehearsal else usable
         lstm = ("--task=sentiment", "--cell=lstm")
-        sizes = SMALL if self._rehearsal else ("--size=base,large",)
-        one = SMALL if self._rehearsal else ("--size=base",)
-        large = SMALL if self._rehearsal else ("--size=large",)
-        phases = "--phase=forward,bptt,train_step"
-        timed = self._timed_part
-        yield timed("time", "base and large in every phase", 170, some, *lstm, *sizes, phases)
-        yield self._preset("flashrnn", "FlashRNN's size", 80, plain)
-        yield self._preset("braun2018", "Braun's size", 60, some, "--phase=bptt,train_step")
-        beside = () if self._rehearsal else ("cpu",)
-        options = (*lstm, *one, "--phase=bptt")
-        yield timed("gpu-beside-cpu", "GPU beside CPU", 50, plain, *options, beside=beside)
+        base, large, both = map(self._size, ("base", "large", "base,large"))
+        every, bptt = "--phase=forward,bptt,train_step", "--phase=bptt"
+        timed, preset = self._timed_part, self._preset
+        yield timed("time", "base and large in every phase", 150, plain, *lstm, *both, every)
+        yield timed(
+            "time-all", "every variant at base", 110, usable, *lstm, *base, "--phase=forward,bptt"
+        )
         yield self._clocks(plain)
+        yield preset("flashrnn", "FlashRNN's size", 90, plain)
+        yield preset("braun2018", "Braun's size", 60, plain, bptt)
+        beside = () if self._rehearsal else ("cpu",)
+        options = (*lstm, *base, bptt)
+        yield timed("gpu-beside-cpu", "GPU beside CPU", 50, plain, *options, beside=beside)
         tf32 = "float32" if self._rehearsal else "tf32"
-        options = (*lstm, *large, "--phase=bptt")
-        yield timed("time-tf32", "TF32 at the large size", 50, some, *options, dtype=tf32)
-        yield self._preset("braun2018-long", "Braun's long sequences", 60, plain, "--phase=bptt")
-        yield self._preset("braun2018-deep", "Braun's deep net", 90, plain, "--phase=bptt")
+        yield timed("time-tf32", "TF32", 50, plain, *lstm, *large, bptt, dtype=tf32)
+        yield preset("braun2018-long", "Braun's long sequences", 60, plain, bptt)
+        yield preset("braun2018-deep", "Braun's deep net", 90, plain, bptt)
+
+    def _size(self, names: str) -> tuple[str, ...]:
+        return SMALL if self._rehearsal else (f"--size={names}",)
 
     def _problem(self, entry: registry.Entry) -> str:
         return devices.problem(self.answers, entry, self.device)
