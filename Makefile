@@ -20,10 +20,10 @@ bench: $(READY)
 	$(BIN)/python -m pytest --benchmark-only $(BENCH)
 
 test: $(READY)
-	$(BIN)/python -m pytest tests $(TEST) -m "not slow and not install"
+	$(BIN)/python -m pytest tests $(TEST) -m "not slow and not install and not prove"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest tests $(TEST)
+	$(BIN)/python -m pytest tests $(TEST) -m "not prove"
 
 prove: $(READY)
 	$(BIN)/python -m tools.prove

@@ -26,7 +26,7 @@ from bench.workers.pool import Pool, WorkerPool
 from bench.workers.process import WorkerError, WorkerKey
 
 
-class InterruptedRunError(pytest.exit.Exception):
+class InterruptedRunError(pytest.exit.Exception):  # type: ignore[name-defined]
     """Ctrl-C while a run measures. It ends the session of pytest, which then makes the report."""
 
     def __init__(self) -> None:

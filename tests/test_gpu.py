@@ -97,6 +97,6 @@ def test_every_cell_agrees() -> None:
 
 @on_a_gpu
 def test_a_gpu_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
-    found = suite(tmp_path, "--device=cuda:99", "--task=hihello")
+    found = suite(tmp_path, "--device=cuda:99", "--task=hihello", f"--backend={VARIANTS[0]}")
     assert found.code == pytest.ExitCode.USAGE_ERROR
     assert "cuda:0" in found.output

@@ -186,10 +186,7 @@ EXPECTED = {
     "ending-refusal": "ended its process in `refusal` (exit status 3)",
     **{f"model-without-{m}": f"returns lacks `{m}`; expected {m}(" for m in OF_THE_MODEL},
     **{f"model-misnamed-{m}": f"; expected {m}(" for m in OF_THE_MODEL},
-    **{
-        f"model-raises-{m}": "KeyError: 'no such \\x1b[31msetting'"
-        for m in OF_THE_MODEL
-    },
+    **{f"model-raises-{m}": "KeyError: 'no such \\x1b[31msetting'" for m in OF_THE_MODEL},
 }
 
 ENTRY_POINTS = {name: f"third_party:{name.replace('-', '_')}" for name in FACTORIES}

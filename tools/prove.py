@@ -29,6 +29,10 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         (*_TESTS, "tests/variants/test_property.py"),
         "every variant agrees on hundreds of random models",
     ),
+    "gpu-rehearsal": (
+        (*_TESTS, "tests/test_gpu_script.py", "-m", "prove"),
+        "the GPU script runs every kind of part on a CPU",
+    ),
     "workload-composition": (
         ("-m", "tools.workload_composition"),
         "a ratio does not depend on which other variants run beside it",

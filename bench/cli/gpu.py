@@ -16,14 +16,13 @@ from bench import ROOT, __version__
 from bench.cli.console import INTERRUPTED, line, wrong_use
 from bench.config import validation
 from bench.config.options import default_reports
-from bench.gpu import driver, pages, records, runner
+from bench.gpu import driver, pages, records
 from bench.gpu.parts import MINUTES, Plan
 from bench.gpu.records import Answer, GpuRun, PartRecord
-from bench.gpu.runner import Runner
+from bench.gpu.runner import Runner, run_all
 from bench.records import machine, provenance
 
 PAGE = "gpu.md"
-
 
 _Device = Annotated[str, typer.Option(help="cuda, cuda:N, or cpu for a rehearsal.")]
 _Minutes = Annotated[float, typer.Option(min=0.1, help="For all parts together.")]
@@ -74,14 +73,14 @@ def gpu(
     except OSError as error:
         wrong_use(f"{folder}: {error.strerror}")
     report = Report(folder, plan, minutes)
-    runner_ = Runner(folder, minutes, report.add, replaced=replaced)
+    runner = Runner(folder, minutes, report.add, replaced=replaced)
     signal.signal(signal.SIGTERM, _interrupt)
     status = 1
     try:
-        runner.run_all(plan, runner_, parts, report.know)
+        run_all(plan, runner, parts, report.know)
     except KeyboardInterrupt:
         status = INTERRUPTED
-    report.end(runner_.seconds)
+    report.end(runner.seconds)
     raise typer.Exit(0 if report.run.good else status)
 
 

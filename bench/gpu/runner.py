@@ -19,7 +19,7 @@ from bench.records import machine
 
 POLL_SECONDS = 0.1
 LEAST_SECONDS = 3.0  # left, for a part to begin
-END_SECONDS = 5.0  # of a run, for its own last words
+END_SECONDS = 12.0  # of a run, to end the part that is running and for its own last words
 CORES_A_PART, MOST_SLOTS = 2, 8
 REPLACED_SECONDS = 5.0  # of a part that is made to hang or to fail
 LOG_LINES = 12  # of a part that is not good, in the record
