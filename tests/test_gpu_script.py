@@ -637,11 +637,7 @@ def test_a_gpu_that_no_framework_finds_fails_the_run(tmp_path: Path) -> None:
 @needs("torch", "jax")
 @pytest.mark.prove
 def test_a_rehearsal_of_every_kind_of_part(tmp_path: Path) -> None:
-    """The plugin with its stand-in for CuPy, the tests, and what is timed.
-
-    Timed parts must end by themselves and leave their records: on a busy machine a check that
-    compares step times may fail in them.
-    """
+    """The plugin with its stand-in for CuPy, the tests, and what is timed, on a quiet machine."""
     plugin = ROOT / "plugins/rnnbench-cupy"
     paths = install(tmp_path / "plugin", {devices.PLUGIN: "rnnbench_cupy.backend:make"})
     untimed, timed = ("agree-jax-float32", "clocks"), ("time", "gpu-beside-cpu")
@@ -655,11 +651,9 @@ def test_a_rehearsal_of_every_kind_of_part(tmp_path: Path) -> None:
     run = records.read(folder / records.FILE)
     found = {part.name: part for part in run.parts}
     assert set(found) == {"devices", *parts}, output
-    assert code == (0 if run.good else 1)
-    for name in ("devices", *untimed):
-        assert found[name].status == "good", output
-    for name in ("tests", "check-cupy", *timed):
-        assert found[name].status in ("good", "failed"), output
+    assert code == 0, output
+    for name, part in found.items():
+        assert part.status == "good", f"{name}: {part.result}"
     assert "passed" in found["tests"].result
     assert "tensors compared" in found["check-cupy"].result
     for name in timed:
