@@ -20,6 +20,13 @@ BUILT_IN: tuple[Entry, ...] = (
         "tensorflow",
         default=False,
     ),
+    Entry(
+        "keras-tensorflow-unrolled",
+        "backends.keras.backend:keras_tensorflow_unrolled",
+        ("keras", "tensorflow"),
+        "tensorflow",
+        default=False,
+    ),
     Entry("keras-jax", "backends.keras.backend:keras_jax", ("keras", "jax"), "keras,jax"),
     Entry("keras-torch", "backends.keras.backend:keras_torch", ("keras", "torch"), "keras,torch"),
     Entry("jax", "backends.jax.backend:jax_scan", ("jax",), "jax"),

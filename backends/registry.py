@@ -11,12 +11,16 @@ The harness knows the backends only by this module and `backends.interface`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.built_in import BUILT_IN as BUILT_IN
+from backends.described import READERS
+from backends.described import Described as Described
+from backends.described import NotDescribableError as NotDescribableError
 from backends.entry import Entry as Entry
 from backends.interface import Backend
 from backends.plugins import entry_points, environments, loading
@@ -142,3 +146,17 @@ def start(python: str, server: str, variables: Mapping[str, str]) -> PythonProce
     from backends.plugins.process import PythonProcess
 
     return PythonProcess(python, server, variables)
+
+
+def reader(net: object) -> Callable[[Any], Described] | None:
+    """The function that reads a net which a user wrote; None if `net` is none that can be read.
+
+    It raises NotDescribableError for a net that no ModelSpec describes.
+    """
+    bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(net).__mro__}
+    for (package, kind), target in READERS.items():
+        if any(package == found for found, _ in bases):
+            module, _, name = target.partition(":")
+            read = getattr(importlib.import_module(module), name)
+            return read if (package, kind) in bases else None
+    return None

@@ -84,7 +84,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Ignore the files of phases that are not selected."""
     if collection_path.parent != SUITE or not collection_path.name.startswith("test_"):
         return None
-    phases = config.stash[PLAN].options.request.phases
+    phases = config.stash[PLAN].options.phases
     return True if options.phase_of(collection_path) not in phases else None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tasks.spec import Batch, ModelSpec, OptimizerSpec
-from tasks.task import Shape, Size, Target, find_size
+from tasks.task import Shape, Size, Target, find_size, named, without_head
 
 TEXT = "hihello"
 LETTERS = "".join(sorted(set(TEXT)))  # "ehilo": the id of a letter is its index
@@ -32,10 +32,11 @@ class HiHello:
 
     name: str = "hihello"
     shape: Shape = "many-to-many"
-    sizes: Mapping[str, Size] = {
-        "source": Size(batch=1, steps=6, input=5, hidden=5),
-        "base": Size(batch=64, steps=64, input=5, hidden=64),
-    }
+    sizes: Mapping[str, Size] = named(
+        source=Size(batch=1, steps=6, input=5, hidden=5),
+        base=Size(batch=64, steps=64, input=5, hidden=64),
+    )
+    sets: frozenset[str] = frozenset(("vocab_size", "readout", "loss"))
     target: Target = Target(
         metric="accuracy",
         threshold=1.0,
@@ -44,11 +45,11 @@ class HiHello:
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
-        """The model: without a head if H x directions is the number of letters, else C = 5.
+        """The model: at "source" without a head, as in the note; otherwise C = 5, the letters.
 
         Raises KeyError for an unknown size, ValueError for D < 5.
         """
-        size = self._size(size)
+        size = find_size(self.sizes, size)
         spec = ModelSpec(
             cell="rnn_tanh",
             input_size=size.input,
@@ -56,19 +57,24 @@ class HiHello:
             num_layers=size.layers,
             loss="cross_entropy",
         )
-        spec = replace(spec, **overrides)
-        if "output_size" in overrides or spec.feature_size == len(LETTERS):
-            return spec
-        return replace(spec, output_size=len(LETTERS))
+        head = None if without_head(size, overrides) else len(LETTERS)
+        spec = replace(spec, **{"output_size": head, **overrides})
+        if spec.input_size < len(LETTERS):
+            raise ValueError(
+                f"input size D is {spec.input_size}; hihello needs at least {len(LETTERS)}, one "
+                f"column per letter of {LETTERS!r} (further columns stay 0)"
+            )
+        return spec
 
-    def batch(self, size: str | Size, seed: int) -> Batch:
+    def batch(self, size: str | Size, seed: int, spec: ModelSpec | None = None) -> Batch:
         """x (B,T,D) float64 one-hot, y (B,T) int64; columns beyond the letters stay 0."""
-        size = self._size(size)
+        size = find_size(self.sizes, size)
+        columns = (spec or self.spec(size)).input_size
         rng = np.random.default_rng(seed)
         start = rng.integers(len(TEXT), size=(size.batch, 1)) if size.batch > 1 else 0
         place = (start + np.arange(size.steps + 1)[None, :]) % len(TEXT)  # (B,T+1)
         ids = np.array([LETTERS.index(letter) for letter in TEXT], np.int64)[place]
-        return Batch(x=np.eye(len(LETTERS), size.input)[ids[:, :-1]], y=ids[:, 1:].copy())
+        return Batch(x=np.eye(len(LETTERS), columns)[ids[:, :-1]], y=ids[:, 1:].copy())
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`accuracy`: the share of letters that the argmax of outputs (B,T,C) predicts."""
@@ -81,12 +87,3 @@ class HiHello:
         if outputs.ndim != 3 or outputs.shape[-1] != len(LETTERS):
             raise ValueError(f"outputs are {outputs.shape}; expected (B, T, {len(LETTERS)})")
         return ["".join(LETTERS[i] for i in row) for row in outputs.argmax(axis=-1)]
-
-    def _size(self, size: str | Size) -> Size:
-        size = find_size(self.sizes, size)
-        if size.input < len(LETTERS):
-            raise ValueError(
-                f"input size D is {size.input}; hihello needs at least {len(LETTERS)}, one column "
-                f"per letter of {LETTERS!r} (further columns stay 0)"
-            )
-        return size

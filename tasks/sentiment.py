@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.sentiment_grammar import FEELING, REVIEW, Language
 from tasks.spec import Batch, ModelSpec, OptimizerSpec
-from tasks.task import Shape, Size, Target, find_size
+from tasks.task import Shape, Size, Target, find_size, named, without_head
 
 PAD = "<pad>"  # id 0, an ordinary token: there is no mask, and its embedding row learns
 
@@ -23,18 +23,19 @@ PAD = "<pad>"  # id 0, an ordinary token: there is no mask, and its embedding ro
 class Sentiment:
     """Sentences of 1 to T words, generated to fit into T, with padding in front.
 
-    H = 3 asks the question of the notes (sad, happy, angry), any other H like or dislike. Word 0 is
-    the padding, the other words are sorted. The counts of the labels in a batch differ by at most
-    one. LSTM and GRU reach the target; the vanilla RNN may not.
+    "source" asks the question of the notes (sad, happy, angry), every other size like or dislike.
+    Word 0 is the padding, the other words are sorted. The counts of the labels in a batch differ by
+    at most one. LSTM and GRU reach the target; the vanilla RNN may not.
     """
 
     name: str = "sentiment"
     shape: Shape = "many-to-one"
-    sizes: Mapping[str, Size] = {
-        "source": Size(batch=8, steps=8, input=8, hidden=3),
-        "base": Size(batch=64, steps=80, input=64, hidden=128),
-        "large": Size(batch=64, steps=100, input=128, hidden=320),
-    }
+    sizes: Mapping[str, Size] = named(
+        source=Size(batch=8, steps=8, input=8, hidden=3),
+        base=Size(batch=64, steps=80, input=64, hidden=128),
+        large=Size(batch=64, steps=100, input=128, hidden=320),
+    )
+    sets: frozenset[str] = frozenset(("vocab_size", "readout", "loss"))
     target: Target = Target(
         metric="accuracy",
         threshold=0.95,
@@ -43,7 +44,7 @@ class Sentiment:
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
-        """The model: without a head if H x directions is the number of labels, else C = labels.
+        """The model: at "source" without a head, as in the notes; otherwise C = labels.
 
         Raises KeyError for an unknown size.
         """
@@ -57,13 +58,10 @@ class Sentiment:
             readout="last_step",
             loss="cross_entropy",
         )
-        spec = replace(spec, **overrides)
-        labels = len(self.labels(size))
-        if "output_size" in overrides or spec.feature_size == labels:
-            return spec
-        return replace(spec, output_size=labels)
+        head = None if without_head(size, overrides) else len(self.labels(size))
+        return replace(spec, **{"output_size": head, **overrides})
 
-    def batch(self, size: str | Size, seed: int) -> Batch:
+    def batch(self, size: str | Size, seed: int, spec: ModelSpec | None = None) -> Batch:
         """x (B,T) int64 word ids, padding in front; y (B,) int64 classes."""
         size = find_size(self.sizes, size)
         language = _language(size)
@@ -98,4 +96,4 @@ class Sentiment:
 
 
 def _language(size: Size) -> Language:
-    return FEELING if size.hidden == len(FEELING.labels) else REVIEW
+    return FEELING if size.at_source else REVIEW

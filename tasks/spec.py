@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -194,8 +194,15 @@ def param_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_count(spec: ModelSpec) -> int:
-    """How many numbers the model holds, including a frozen embedding; it does not depend on T."""
-    return sum(math.prod(shape) for shape in param_shapes(spec).values())
+    """How many numbers the model holds, including a frozen embedding; it does not depend on T.
+
+    The layers above the first have the same shapes, so it takes no longer for many of them.
+    """
+    one, two = (
+        sum(map(math.prod, param_shapes(replace(spec, num_layers=layers)).values()))
+        for layers in (1, 2)
+    )
+    return one + (spec.num_layers - 1) * (two - one)
 
 
 def init_params(spec: ModelSpec, seed: int, scheme: Scheme = "uniform") -> Params:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -12,24 +12,35 @@ from tasks.spec import Batch, ModelSpec, OptimizerSpec, positive
 
 Shape = Literal["one-to-many", "many-to-one", "many-to-many", "delayed many-to-many"]
 
+# At "source", a change of one of these fields of ModelSpec adds a head to a model that has none.
+ADD_HEAD = frozenset(("cell", "hidden_size", "num_layers", "bidirectional", "output_size"))
+_FIELDS = {"hidden": "hidden_size", "layers": "num_layers"}  # a number of Size: of ModelSpec
+
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a workload. Raises ValueError unless every field is at least 1."""
+    """The size of a workload. Raises ValueError unless every number is at least 1."""
 
     batch: int  # B
     steps: int  # T
     input: int  # D
     hidden: int  # H
     layers: int = 1  # L
+    name: str = ""  # among the task's sizes; "": a size of one's own
+    overridden: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def at_source(self) -> bool:
+        return self.name == "source"
 
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "input", "hidden", "layers"):
             positive(name, getattr(self, name))
 
-    def with_overrides(self, **overrides: int | None) -> Size:
-        """The same size with the fields that are not None replaced."""
-        return replace(self, **{k: v for k, v in overrides.items() if v is not None})
+    def with_overrides(self, **overrides: int) -> Size:
+        """The same size, under the same name, with other numbers."""
+        numbers: dict[str, Any] = {"overridden": self.overridden | overrides.keys(), **overrides}
+        return replace(self, **numbers)
 
 
 @dataclass(frozen=True)
@@ -52,19 +63,43 @@ class Task(Protocol):
     name: str
     shape: Shape
     sizes: Mapping[str, Size]  # "source" (as the source notes have it); "base", "large"
-    target: Target
+    sets: frozenset[str]  # the fields of ModelSpec that the task decides and no option changes
 
-    def spec(self, size: str | Size, **overrides: object) -> ModelSpec:
-        """The model at `size`; overrides are fields of ModelSpec. A KeyError lists the sizes."""
+    @property
+    def target(self) -> Target | None:
+        """What "learned" means; None if there is nothing to learn."""
         ...
 
-    def batch(self, size: str | Size, seed: int) -> Batch:
-        """A batch that depends only on `size` and `seed`."""
+    def spec(self, size: str | Size, **overrides: object) -> ModelSpec:
+        """The model at `size`; overrides are fields of ModelSpec. A KeyError lists the sizes.
+
+        It follows from the name of the size and the names of the overrides. One without a head
+        exists at "source", where the notes have none, and wherever `output_size=None` is given; an
+        override of ADD_HEAD adds the head, whatever its value.
+        """
+        ...
+
+    def batch(self, size: str | Size, seed: int, spec: ModelSpec | None = None) -> Batch:
+        """A batch for `spec`, by default that of `size`; B and T are those of `size`.
+
+        It depends on its arguments alone.
+        """
         ...
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """Metrics of outputs (B,T,C) or (B,C)."""
         ...
+
+
+def named(**sizes: Size) -> dict[str, Size]:
+    """The sizes of a task, each under its name."""
+    return {name: replace(size, name=name) for name, size in sizes.items()}
+
+
+def without_head(size: Size, overrides: Mapping[str, object]) -> bool:
+    """Whether a model that has no head at "source" has none here either."""
+    changed = overrides.keys() | {_FIELDS.get(name, name) for name in size.overridden}
+    return size.at_source and not ADD_HEAD & changed
 
 
 def find_size(sizes: Mapping[str, Size], size: str | Size) -> Size:

@@ -44,6 +44,8 @@ from bench.report.csv import csv as as_csv
 from tasks.spec import ModelSpec, OptimizerSpec
 
 WIDTHS = (60, 80, 200)
+# One line for most of the 49 options, and the titles of their groups; at a width of 80.
+MOST_HELP_LINES = 87
 
 WRONG = [
     (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),
@@ -255,7 +257,7 @@ def test_help_of_run_is_ours_alone_by_groups() -> None:
     code, output = rnnbench("run", "--help")
     assert code == 0
     lines = list(help_lines(80))
-    assert len(lines) <= 72
+    assert len(lines) <= MOST_HELP_LINES
     assert max(map(len, lines)) <= 80
     places = [lines.index(f"{title}:") for title in option_table.GROUPS]
     assert places == sorted(places)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import checked
@@ -176,6 +178,49 @@ def test_every_case_is_a_model_and_a_batch_of_it(case: CaseSpec) -> None:
         again, same = eval(each.code(), {"CaseSpec": CaseSpec, "ModelSpec": ModelSpec}).made()
         assert all((again[name] == value).all() for name, value in params.items())
         assert (same.x == batch.x).all()
+
+
+# What the fixed models of each cell must have between them: a name, and whether a case has it.
+COVERED: dict[str, Callable[[CaseSpec], bool]] = {
+    "one direction": lambda case: not case.spec.bidirectional,
+    "both directions": lambda case: case.spec.bidirectional,
+    "one layer": lambda case: case.spec.num_layers == 1,
+    "several layers": lambda case: case.spec.num_layers > 1,
+    "a bias": lambda case: case.spec.bias,
+    "no bias": lambda case: not case.spec.bias,
+    "numbers": lambda case: case.spec.vocab_size is None,
+    "tokens": lambda case: case.spec.vocab_size is not None,
+    "a trained embedding": lambda case: case.spec.trainable()[0] == "E",
+    "a frozen embedding": lambda case: "E" in case.made()[0] and "E" not in case.spec.trainable(),
+    "every step": lambda case: case.spec.readout == "every_step",
+    "every step, tokens": lambda case: (
+        case.spec.readout == "every_step" and case.spec.vocab_size is not None
+    ),
+    "the last step": lambda case: case.spec.readout == "last_step",
+    "a head": lambda case: case.spec.output_size is not None,
+    "no head": lambda case: case.spec.output_size is None,
+    "cross entropy": lambda case: case.spec.loss == "cross_entropy",
+    "mean squared error": lambda case: case.spec.loss == "mse",
+    "a mean over time": lambda case: case.spec.time_reduction == "mean",
+    "a sum over time": lambda case: (
+        case.spec.time_reduction == "sum" and case.spec.readout == "every_step"
+    ),
+    "weights": lambda case: case.made()[1].weight is not None,
+    "no weights": lambda case: case.made()[1].weight is None,
+    "a state": lambda case: case.made()[1].state is not None,
+    "no state": lambda case: case.made()[1].state is None,
+}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_fixed_models_of_each_cell_have_every_feature(cell: str) -> None:
+    cases = [case for case in fixed_cases(0) if case.spec.cell == cell]
+    assert len(cases) == 3
+    missing = [name for name, has in COVERED.items() if not any(map(has, cases))]
+    assert not missing
+    fields = {field.name for field in dataclasses.fields(ModelSpec)} - {"cell", "dropout"}
+    for name in fields:
+        assert len({getattr(case.spec, name) for case in cases}) > 1, name
 
 
 def test_what_is_asked_depends_on_the_seed_alone() -> None:

@@ -31,7 +31,7 @@ from bench.kit.run import Kit
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
 from tasks import TASKS
-from tasks.spec import CELLS, Batch
+from tasks.spec import CELLS, Batch, ModelSpec
 from tasks.task import Size
 
 ALL = mutants_of_the_cell.MUTANTS | mutants_of_the_step.MUTANTS
@@ -75,7 +75,7 @@ class CaseTask:
     def __init__(self, case: CaseSpec) -> None:
         self._case = case
 
-    def batch(self, size: Size, seed: int) -> Batch:
+    def batch(self, size: Size, seed: int, spec: ModelSpec | None = None) -> Batch:
         return dataclasses.replace(self._case, seed=seed).made()[1]
 
 
@@ -189,8 +189,8 @@ SMALL = grid.Request(
     devices=["cpu"],
     dtypes=["float32"],
     threads=[1],
-    cells=["rnn_tanh"],
     sizes=["source"],
+    model={"cell": ["rnn_tanh"]},
 )
 
 

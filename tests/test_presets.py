@@ -6,13 +6,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from here import asked
 from record_samples import FULL_RUN, parted, workload_records
 from running import suite
 
 from backends import registry
 from bench.analysis.workload_view import views
 from bench.config import presets
-from tasks import TASKS
+from tasks import DEFAULT_TASKS
 from tools import questions
 
 ANSWER = "jax"
@@ -23,14 +24,13 @@ def test_a_preset_says_what_it_asks_and_where_that_is_from(name: str) -> None:
     preset = presets.find(name)
     assert preset.asks
     assert preset.source
-    assert preset.parts
-    for part in preset.parts:
-        assert set(part) <= set(presets.ALLOWED)
-        assert all(isinstance(v, str) or (o == "bidirectional" and v) for o, v in part.items())
-    if any(str(part.get("device", "")).startswith("cuda") for part in preset.parts):
-        assert preset.gpu
-    for backend in str(preset.options.get("backend", "")).split(","):
-        assert not backend or backend in registry.table()
+    assert preset.file.workloads
+    for workload in preset.file.workloads:
+        assert "custom" not in workload.values["task"]
+        devices = workload.values.get("device", ())
+        assert preset.gpu or not any(device.startswith("cuda") for device in devices)
+    for backend in preset.file.of_run.get("backend", "numpy").split(","):
+        assert backend in registry.table()
 
 
 def test_those_that_were_promised_are_there() -> None:
@@ -48,24 +48,26 @@ def test_those_that_were_promised_are_there() -> None:
     ],
 )
 def test_a_preset_is_the_workloads_of_its_source(tmp_path: Path, name: str, workload: str) -> None:
-    ran = suite(tmp_path / "reports", "--dry-run", f"--preset={name}")
-    assert ran.code == 0, ran.output
-    assert workload in ran.output
+    code, output = asked(tmp_path / "reports", "--dry-run", f"--preset={name}")
+    assert code == 0, output
+    assert workload in output
 
 
 def test_parts_are_one_run_and_no_workload_comes_twice(tmp_path: Path) -> None:
-    ran = suite(tmp_path / "reports", "--dry-run", "--preset=reference", "--backend=numpy")
-    found = [line.partition(": ")[0] for line in ran.output.splitlines() if ": numpy" in line]
+    code, output = asked(tmp_path / "reports", "--dry-run", "--preset=reference", "--backend=numpy")
+    assert code == 0, output
+    found = [line.partition(": ")[0] for line in output.splitlines() if ": numpy" in line]
     # Four cells in two phases, and three curves of three more points for two cells in one.
-    assert len(found) == len(set(found)) == len(TASKS) * 4 * 2 + 18
+    assert len(found) == len(set(found)) == len(DEFAULT_TASKS) * 4 * 2 + 18
     assert "bptt[sentiment-lstm-base+H256-cpu-float32]" in found
 
 
 def test_what_is_typed_goes_before_the_preset(tmp_path: Path) -> None:
     arguments = ["--preset=braun2018", "--hidden=32", "--phase=forward", "--backend=numpy"]
-    ran = suite(tmp_path / "reports", "--dry-run", *arguments)
-    assert "forward[sentiment-lstm-base+B64+T100+D123+H32-cpu-float32]: numpy" in ran.output
-    assert "1 tests in 1 workloads" in ran.output
+    code, output = asked(tmp_path / "reports", "--dry-run", *arguments)
+    assert code == 0, output
+    assert "forward[sentiment-lstm-base+B64+T100+D123+H32-cpu-float32]: numpy" in output
+    assert "1 tests in 1 workloads" in output
 
 
 def test_an_unknown_preset_is_wrong_use_that_lists_the_known(tmp_path: Path) -> None:
@@ -79,12 +81,16 @@ def test_an_option_that_a_preset_may_not_hold_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presets, "FOLDER", tmp_path)
-    (tmp_path / "odd.toml").write_text('asks = "a"\nsource = "b"\n[options]\nreports = "x"\n')
-    (tmp_path / "part.toml").write_text('asks = "a"\nsource = "b"\n[[part]]\nbackend = "x"\n')
-    with pytest.raises(ValueError, match=r"odd\.toml has reports; expected task"):
+    about, workload = 'asks = "a"\nsource = "b"\n', '[[workload]]\ntask = "hihello"\n'
+    (tmp_path / "odd.toml").write_text(f'{about}reports = "x"\n{workload}')
+    (tmp_path / "inner.toml").write_text(f'{about}{workload}backend = "numpy"\n')
+    (tmp_path / "silent.toml").write_text(workload)
+    with pytest.raises(ValueError, match=r"odd\.toml, above .*: 'reports' is unknown; expected"):
         presets.find("odd")
-    with pytest.raises(ValueError, match=r"part\.toml has backend in a part"):
-        presets.find("part")
+    with pytest.raises(ValueError, match=r"inner\.toml, workload 1: backend holds for the whole"):
+        presets.find("inner")
+    with pytest.raises(ValueError, match=r"preset 'silent' has no asks, source"):
+        presets.find("silent")
 
 
 def test_every_question_has_its_command_and_an_answer_where_there_is_a_run() -> None:

@@ -42,7 +42,8 @@ def spoilt(measurement: Measurement) -> Measurement:
     fields = msgspec.to_builtins(measurement)
     del fields["record"]
     changed = {k: v if k in ("status", "role") else spoil(v) for k, v in fields.items()}
-    changed["workload"]["spec"] = fields["workload"]["spec"]  # whose words are among a few
+    for known in ("spec", "inputs"):  # whose words are among a few
+        changed["workload"][known] = fields["workload"][known]
     changed["versions"] = {HOSTILE: HOSTILE}
     return msgspec.convert(changed, Measurement)
 

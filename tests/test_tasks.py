@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import TASKS
+from tasks import DEFAULT_TASKS, TASKS
 from tasks.hihello import HiHello
 from tasks.sentiment import PAD, Sentiment
 from tasks.sentiment_grammar import FEELING, REVIEW, REVIEW_WORDS, Language, read_review
 from tasks.sin_sequence import SinSequence
 from tasks.spec import CELLS, Batch, check_batch
-from tasks.task import Size, Task
+from tasks.task import ADD_HEAD, Size, Target, Task
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK_SIZES = [(task, size) for task in TASKS.values() for size in task.sizes]
@@ -45,7 +45,9 @@ def fresh_interpreter(code: str, hash_seed: int) -> str:
 
 
 def test_names_in_order() -> None:
-    assert list(TASKS) == ["hihello", "sin_sequence", "sentiment"]
+    assert list(TASKS) == ["hihello", "sin_sequence", "sentiment", "custom"]
+    assert DEFAULT_TASKS == ("hihello", "sin_sequence", "sentiment")
+    assert TASKS["custom"].target is None
     assert all(task.name == name for name, task in TASKS.items())
 
 
@@ -61,8 +63,9 @@ def test_unknown_size_lists_the_known(task: Task) -> None:
 @pytest.mark.parametrize(("task", "size"), TASK_SIZES, ids=IDS)
 def test_batch_fits_spec(task: Task, size: str, cell: str, bidirectional: bool) -> None:
     spec = task.spec(size, cell=cell, bidirectional=bidirectional)
-    batch = task.batch(size, 3)
+    batch = task.batch(size, 3, spec)
     check_batch(spec, batch)
+    check_batch(task.spec(size), task.batch(size, 3))
     wanted = task.sizes[size]
     assert (spec.cell, spec.bidirectional) == (cell, bidirectional)
     assert (spec.input_size, spec.hidden_size) == (wanted.input, wanted.hidden)
@@ -79,22 +82,22 @@ def test_batch_fits_spec(task: Task, size: str, cell: str, bidirectional: bool) 
 @pytest.mark.parametrize(("task", "size"), TASK_SIZES, ids=IDS)
 def test_any_size_fits(task: Task, size: str, overrides: dict[str, int]) -> None:
     wanted = task.sizes[size].with_overrides(**overrides)
-    batch = task.batch(wanted, 1)
-    assert batch.x.shape[:2] == (wanted.batch, wanted.steps)
-    for bidirectional in (False, True):
-        check_batch(task.spec(wanted, bidirectional=bidirectional), batch)
-        check_batch(task.spec(wanted, bidirectional=bidirectional, hidden_size=4), batch)
+    for fields in ({}, {"bidirectional": True}, {"bidirectional": True, "hidden_size": 4}):
+        spec = task.spec(wanted, **fields)
+        batch = task.batch(wanted, 1, spec)
+        check_batch(spec, batch)
+        assert batch.x.shape[:2] == (wanted.batch, wanted.steps)
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_overrides_reach_the_spec(task: Task) -> None:
     overrides = {
         "cell": "gru", "hidden_size": 9, "num_layers": 3, "bias": False, "dropout": 0.25,
-        "time_reduction": "sum", "output_size": 50,
+        "time_reduction": "sum", "input_size": 60, "output_size": 50,
     }  # fmt: skip
     spec = task.spec("base", **overrides)
     assert {name: getattr(spec, name) for name in overrides} == overrides
-    assert task.spec("base").cell == "rnn_tanh"
+    assert task.spec("base").cell == ("lstm" if task.name == "custom" else "rnn_tanh")
     with pytest.raises(TypeError, match="hiden_size"):
         task.spec("base", hiden_size=9)
 
@@ -128,8 +131,10 @@ def test_tasks_import_numpy_alone() -> None:
     assert fresh_interpreter(code, 0) == "tasks"
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_perfect_outputs_reach_the_target(task: Task) -> None:
+@pytest.mark.parametrize("name", DEFAULT_TASKS)
+def test_perfect_outputs_reach_the_target(name: str) -> None:
+    task = TASKS[name]
+    assert isinstance(task.target, Target)
     batch = task.batch("base", 2)
     spec = task.spec("base")
     perfect = batch.y if spec.loss == "mse" else np.eye(spec.logit_size)[batch.y]
@@ -139,6 +144,49 @@ def test_perfect_outputs_reach_the_target(task: Task) -> None:
     assert sign * task.score(worst, batch)[task.target.metric] < sign * task.target.threshold
     with pytest.raises(ValueError, match=r"outputs are .* expected"):
         task.score(perfect[:-1], batch)
+
+
+@pytest.mark.parametrize("name", DEFAULT_TASKS)
+def test_only_the_source_has_no_head(name: str) -> None:
+    task = TASKS[name]
+    assert [size for size in task.sizes if task.spec(size).output_size is None] == ["source"]
+    assert TASKS["custom"].spec("base").output_size == 10
+
+
+@pytest.mark.parametrize("field", sorted(ADD_HEAD - {"output_size"}))
+@pytest.mark.parametrize("name", DEFAULT_TASKS)
+def test_at_source_an_override_adds_the_head_whatever_its_value(name: str, field: str) -> None:
+    task = TASKS[name]
+    values = {
+        "cell": CELLS, "hidden_size": range(1, 13), "num_layers": range(1, 5),
+        "bidirectional": (False, True),
+    }[field]  # fmt: skip
+    heads = {task.spec("source", **{field: value}).output_size for value in values}
+    assert heads == {{"hihello": 5, "sin_sequence": 1, "sentiment": 3}[name]}
+    assert getattr(task.spec("source"), field) in values, "one of them is the default itself"
+    if field in ("hidden_size", "num_layers"):
+        number = field.removeprefix("num_").removesuffix("_size")
+        sizes = [task.sizes["source"].with_overrides(**{number: value}) for value in values]
+        assert {task.spec(size).output_size for size in sizes} == heads
+
+
+@pytest.mark.parametrize("name", DEFAULT_TASKS)
+def test_at_source_other_overrides_add_no_head(name: str) -> None:
+    task = TASKS[name]
+    for fields in ({"bias": False}, {"dropout": 0.5}, {"input_size": 9}, {"time_reduction": "sum"}):
+        assert task.spec("source", **fields).output_size is None, fields
+    other = task.sizes["source"].with_overrides(batch=3, steps=5, input=9)
+    assert task.spec(other).output_size is None
+
+
+@pytest.mark.parametrize(("task", "size"), TASK_SIZES, ids=IDS)
+def test_no_head_is_given_where_it_is_asked_for(task: Task, size: str) -> None:
+    for fields in ({}, {"cell": "gru"}, {"hidden_size": 6, "bidirectional": True}):
+        spec = task.spec(size, output_size=None, **fields)
+        assert spec.output_size is None
+        check_batch(spec, task.batch(size, 1, spec))
+    spec = task.spec(size, output_size=1, input_size=5)
+    assert spec.output_size == 1
 
 
 # hihello
@@ -153,14 +201,6 @@ def test_hihello_spells_as_in_the_note() -> None:
     assert task.spell(np.eye(5)[batch.y]) == ["ihello"]
     assert task.spec("source").output_size is None
     assert digest(batch) == digest(task.batch("source", 9))
-
-
-def test_hihello_head_only_where_the_width_differs() -> None:
-    task = HiHello()
-    assert task.spec("base").output_size == 5
-    assert task.spec("base", hidden_size=5).output_size is None
-    assert task.spec("source", bidirectional=True).output_size == 5
-    assert task.spec("source", hidden_size=6).output_size == 5
 
 
 def test_hihello_windows_start_anywhere_and_go_on() -> None:
@@ -201,16 +241,18 @@ def test_sin_sequence_as_in_the_note() -> None:
     for unit in range(10):
         np.testing.assert_array_equal(batch.y[0, :-1, unit], batch.x[0, 1:, 0])
     np.testing.assert_allclose(batch.y[0, -1], np.sin(np.pi * 20 / 19))
-    assert task.spec("source", bidirectional=True).output_size == 10
-    assert task.spec("source", num_layers=1).output_size is None
+    one = task.spec("source", hidden_size=10)
+    assert one.output_size == 1
+    other = task.batch("source", 0, one)
+    np.testing.assert_array_equal(other.x, batch.x)
+    np.testing.assert_array_equal(other.y, batch.y[..., :1])
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sin_sequence_channels_are_independent_sines(channels: int) -> None:
     task = SinSequence()
     size = task.sizes["base"].with_overrides(input=channels)
-    assert task.spec(size).output_size == channels
-    batch = task.batch(size, 6)
+    batch = task.batch(size, 6, task.spec(size, output_size=channels))
     np.testing.assert_array_equal(batch.y[:, :-1], batch.x[:, 1:])
     # A sine obeys s(t+1) + s(t-1) = 2 cos(w) s(t), with one w a sequence and channel.
     before, now, after = batch.x[:, :-1], batch.x[:, 1:], batch.y[:, 1:]
@@ -221,6 +263,34 @@ def test_sin_sequence_channels_are_independent_sines(channels: int) -> None:
     assert len(np.unique(period.round(9))) == 64 * channels
     assert period.min() >= 10
     assert period.max() <= 50
+
+
+def test_sin_sequence_predicts_the_first_sine_and_as_many_as_asked() -> None:
+    task = SinSequence()
+    for size in task.sizes:
+        for columns in (1, 2, 5, 12):
+            wide = task.sizes[size].with_overrides(input=columns, hidden=7)
+            spec = task.spec(wide)
+            assert (spec.input_size, spec.output_size) == (columns, 1)
+            batch = task.batch(wide, 3, spec)
+            np.testing.assert_array_equal(batch.y[:, :-1], batch.x[:, 1:, :1])
+            for outputs in range(1, columns + 1):
+                spec = task.spec(wide, output_size=outputs)
+                more = task.batch(wide, 3, spec)
+                np.testing.assert_array_equal(more.x, batch.x)
+                np.testing.assert_array_equal(more.y[:, :-1], batch.x[:, 1:, :outputs])
+            with pytest.raises(ValueError, match=rf"{columns + 1} outputs .* D = {columns}; exp"):
+                task.spec(wide, output_size=columns + 1)
+
+
+def test_sin_sequence_without_a_head_every_unit_predicts_the_first_sine() -> None:
+    task = SinSequence()
+    wide = task.sizes["base"].with_overrides(input=3, batch=2)
+    spec = task.spec(wide, output_size=None, hidden_size=4, bidirectional=True)
+    batch = task.batch(wide, 3, spec)
+    assert batch.y.shape == (2, 100, 8)
+    for unit in range(8):
+        np.testing.assert_array_equal(batch.y[:, :-1, unit], batch.x[:, 1:, 0])
 
 
 # sentiment
@@ -290,12 +360,11 @@ def test_sentiment_labels_are_balanced(size: str, count: int) -> None:
     assert {int(task.batch(single, seed).y[0]) for seed in range(20)} == set(range(count))
 
 
-def test_sentiment_head_only_where_the_width_differs() -> None:
+def test_sentiment_has_one_output_per_label() -> None:
     task = Sentiment()
-    assert task.spec("source").output_size is None
-    assert task.spec("source", bidirectional=True).output_size == 3
-    assert task.spec("source", hidden_size=8).output_size == 3
-    assert task.spec("base").output_size == 2
+    for hidden in range(1, 13):
+        assert task.spec("source", hidden_size=hidden).output_size == len(task.labels("source"))
+        assert task.spec("base", hidden_size=hidden).output_size == len(task.labels("base"))
     assert task.spec("large").readout == "last_step"
 
 

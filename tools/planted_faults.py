@@ -1,11 +1,12 @@
 """Plants faults in the code, one at a time, and asks the tests whether they see them.
 
-    python -m tools.planted_faults --seed 0 --count 30 [--quick] [--out FILE]
+    python -m tools.planted_faults --seed 0 --count 30
 
 A fault is one change of an expression within a function: another operator, another number, or a
 condition turned round. The seed draws its place; the rooms come in turn. Each fault stands in a
-copy of the project, where the test files run that cover its room; `--quick` runs what `make test`
-runs of them. A fault that changes no result (an equivalent one) counts as missed.
+copy of the project, where the test files run that cover its room: first what `make test` runs of
+them, then what only `make test-all` runs. A fault that changes no result (an equivalent one) counts
+as missed.
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ import typer
 
 from bench import ROOT
 
+VARIANTS = ("variants/test_each_cell", "variants/test_variants")
 # By room, the test files that cover it.
 COVERED_BY = {
-    "tasks": ("test_spec", "test_tasks", "test_numpy_oracle", "test_gemm_baseline"),
+    "tasks": ("test_spec", "test_tasks", "test_custom", "test_numpy_oracle", "test_gemm_baseline"),
     "backends/numpy": ("test_numpy_oracle", "test_mutants"),
+    "backends/torch": (*VARIANTS, "test_torch_operators"),
+    "backends/keras": VARIANTS,
+    "backends/jax": VARIANTS,
+    "backends/flax": VARIANTS,
     "backends/plugins": ("test_registry", "test_environments", "test_pool", "test_plugins"),
     "bench/correctness": ("test_mutants", "test_kit", "test_checks"),
     "bench/analysis": (
@@ -42,9 +48,13 @@ COVERED_BY = {
         "test_curves",
     ),
 }
-ALL = "not prove"
-QUICK = "not slow and not install and not prove"
-SECONDS = 600.0  # for the tests of one fault
+FRAMEWORKS = ("torch", "keras", "jax", "flax")  # rooms whose tests are those of their variants
+TIERS = {
+    "make test": "not slow and not install and not prove",
+    "make test-all": "(slow or install) and not prove",
+}
+SECONDS = 900.0  # for the tests of one fault in one tier
+NO_TESTS = 5  # pytest's exit status where none is selected
 
 _OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub,
@@ -80,7 +90,7 @@ class Fault:
 @dataclass(frozen=True)
 class Result:
     fault: Fault
-    status: str  # "caught", "missed" or "out of time"
+    tier: str  # that saw it, of TIERS; "" if none did
     by: str  # the test that saw it
 
 
@@ -142,74 +152,75 @@ def plant(file: str, rng: random.Random) -> Fault | None:
 def faults(seed: int, count: int) -> Iterator[tuple[str, Fault]]:
     """(room, fault), the rooms in turn."""
     rng, rooms = random.Random(seed), list(COVERED_BY)
-    found = 0
-    while found < count:
-        room = rooms[found % len(rooms)]
+    planted: set[Fault] = set()
+    while len(planted) < count:
+        room = rooms[len(planted) % len(rooms)]
         files = sorted(
             str(path.relative_to(ROOT))
             for path in (ROOT / room).rglob("*.py")
             if path.name != "__init__.py"
         )
         fault = plant(rng.choice(files), rng)
-        if fault is not None:
-            found += 1
+        if fault is not None and fault not in planted:
+            planted.add(fault)
             yield room, fault
 
 
-def ask(room: str, fault: Fault, *, quick: bool) -> Result:
+def ask(room: str, fault: Fault) -> Result:
     """Run the tests of the room on a copy of the project with the fault in it."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
         ignored = shutil.ignore_patterns(".git", ".venv", "__pycache__", "build", "*.egg-info")
         shutil.copytree(ROOT, project, ignore=ignored)
         (project / fault.file).write_text(fault.code)
-        tests = [f"tests/{name}.py" for name in COVERED_BY[room]]
-        command = [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider"]
-        command += ["-m", QUICK if quick else ALL]
-        environment = {**os.environ, "PYTHONPATH": str(project)}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=project,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Result(fault, "out of time", "")
-    if done.returncode == 0:
-        return Result(fault, "missed", "")
+        for tier, marks in TIERS.items():
+            if (by := _seen_by(project, room, marks)) is not None:
+                return Result(fault, tier, by)
+    return Result(fault, "", "")
+
+
+def _seen_by(project: Path, room: str, marks: str) -> str | None:
+    """The first test that fails; None if none does. No answer in SECONDS is a failure, too."""
+    tests = [f"tests/{name}.py" for name in COVERED_BY[room]]
+    command = [sys.executable, "-m", "pytest", *tests, "-x", "-q", "-p", "no:cacheprovider"]
+    command += ["-m", marks]
+    framework = room.rpartition("/")[2]
+    command += ["-k", framework] if framework in FRAMEWORKS else []
+    try:
+        done = subprocess.run(
+            command,
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": str(project)},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "the time that its tests take"
+    if done.returncode in (0, NO_TESTS):
+        return None
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return Result(fault, "caught", lines[0].split(" - ")[0] if lines else "while it is collected")
+    return lines[0].split(" - ")[0] if lines else "their collection"
 
 
 def main(
     seed: Annotated[int, typer.Option(help="of the places")] = 0,
     count: Annotated[int, typer.Option(min=1, help="of faults")] = 30,
-    quick: Annotated[bool, typer.Option(help="only what `make test` runs")] = False,
-    out: Annotated[Path | None, typer.Option(help="a markdown file for the results")] = None,
 ) -> None:
     """Plant, ask, and print each fault with the test that saw it."""
     results = []
     for room, fault in faults(seed, count):
-        result = ask(room, fault, quick=quick)
+        result = ask(room, fault)
         results.append(result)
         what = f"{fault.file}:{fault.line}: {fault.before} -> {fault.after}"
-        print(f"{result.status}: {what}  {result.by}", flush=True)
-    caught = sum(result.status == "caught" for result in results)
-    tests = "`make test`" if quick else "`make test-all`"
-    summary = f"{caught} of {len(results)} faults are caught by the tests of {tests}, seed {seed}."
-    print(summary)
-    if out is not None:
-        rows = [
-            f"| {r.status} | {r.fault.file}:{r.fault.line} | `{r.fault.before}` -> "
-            f"`{r.fault.after}` | {r.by} |"
-            for r in results
-        ]
-        head = ["| | place | fault | seen by |", "|---|---|---|---|"]
-        out.write_text("\n".join(["# Planted faults", "", summary, "", *head, *rows, ""]))
+        seen = f"caught by {result.tier}, {result.by}" if result.tier else "missed"
+        print(f"{what}\n    {seen}", flush=True)
+    quick, slow = (sum(result.tier == tier for result in results) for tier in TIERS)
+    print(
+        f"seed {seed}: {quick + slow} of {len(results)} faults are caught, {quick} of them by the "
+        "tests of `make test`"
+    )
 
 
 if __name__ == "__main__":

@@ -42,10 +42,6 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         ("-m", "tools.planted_faults", "--seed", "0", "--count", "30"),
         "faults that the tests see",
     ),
-    "planted-faults-quick": (
-        ("-m", "tools.planted_faults", "--seed", "0", "--count", "30", "--quick"),
-        "faults that the tests of `make test` see",
-    ),
     **{
         f"check-{name}": (
             ("-m", "bench.cli", "check", name, "--long"),

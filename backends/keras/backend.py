@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -35,6 +35,11 @@ def keras_tensorflow_jit() -> KerasBackend:
     return KerasBackend("keras-tensorflow-jit", TensorFlow(jit=True))
 
 
+def keras_tensorflow_unrolled() -> KerasBackend:
+    """The variant "keras-tensorflow-unrolled": a graph with every time step written out."""
+    return KerasBackend("keras-tensorflow-unrolled", TensorFlow(), unroll=True)
+
+
 def keras_jax() -> KerasBackend:
     return KerasBackend("keras-jax", Jax())
 
@@ -47,6 +52,7 @@ def keras_torch() -> KerasBackend:
 class KerasBackend:
     name: str
     engine: Engine
+    unroll: bool = False  # the layers' loops over time are written out
 
     def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
         pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -106,7 +112,8 @@ class KerasBackend:
         self.engine.allow_tf32(dtype == "tf32")
         self.engine.forget_peak(device)
         stored = "float64" if dtype == "float64" else "float32"
-        return KerasModel(spec, self.engine, params, device, stored, optimizer)
+        net = partial(build_net, use_cudnn=self.engine.use_cudnn, unroll=self.unroll)
+        return KerasModel(spec, self.engine, params, device, stored, optimizer, net)
 
     def _prepare(self) -> None:
         import keras
@@ -131,12 +138,13 @@ class KerasModel:
         device: str,
         dtype: str,
         optimizer: OptimizerSpec | None,
+        net: Callable[[ModelSpec, str], Any],
     ) -> None:
         self._spec, self._dtype, self._index_dtype = spec, dtype, engine.index_dtype
         self._numpy = engine.numpy
         self._device = "cpu" if device == "cpu" else f"gpu:{device.partition(':')[2] or 0}"
         with self._on_device():
-            self._net = build_net(spec, dtype, engine.use_cudnn)
+            self._net = net(spec, dtype)
             self._optimizer = None if optimizer is None else _keras_optimizer(optimizer, dtype)
             if self._optimizer is not None:
                 self._optimizer.build(self._net.trainable_variables)

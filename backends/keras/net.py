@@ -26,7 +26,7 @@ class Placed(NamedTuple):
     state: Any  # list of (B,H) in the order of spec.state_names() | None
 
 
-def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
+def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = False) -> Any:
     """A built keras.Model: (x, state, training) -> outputs (B,T,C) or (B,C), last states (B,H)."""
     import keras
     from keras import layers
@@ -42,7 +42,8 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
                     spec.vocab_size, spec.input_size, trainable=spec.train_embedding, dtype=dtype
                 )
             self.recurrent = [
-                _recurrent(spec, layer, dtype, use_cudnn) for layer in range(spec.num_layers)
+                _recurrent(spec, layer, dtype, use_cudnn, unroll)
+                for layer in range(spec.num_layers)
             ]
             # Between the layers, with a mask per element; their own `dropout=` masks per sequence.
             self.dropout = layers.Dropout(spec.dropout, dtype=dtype)
@@ -76,7 +77,7 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn) -> Any:
     return net
 
 
-def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn) -> Any:
+def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn, unroll: bool) -> Any:
     from keras import layers
 
     keeps_steps = spec.readout == "every_step" or layer + 1 < spec.num_layers
@@ -84,6 +85,7 @@ def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn) -> Any
         "use_bias": spec.bias,
         "return_sequences": keeps_steps,
         "return_state": True,
+        "unroll": unroll,
         "dtype": dtype,
     }
     if spec.cell == "lstm":

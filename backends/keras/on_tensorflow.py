@@ -38,8 +38,10 @@ class TensorFlow:
 
         # The runtime reads these variables itself; TensorFlow's getters only know its setters.
         threading, env = tf.config.threading, os.environ
-        threading.set_intra_op_parallelism_threads(int(env.get("TF_NUM_INTRAOP_THREADS", "0")))
-        threading.set_inter_op_parallelism_threads(int(env.get("TF_NUM_INTEROP_THREADS", "0")))
+        if "TF_NUM_INTRAOP_THREADS" in env:
+            threading.set_intra_op_parallelism_threads(int(env["TF_NUM_INTRAOP_THREADS"]))
+        if "TF_NUM_INTEROP_THREADS" in env:
+            threading.set_inter_op_parallelism_threads(int(env["TF_NUM_INTEROP_THREADS"]))
         tf.get_logger().setLevel("ERROR")  # with many models it warns about many traces
 
     def allow_tf32(self, allowed: bool) -> None:
@@ -52,11 +54,11 @@ class TensorFlow:
 
         return len(tf.config.list_physical_devices("GPU"))
 
-    def threads(self) -> int:
-        """Threads of the pool within one operation; 0: TensorFlow's own choice."""
+    def threads(self) -> int | None:
+        """Threads of the pool within one operation; None if TensorFlow chose them itself."""
         import tensorflow as tf
 
-        return tf.config.threading.get_intra_op_parallelism_threads()
+        return tf.config.threading.get_intra_op_parallelism_threads() or None
 
     def forget_peak(self, device: str) -> None:
         import tensorflow as tf

@@ -123,13 +123,16 @@ class Stopwatch:
 
 
 def _configure(*, tf32: bool) -> None:
-    """Set the threads from the environment, and true float32 or TF32 products on a GPU."""
+    """Set the threads from the environment, and true float32 or TF32 products on a GPU.
+
+    Without the variable, torch takes as many threads as it likes.
+    """
     import torch
 
     if "OMP_NUM_THREADS" in os.environ:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    if torch.get_num_interop_threads() != 1:
-        torch.set_num_interop_threads(1)
+        if torch.get_num_interop_threads() != 1:
+            torch.set_num_interop_threads(1)
     set_float32_products(tf32=tf32)
 
 

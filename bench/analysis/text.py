@@ -64,6 +64,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def threads(count: int) -> str:
+    """ "2 threads"; where they are left alone, "threads by default"."""
+    return plural(count, "thread") if count else "threads by default"
+
+
 def three_digits(value: float) -> str:
     """A non-negative number with three significant digits, no exponent: 1.20, 43.7, 1234."""
     if value == 0:

@@ -164,7 +164,7 @@ def views(
         WorkloadView(
             workload=workload,
             title=text.escape(workload.id)
-            + (f", {text.plural(workload.threads, 'thread')}" if several else ""),
+            + (f", {text.threads(workload.threads)}" if several else ""),
             candidates=group,
             between_process=run.between_process,
             record=of_workloads.get(workload),
@@ -195,7 +195,7 @@ def _differences(workloads: Sequence[Workload]) -> list[tuple[str, ...]]:
         (
             *([text.escape(workload.label)] if len(sizes[workload.task]) > 1 else []),
             *([text.escape(workload.dtype)] if len(dtypes) > 1 else []),
-            *([text.plural(workload.threads, "thread")] if len(threads) > 1 else []),
+            *([text.threads(workload.threads)] if len(threads) > 1 else []),
         )
         for workload in workloads
     ]

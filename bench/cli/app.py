@@ -14,16 +14,20 @@ from typer.core import TyperGroup
 from bench.cli import console
 from bench.cli.check import check
 from bench.cli.compare import compare
+from bench.cli.describe import describe
 from bench.cli.gpu import gpu
 from bench.cli.list_ import list_
 from bench.cli.new_backend import new_backend
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.selftest import selftest
+from bench.cli.workload import workload
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "run": run,
+    "workload": workload,
+    "describe": describe,
     "report": report,
     "compare": compare,
     "check": check,

@@ -10,8 +10,9 @@ import typer
 from backends import registry
 from bench import __version__
 from bench.cli.console import Table, console, line, show, table, wrong_use
-from bench.config import presets
+from bench.config import grid, presets
 from bench.records import machine
+from bench.records.workload import Workload
 from bench.workers.pool import WorkerPool
 from bench.workers.process import WorkerError, WorkerKey
 from tasks import TASKS
@@ -83,12 +84,22 @@ def _presets() -> Table:
 
 
 def _tasks() -> Table:
-    found = table("task", "shape", "size", "B", "T", "D", "H", "L")
+    rows: list[tuple[Workload, tuple[str, ...]]] = []
     for name, task in TASKS.items():
-        for number, (label, size) in enumerate(task.sizes.items()):
-            head = ("", "") if number else (name, task.shape)
-            numbers = (size.batch, size.steps, size.input, size.hidden, size.layers)
-            found.add_row(*head, label, *map(str, numbers))
+        request = grid.Request(
+            tasks=(name,),
+            phases=("bptt",),
+            devices=("cpu",),
+            dtypes=("float32",),
+            threads=(1,),
+            sizes=tuple(task.sizes),
+        )
+        for number, workload in enumerate(grid.workloads(request)):
+            lead = ("", "") if number else (name, task.shape)
+            rows.append((workload, (*lead, workload.size)))
+    found = table("task", "shape", "size", *rows[0][0].facts)
+    for workload, head in rows:
+        found.add_row(*head, *workload.facts.values())
     return found
 
 

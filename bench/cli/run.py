@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 import typer
 
 from bench import ROOT
 from bench.cli.console import INTERRUPTED, console, errors, line, wrapped, wrong_use
+from bench.cli.describe import describe_for_run
 from bench.config import options, validation
 from bench.config.option_table import GROUPS, Option
+from bench.describe.target import TARGET
 from bench.session import INTERRUPTIONS
 
 WRONG_USE = (
@@ -22,24 +26,26 @@ WRONG_USE = (
 )
 
 HEAD = """\
-Usage: rnnbench run [OPTIONS]
+Usage: rnnbench run [FILE.toml | my_module:net ...] [OPTIONS]
 
-  Measures the workloads that the options ask for, and writes a report, as
+  Measures the workloads that the files, nets and options ask for, and writes a report, as
   `pytest --benchmark-only` does in the clone of rnnbench. A LIST is separated by commas; several
-  lists make a grid.
+  lists make a grid. `rnnbench workload --example` prints a file, `rnnbench describe`
+  writes one of a net in torch or Keras.
 """
 TAIL = """\
 `pytest --help` shows the options of pytest itself, which work too: -k, -x, -v, --lf, --pdb.
 
 Exit status: 0 all good, 1 a variant disagreed, crashed or timed out, 2 wrong use.
 """
+PYTEST_TAKES_VALUE = ("-c", "-k", "-m", "-o", "-p", "--config-file", "--override-ini")
 WIDEST = 100  # columns of the help
 INDENT = 27  # columns before the words about an option
 
 
 def run(context: typer.Context) -> None:
     """Measure workloads and write a report. `rnnbench run --help` shows the options."""
-    words = context.args
+    words: list[str] = context.args
     if "--help" in words or "-h" in words:
         for text in help_lines(min(console.width, WIDEST)):
             line(text)
@@ -48,12 +54,41 @@ def run(context: typer.Context) -> None:
         options.check_words(words)
     except ValueError as error:
         wrong_use(str(error), errors)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            words = [*_with_files(words, Path(folder))]
+        except ValueError as error:
+            wrong_use(str(error), errors)
+        _run(words)
+
+
+def _run(words: list[str]) -> NoReturn:
     suite = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite")]
     watcher = _Watcher()
-    code = pytest.main([*suite, "--benchmark-only", *words], plugins=[watcher])
+    # pytest-benchmark takes no other word beside the one that leaves only the checks.
+    timed = [] if "--benchmark-disable" in words else ["--benchmark-only"]
+    code = pytest.main([*suite, *timed, *words], plugins=[watcher])
     if watcher.interrupted:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(2 if code in WRONG_USE else int(bool(code)))
+
+
+def _with_files(words: Sequence[str], folder: Path) -> Iterator[str]:
+    """The words, where "my-net.toml" is "--workload=my-net.toml" unless an option goes before.
+
+    "my_module:net" is the file that describes it, written into `folder`. Raises ValueError.
+    """
+    takes_value = {f"--{option.name}" for group in GROUPS.values() for option in group
+                   if option.metavar} | {*PYTEST_TAKES_VALUE}  # fmt: skip
+    before = ""
+    for number, word in enumerate(words):
+        alone = before not in takes_value and not word.startswith("-")
+        if alone and TARGET.fullmatch(word):
+            (folder / str(number)).mkdir()
+            yield f"--workload={describe_for_run(word, folder / str(number))}"
+        else:
+            yield f"--workload={word}" if alone and word.endswith(".toml") else word
+        before = word
 
 
 def help_lines(width: int) -> Iterator[str]:

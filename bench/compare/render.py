@@ -57,9 +57,13 @@ def _placed(result: Result) -> list[tuple[str, Change]]:
     """Pairs (workload, change); the workload names its threads if there are several counts."""
     several = len({change.workload.threads for change in result.changes}) > 1
     return [
-        (f"{change.workload}{f', {change.workload.threads} threads' if several else ''}", change)
+        (f"{change.workload}{_threads(change.workload.threads) if several else ''}", change)
         for change in result.changes
     ]
+
+
+def _threads(count: int | None) -> str:
+    return f", {text.threads(count or 0)}"
 
 
 def render(pair: Match, result: Result) -> str:

@@ -3,46 +3,66 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from bench.records.workload import LETTERS, Workload
+import psutil
+
+from bench.config import given_params
+from bench.config.fields import MODEL, OPTIMIZERS, option
+from bench.records.workload import LETTERS, GivenFile, Workload
 from tasks import TASKS
-from tasks.spec import ModelSpec, OptimizerSpec, check_batch
+from tasks.inputs import InputOptions, make_batch
+from tasks.memory import step_bytes
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, check_batch
 from tasks.task import Size, Task
 
 # The default sizes. The note of hihello has a single sequence, so its default is "source".
 DEFAULT_SIZE = "base"
 DEFAULT_SIZES = {"hihello": "source"}
-OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
 DEFAULT_OPTIMIZER = OPTIMIZERS[0]
 # A power of two near the notes' 0.001: exact both in frameworks that keep it in float32 and in
 # those that keep it in float64.
 LEARNING_RATE = 2.0**-10
 
+# Options that set a field of ModelSpec: the field, and the value for it.
+_SPEC: Mapping[str, str] = {
+    "cell": "cell",
+    "input": "input_size",
+    "hidden": "hidden_size",
+    "layers": "num_layers",
+    "vocab": "vocab_size",
+    "classes": "output_size",
+    "readout": "readout",
+    "loss": "loss",
+    "time_reduction": "time_reduction",
+    "no_bias": "bias",
+    "frozen_embedding": "train_embedding",
+    "bidirectional": "bidirectional",
+    "dropout": "dropout",
+}
+_NEGATED = ("no_bias", "frozen_embedding")
+_INPUTS = ("initial_state", "weighted", "values")
+
 
 @dataclass(frozen=True)
 class Request:
-    """The options of a grid; None or an empty list means the default of each task."""
+    """A grid of workloads; an empty list means the default of each task."""
 
     tasks: Sequence[str]
     phases: Sequence[str]
     devices: Sequence[str]
     dtypes: Sequence[str]
     threads: Sequence[int]
-    cells: Sequence[str] = ()
     sizes: Sequence[str] = ()
-    batch: Sequence[int] = ()
-    steps: Sequence[int] = ()
-    input: Sequence[int] = ()
-    hidden: Sequence[int] = ()
-    layers: Sequence[int] = ()
-    bidirectional: bool = False
-    dropout: float = 0.0
-    threads_named: bool = False  # True: the label includes the threads
     optimizers: Sequence[str] = ()
-    more: Sequence[Request] = ()  # further grids of the same run, from a preset
+    model: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # values of fields.MODEL
+    shown: frozenset[str] = frozenset()  # the options that stand in labels
+    given_name: str = ""  # that of a workload file
+    where: str = ""  # the workload's place in its file, for messages
+    more: Sequence[Request] = ()  # further grids of the same run
 
 
 @dataclass(frozen=True)
@@ -50,37 +70,44 @@ class _Model:
     """A task at a size, with the changes from the options."""
 
     task: Task
-    size: str
     numbers: Size
     spec: ModelSpec
-    overridden: tuple[str, ...]
+    inputs: InputOptions
+    weights: GivenFile | None
+    embedding: GivenFile | None
+    shown: frozenset[str]  # what its label shows without being asked
 
 
-def workloads(request: Request) -> Iterator[Workload]:
+def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
     """Every workload once, phase by phase, in the order of the options.
 
-    Raises ValueError, naming the task, for a size that it does not have or that is impossible.
+    `candidates` is the number of models that are held at once. Raises ValueError, naming the task,
+    for a size that it does not have or that is impossible.
     """
     found: dict[tuple[str, int], Workload] = {}
     for one in (request, *request.more):
-        for workload in _grid(one):
-            found.setdefault((workload.id, workload.threads), workload)
+        for workload in _grid(one, candidates):
+            same = found.setdefault((workload.id, workload.threads), workload)
+            if same != workload:
+                raise ValueError(
+                    f"two workloads are called {workload.id}, and are not the same; expected "
+                    "another name for one of them"
+                )
     yield from found.values()
 
 
-def _grid(request: Request) -> Iterator[Workload]:
-    models = list(_models(request))
-    threads_named = ("threads",) if request.threads_named else ()
+def _grid(request: Request, candidates: int) -> Iterator[Workload]:
+    models = list(_models(request, candidates))
     for phase in request.phases:
         for model, device, dtype, threads, optimizer in itertools.product(
             models, request.devices, request.dtypes, request.threads, _optimizers(request, phase)
         ):
-            optimizer_named = ("optimizer",) if optimizer and request.optimizers else ()
+            hidden = {"cell"} if optimizer else {"cell", "optimizer"}
             yield Workload(
                 phase=phase,
                 task=model.task.name,
-                shape=model.task.shape,
-                size=model.size,
+                shape="many-to-one" if model.spec.readout == "last_step" else model.task.shape,
+                size=model.numbers.name,
                 spec=model.spec,
                 batch=model.numbers.batch,
                 steps=model.numbers.steps,
@@ -88,7 +115,11 @@ def _grid(request: Request) -> Iterator[Workload]:
                 dtype=dtype,
                 threads=threads,
                 optimizer=optimizer,
-                overridden=(*model.overridden, *threads_named, *optimizer_named),
+                given_name=request.given_name,
+                inputs=model.inputs,
+                weights=model.weights,
+                embedding=model.embedding,
+                overridden=tuple(sorted((request.shown | model.shown) - hidden)),
             )
 
 
@@ -101,53 +132,163 @@ def _optimizers(request: Request, phase: str) -> list[OptimizerSpec | None]:
     return [OptimizerSpec(name=name, learning_rate=LEARNING_RATE) for name in chosen]
 
 
-def _models(request: Request) -> Iterator[_Model]:
+def _models(request: Request, candidates: int) -> Iterator[_Model]:
     known = {size for name in request.tasks for size in TASKS[name].sizes}
     unknown = [size for size in request.sizes if size not in known]
     if unknown:
         raise ValueError(
-            f"size {unknown[0]!r} is unknown; {' and '.join(request.tasks)} "
+            f"{_place(request)}size {unknown[0]!r} is unknown; {' and '.join(request.tasks)} "
             f"{'have' if len(request.tasks) > 1 else 'has'} {', '.join(sorted(known))}"
         )
+    given = [name for name in MODEL if request.model.get(name)]
     for name in request.tasks:
         task = TASKS[name]
         default = DEFAULT_SIZES.get(name, DEFAULT_SIZE)
         names = [size for size in request.sizes or [default] if size in task.sizes]
-        chosen: Sequence[str | None] = request.cells or [None]
-        for size_name, cell in itertools.product(names, chosen):
-            for numbers in _overrides(request):
-                yield _model(task, size_name, cell, numbers, request)
+        for size, *values in itertools.product(names, *(request.model[name] for name in given)):
+            yield _checked(task, size, dict(zip(given, values, strict=True)), request, candidates)
 
 
-def _overrides(request: Request) -> Iterator[dict[str, int]]:
-    """Every combination of the given lists."""
-    given = {field: getattr(request, field) for field in LETTERS if getattr(request, field)}
-    for values in itertools.product(*given.values()):
-        yield dict(zip(given, values, strict=True))
-
-
-def _model(
-    task: Task, size_name: str, cell: str | None, numbers: dict[str, int], request: Request
+def _checked(
+    task: Task, size: str, chosen: Mapping[str, Any], request: Request, candidates: int
 ) -> _Model:
-    fields: dict[str, object] = {}
-    if request.bidirectional:
-        fields["bidirectional"] = True
-    if request.dropout:
-        fields["dropout"] = request.dropout
-    overridden = (*numbers, *fields)
-    if cell is not None:
-        fields["cell"] = cell
-    size = task.sizes[size_name].with_overrides(**numbers)
+    """The model, with a batch that fits it and memory that holds it."""
     try:
-        spec = task.spec(size, **fields)
-        if spec.dropout and spec.num_layers == 1:
-            raise ValueError("dropout is between layers; expected at least 2 layers (--layers)")
-        check_batch(spec, task.batch(size, seed=0))
+        model = _model(task, size, chosen, request)
+        _expect_room(model, request, candidates)
+        if model.weights is not None:
+            given_params.check(model.spec, chosen["weights"], model.weights)
+        batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
+        _expect_outputs(model.spec, batch)
+        check_batch(model.spec, batch)
     except (ValueError, OverflowError, MemoryError) as error:
         why = str(error) or "it does not fit into memory"
-        parts = [size_name, *(f"{LETTERS[name]}{value}" for name, value in numbers.items())]
-        parts += ["bi"] if request.bidirectional else []
-        parts += [f"dropout{request.dropout:g}"] if request.dropout else []
-        asked = "+".join(parts)
-        raise ValueError(f"{task.name} cannot be made at {asked}: {why}") from error
-    return _Model(task, size_name, size, spec, overridden)
+        raise ValueError(
+            f"{_place(request)}{task.name} cannot be made at {_asked(size, chosen)}: {why}"
+        ) from error
+    return model
+
+
+def _place(request: Request) -> str:
+    """ "my-net.toml, workload 1: ", to stand before a message; empty without a file."""
+    return f"{request.where}: " if request.where else ""
+
+
+def _asked(size: str, chosen: Mapping[str, Any]) -> str:
+    """ "base+T20+classes3+bidirectional": what was asked, for a message."""
+    words = [size]
+    for name, value in chosen.items():
+        if isinstance(value, bool):
+            words += [option(name)] if value else []
+        elif name != "cell":
+            shown = value.name if isinstance(value, Path) else value
+            words.append(f"{LETTERS.get(name) or option(name)}{shown}")
+    return "+".join(words)
+
+
+def _model(task: Task, size: str, chosen: Mapping[str, Any], request: Request) -> _Model:
+    for name in chosen:
+        if _SPEC.get(name) in task.sets or (name == "embedding" and "vocab_size" in task.sets):
+            raise ValueError(
+                f"{task.name} has its own; expected no --{option(name)}, or another task: "
+                f"{_others(name)}"
+            )
+    embedding, table = None, {}
+    if "embedding" in chosen:
+        embedding, (rows, columns) = given_params.read_embedding(chosen["embedding"])
+        table = {"vocab": rows, "input": columns}
+        _expect_same(chosen, table)
+    fields = {_SPEC[name]: _value(name, v) for name, v in {**chosen, **table}.items()
+              if name in _SPEC}  # fmt: skip
+    numbers = task.sizes[size].with_overrides(
+        **{name: chosen[name] for name in ("batch", "steps") if name in chosen}
+    )
+    spec = task.spec(numbers, **fields)
+    _expect_effect(spec, chosen)
+    inputs = InputOptions(**{name: chosen[name] for name in _INPUTS if name in chosen})
+    if inputs.values == "denormal":
+        _expect_forward_in_float32(task, request)
+    weights = None
+    if "weights" in chosen:
+        if embedding is not None:
+            raise ValueError("--weights holds the embedding, too; expected no --embedding")
+        weights = given_params.read_weights(chosen["weights"])
+    # Two models under one label would be taken for the same.
+    added = spec.output_size is not None and task.spec(size).output_size is None
+    return _Model(
+        *(task, numbers, spec, inputs, weights, embedding),
+        shown=frozenset({"classes"} if added else ()),
+    )
+
+
+def _expect_forward_in_float32(task: Task, request: Request) -> None:
+    """Raise ValueError where denormal inputs have no rule of agreement."""
+    if task.sets:
+        raise ValueError(f"the inputs of {task.name} are its own; expected --task=custom")
+    if {*request.phases} != {"forward"} or {*request.dtypes} != {"float32"}:
+        raise ValueError(
+            "denormal inputs are measured in forward and float32 alone; expected "
+            "--phase=forward --dtype=float32"
+        )
+
+
+def _others(name: str) -> str:
+    """The tasks in which an option means something."""
+    field_ = _SPEC.get(name, "vocab_size")
+    return ", ".join(task.name for task in TASKS.values() if field_ not in task.sets)
+
+
+def _value(name: str, value: Any) -> Any:
+    """That of the field of ModelSpec."""
+    if name in _NEGATED:
+        return not value
+    return value or None if name == "classes" else value
+
+
+def _expect_same(chosen: Mapping[str, Any], table: Mapping[str, int]) -> None:
+    """Raise ValueError where an option and the given embedding differ."""
+    for name, size in table.items():
+        if chosen.get(name, size) != size:
+            raise ValueError(
+                f"--{name} is {chosen[name]}; expected {size}, as the given embedding has it"
+            )
+
+
+def _expect_effect(spec: ModelSpec, chosen: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that changes nothing in this model."""
+    if spec.dropout and spec.num_layers == 1:
+        raise ValueError("dropout is between layers; expected at least 2 layers (--layers)")
+    if chosen.get("frozen_embedding") and spec.vocab_size is None:
+        raise ValueError("there is no embedding to freeze; expected --vocab beside it")
+    if "time_reduction" in chosen and spec.readout == "last_step":
+        raise ValueError(
+            "the loss of the last step alone has nothing to reduce over time; expected no "
+            "--time-reduction, or --readout=every_step"
+        )
+
+
+def _expect_outputs(spec: ModelSpec, batch: Batch) -> None:
+    """Raise ValueError where a label has no output."""
+    if spec.loss != "cross_entropy" or batch.y.max() < spec.logit_size:
+        return
+    outputs = "without a head the outputs are F" if spec.output_size is None else "there are C"
+    raise ValueError(
+        f"the labels go up to {batch.y.max()}, and {outputs} = {spec.logit_size}; expected at "
+        f"least {batch.y.max() + 1} (--classes, or --classes=0 and --hidden)"
+    )
+
+
+def _expect_room(model: _Model, request: Request, candidates: int) -> None:
+    """Raise ValueError if the arrays of the oracle and of all candidates do not fit into memory."""
+    about = (model.spec, model.numbers.batch, model.numbers.steps)
+    oracle = step_bytes(*about, "bptt", 8)
+    each = 0
+    if "cpu" in request.devices:
+        each = min(step_bytes(*about, "forward", 8 if "float64" in request.dtypes else 4), oracle)
+    needed, there = oracle + candidates * each, psutil.virtual_memory().total
+    if needed > there:
+        processes = "process" if candidates == 1 else "processes"
+        raise ValueError(
+            f"it needs at least {needed:,} bytes of memory ({oracle:,} to compute the reference, "
+            f"{each:,} in each of {candidates} {processes}); this machine has {there:,}"
+        )

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from backends.interface import DTYPES, PHASES
-from bench.config.grid import DEFAULT_OPTIMIZER, OPTIMIZERS
+from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
+from bench.config.grid import DEFAULT_OPTIMIZER
 from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
-from tasks import TASKS
-from tasks.spec import CELLS
+from tasks import DEFAULT_TASKS, TASKS
+from tasks.inputs import VALUES
+from tasks.spec import CELLS, Loss, Readout, Reduction
 
-SIZES = ("source", "base", "large")
 DEFAULT_PHASES = ("forward", "bptt")
 TRAINING = ("bptt", "train_step")  # the phases in which dropout acts
 DEFAULT_TIMEOUT = "600"
+DEFAULT_PROCESSES = "1"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Option:
     help: str
     metavar: str = ""  # empty: a switch, which takes no value
     default: str | None = None  # its value where it is not given
+    repeats: bool = False  # it may be given several times
 
     @property
     def destination(self) -> str:
@@ -33,7 +37,7 @@ class Option:
 
 
 WHAT = (
-    Option("task", f"Tasks: {', '.join(TASKS)}. Default: all.", "LIST"),
+    Option("task", f"Tasks: {', '.join(TASKS)}. Default: {', '.join(DEFAULT_TASKS)}.", "LIST"),
     Option(
         "backend",
         "Variants, as `rnnbench list` names them, or the word all. Default: those that it shows in "
@@ -50,11 +54,17 @@ WHAT = (
         "LIST",
     ),
     Option("preset", "A published run; `rnnbench list` shows all of them.", "NAME"),
+    Option(
+        "workload",
+        "A workload file, as `rnnbench workload --example` prints one. Other options override it.",
+        "FILE",
+        repeats=True,
+    ),
 )
 SIZE = (
     Option(
         "size",
-        f"{', '.join(SIZES)}. Default: source for hihello, base for the other tasks.",
+        f"Sizes of the tasks: {', '.join(SIZES)}. Default: source for hihello, base for others.",
         "LIST",
     ),
     Option("batch", "B, the sequences in a batch.", "LIST"),
@@ -62,16 +72,39 @@ SIZE = (
     Option("input", "D, the size of the input or of the embedding.", "LIST"),
     Option("hidden", "H, the size of the hidden state.", "LIST"),
     Option("layers", "L, the number of recurrent layers.", "LIST"),
+    Option("vocab", "V, the size of the vocabulary of tokens. Of custom.", "LIST"),
+    Option("classes", "C, the outputs of the head; 0: no head.", "LIST"),
+)
+MODEL = (
     Option("bidirectional", "Every layer runs in both directions."),
     Option(
         "dropout",
         "This share is dropped between layers in training. It is off while agreement is checked.",
-        "SHARE",
+        "LIST",
     ),
+    Option("no-bias", "The recurrent layers have no bias."),
+    Option("frozen-embedding", "The embedding is given and not trained."),
+    Option("readout", f"{', '.join(get_args(Readout))}. Of custom.", "LIST"),
+    Option("loss", f"{', '.join(get_args(Loss))}. Of custom.", "LIST"),
+    Option("time-reduction", f"Of the loss over steps: {', '.join(get_args(Reduction))}.", "LIST"),
+    Option("initial-state", "Every layer starts from a random state, not zeros."),
+    Option("weighted", "Each step has a random weight in the loss."),
+    Option(
+        "values",
+        f"Of the inputs: {', '.join(VALUES)} (forward in float32).",
+        "LIST",
+    ),
+    Option("weights", "Parameters to start from: NPZ, by canonical names.", "FILE"),
+    Option("embedding", "The embedding, in word2vec or GloVe form. Of custom.", "FILE"),
 )
 HOW = (
-    Option("threads", "Threads of every variant. Default: all cores.", "LIST"),
-    Option("processes", "Fresh processes of each variant. Default: 1.", "K", "1"),
+    Option(
+        "threads",
+        f"Of every variant. `{ALL_THREADS}`, the default: one a core. `{DEFAULT_THREADS}`: as each "
+        "framework takes them by itself, not pinned.",
+        "LIST",
+    ),
+    Option("processes", f"Fresh processes of each variant. Default: {DEFAULT_PROCESSES}.", "K"),
     Option(
         "serial",
         "All variants run in this process, for a profiler or a debugger; nothing is compared.",
@@ -93,7 +126,7 @@ WHERE = (
     ),
     Option("run-name", "The name of that folder. Default: the time.", "NAME"),
 )
-OWN = (*WHAT, *SIZE, *HOW, *WHERE)
+OWN = (*WHAT, *SIZE, *MODEL, *HOW, *WHERE)
 
 # Those of pytest-benchmark that have a meaning here.
 PYTEST_BENCHMARK = (
@@ -123,6 +156,7 @@ PYTEST_BENCHMARK = (
 GROUPS: Mapping[str, tuple[Option, ...]] = {
     "What is measured": WHAT,
     "The size of the model and of the batch": SIZE,
+    "The model and its batches otherwise": MODEL,
     "How it is measured": HOW,
     "Where the report goes": WHERE,
     "Options of pytest-benchmark": PYTEST_BENCHMARK,

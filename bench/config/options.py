@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from backends import registry
-from backends.interface import DTYPES, PHASES
+from backends.interface import PHASES
 from bench import ROOT
-from bench.config import presets, validation
-from bench.config.grid import OPTIMIZERS, Request
-from bench.config.option_table import DEFAULT_PHASES, OWN, REFUSED, SIZES, TRAINING
+from bench.config import fields, presets, validation, workload_file
+from bench.config.fields import FIELDS, MODEL, Values
+from bench.config.grid import Request
+from bench.config.option_table import DEFAULT_PHASES, DEFAULT_PROCESSES, OWN, REFUSED, TRAINING
 from bench.config.protocol import TIMED_SECONDS, Settings
-from tasks import TASKS
-from tasks.spec import CELLS
+from bench.config.workload_file import NamedWorkloads, WorkloadFile
+from tasks import DEFAULT_TASKS
 
 EVERYTHING = ("all",)  # of --backend
-
-_UNSET = {option.destination: option.default for option in OWN} | {"bidirectional": False}
+IN_LABELS = frozenset((*MODEL, "threads", "optimizer"))  # options that labels show
 
 # What the numbers of pytest-benchmark that have a meaning here may be.
 _NUMBERS: Mapping[str, Callable[[str, str], float]] = {
@@ -46,12 +46,20 @@ class Options:
     reports: Path
     run: str | None
 
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """Those of all grids of the run."""
+        asked = {phase for one in (self.request, *self.request.more) for phase in one.phases}
+        return tuple(phase for phase in PHASES if phase in asked)
+
 
 def declare(parser: pytest.Parser) -> None:
     group = parser.getgroup("rnnbench", "which workloads to measure (comma-separated lists)")
     for option in OWN:
         name = f"--{option.name}"
-        if option.metavar:
+        if option.repeats:
+            group.addoption(name, metavar=option.metavar, action="append", help=option.help)
+        elif option.metavar:
             group.addoption(name, metavar=option.metavar, default=option.default, help=option.help)
         else:
             group.addoption(name, action="store_true", help=option.help)
@@ -72,25 +80,32 @@ def read(config: pytest.Config) -> Options:
 
 def _read(config: pytest.Config) -> Options:
     check_words([*given(config), *config.getini("addopts")])
-    asked = {name: config.getoption(name) for name in ("optimizer", "dropout")}  # by the user
-    requests = [_request(config) for _ in _parts_of_preset(config)]
-    _refuse_what_has_no_effect(config, asked, {p for each in requests for p in each.phases})
-    chosen = validation.split("backend", config.getoption("backend"))
+    files = _files(config)
+    asked = _asked(config)
+    listed = [each for file in files for each in file.workloads]
+    phases = _phases_of_files(config)
+    requests = [request(each, asked, phases) for each in listed or [NamedWorkloads("", {})]]
+    of_files = {name: word for file in files for name, word in file.of_run.items()}
+    of_run = {name: config.getoption(name) or of_files.get(name) for name in workload_file.OF_RUN}
+    processes = validation.whole_number("processes", of_run["processes"] or DEFAULT_PROCESSES)
+    chosen = validation.split("backend", of_run["backend"])
     run = config.getoption("run_name")
     if run is not None and (not run or run.startswith(".") or "/" in run or os.sep in run):
         raise ValueError(f"--run-name {run!r}: expected the name of one folder")
     reports = config.getoption("reports")
-    return Options(
+    options = Options(
         request=replace(requests[0], more=tuple(requests[1:])),
         backends=_backends(chosen),
         named=bool(chosen) and chosen != EVERYTHING,
-        processes=validation.whole_number("processes", config.getoption("processes")),
+        processes=processes,
         serial=config.getoption("serial"),
         timeout_seconds=validation.seconds("worker-timeout", config.getoption("worker_timeout")),
         dry_run=config.getoption("dry_run"),
         reports=Path(reports) if reports else default_reports(config.invocation_params.dir),
         run=run,
     )
+    _refuse_what_has_no_effect(config, asked, options)
+    return options
 
 
 def settings(config: pytest.Config, options: Options) -> Settings:
@@ -119,34 +134,63 @@ def disabled(config: pytest.Config) -> bool:
     return bool(off)
 
 
-def _request(config: pytest.Config) -> Request:
-    """One grid of workloads."""
+def _asked(config: pytest.Config) -> Values:
+    """The options of workloads that the command line gives."""
+    words: dict[str, tuple[str, ...]] = {}
+    for name, field in FIELDS.items():
+        value = config.getoption(name)
+        if field.switch and value:
+            words[name] = ("true",)
+        elif not field.switch and value is not None:
+            # A comma may be a part of a file's name.
+            one = name in ("weights", "embedding")
+            words[name] = (value,) if one else validation.split(fields.option(name), value)
+    return fields.from_words(words)
 
-    def names(name: str, valid: Sequence[str]) -> tuple[str, ...]:
-        return validation.names(name, config.getoption(name), valid)
 
-    def numbers(name: str) -> tuple[int, ...]:
-        return validation.whole_numbers(name, config.getoption(name))
+def request(named: NamedWorkloads, asked: Values, phases: Sequence[str] = ()) -> Request:
+    """One grid: that of a workload file, if any, where the command line asks for nothing else.
 
-    threads = numbers("threads")
+    `phases` are those of suite files that the command line names.
+    """
+    values = {**named.values, **asked}
+    threads = values.get("threads")
+    shown = {*asked, *named.several} if named.name else {*values}
+    default = ("forward",) if "denormal" in values.get("values", ()) else DEFAULT_PHASES
     return Request(
-        tasks=names("task", tuple(TASKS)) or tuple(TASKS),
-        phases=names("phase", PHASES) or _phases_of_files(config) or DEFAULT_PHASES,
-        devices=validation.devices("device", config.getoption("device")) or ("cpu",),
-        dtypes=validation.dtypes("dtype", config.getoption("dtype"), DTYPES) or ("float32",),
-        threads=validation.threads(threads),
-        threads_named=bool(threads),
-        cells=names("cell", CELLS),
-        sizes=names("size", SIZES),
-        optimizers=names("optimizer", OPTIMIZERS),
-        bidirectional=config.getoption("bidirectional"),
-        dropout=validation.share("dropout", config.getoption("dropout")),
-        batch=numbers("batch"),
-        steps=numbers("steps"),
-        input=numbers("input"),
-        hidden=numbers("hidden"),
-        layers=numbers("layers"),
+        tasks=values.get("task", DEFAULT_TASKS),
+        phases=values.get("phase", phases or default),
+        devices=values.get("device", ("cpu",)),
+        dtypes=values.get("dtype", ("float32",)),
+        threads=threads or validation.threads(()),
+        sizes=values.get("size", ()),
+        optimizers=values.get("optimizer", ()),
+        model={name: values[name] for name in MODEL if name in values},
+        shown=frozenset(shown) & (IN_LABELS | ({"size"} if named.name else set())),
+        given_name=named.name,
+        where=named.where,
     )
+
+
+def _files(config: pytest.Config) -> list[WorkloadFile]:
+    """The workload files of the run, of which a preset is one."""
+    name, paths = config.getoption("preset"), config.getoption("workload") or []
+    if name is not None and paths:
+        raise ValueError("--preset is a workload file; expected no --workload beside it")
+    if name is None:
+        files = [workload_file.read(Path(path)) for path in paths]
+    else:
+        try:
+            files = [presets.find(name).file]
+        except KeyError as error:
+            near = validation.did_you_mean(name, presets.names())
+            raise ValueError(f"--preset: {error.args[0]}{near}") from error
+    workload_file.expect_different([each for file in files for each in file.workloads])
+    for option in workload_file.OF_RUN:
+        differ = len({file.of_run.get(option) for file in files}) > 1
+        if differ and config.getoption(option) is None:
+            raise ValueError(f"the workload files differ in {option}; expected one, or --{option}")
+    return files
 
 
 def _backends(chosen: tuple[str, ...]) -> tuple[str, ...]:
@@ -156,24 +200,6 @@ def _backends(chosen: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(registry.default_names(everything=chosen == EVERYTHING))
     except registry.BrokenBackendError as error:
         raise ValueError(str(error)) from error
-
-
-def _parts_of_preset(config: pytest.Config) -> Iterator[None]:
-    """Each part of --preset in turn, put where the command line says nothing; once without one."""
-    name = config.getoption("preset")
-    if name is None:
-        yield
-        return
-    try:
-        parts = presets.find(name).parts
-    except KeyError as error:
-        near = validation.did_you_mean(name, presets.names())
-        raise ValueError(f"--preset: {error.args[0]}{near}") from error
-    free = [option for option in presets.ALLOWED if config.getoption(option) == _UNSET[option]]
-    for part in parts:
-        for option in free:
-            setattr(config.option, option, part.get(option, _UNSET[option]))
-        yield
 
 
 def given(config: pytest.Config) -> list[str]:
@@ -193,27 +219,24 @@ def check_words(words: Sequence[str]) -> None:
             _NUMBERS[name](name, value if sign else str(words[number + 1]))
 
 
-def _refuse_what_has_no_effect(
-    config: pytest.Config, asked: Mapping[str, str | None], phases: set[str]
-) -> None:
+def _refuse_what_has_no_effect(config: pytest.Config, asked: Values, options: Options) -> None:
     """Raises ValueError for an option that the user gave, and that changes nothing."""
-    measured = ", ".join(phase for phase in PHASES if phase in phases)
-    if asked["optimizer"] is not None and "train_step" not in phases:
+    phases, measured = options.phases, ", ".join(options.phases)
+    if "optimizer" in asked and "train_step" not in phases:
         raise ValueError(
             f"--optimizer has no effect on {measured}; expected --phase=train_step beside it"
         )
-    if validation.share("dropout", asked["dropout"]) and not phases & {*TRAINING}:
+    if any(asked.get("dropout", ())) and not {*phases} & {*TRAINING}:
         raise ValueError(
             f"--dropout has no effect on {measured}; expected a --phase that trains beside it: "
             f"{', '.join(TRAINING)}"
         )
-    processes = validation.whole_number("processes", config.getoption("processes"))
-    if config.getoption("serial"):
-        if processes > 1:
+    if options.serial:
+        if options.processes > 1:
             raise ValueError("--serial is one process; expected no --processes beside it")
         if any(word.partition("=")[0] == "--worker-timeout" for word in given(config)):
             raise ValueError("--serial has no workers; expected no --worker-timeout beside it")
-    if disabled(config) and processes > 1:
+    if disabled(config) and options.processes > 1:
         raise ValueError(
             "--processes has no effect beside --benchmark-disable, which times nothing; "
             "leave one of them out"

@@ -9,6 +9,7 @@ from backends import registry
 from bench.records import machine
 
 DEVICES = ("cpu", "cuda", "cuda:N")
+MOST_DIGITS = 30  # of a whole number
 # Of 1, as difflib has it: how alike a word and a name are if the name may be meant, and how much
 # less than the most alike name.
 NEAR, AS_NEAR = 0.7, 0.05
@@ -62,9 +63,19 @@ def dtypes(name: str, value: str | None, valid: Sequence[str]) -> tuple[str, ...
 
 
 def whole_number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdecimal() or int(value) < 1:
+    if not _is_whole(value) or int(value) < 1:
         raise ValueError(f"--{name} {value!r}: expected a whole number of at least 1")
     return int(value)
+
+
+def whole_number_or_none(name: str, value: str) -> int:
+    if not _is_whole(value):
+        raise ValueError(f"--{name} {value!r}: expected a whole number, 0 or more")
+    return int(value)
+
+
+def _is_whole(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and len(value) <= MOST_DIGITS
 
 
 def whole_numbers(name: str, value: str | None) -> tuple[int, ...]:

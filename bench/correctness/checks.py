@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from backends import registry
+from bench.config import batches, given_params
 from bench.correctness import comparison, oracle
 from bench.correctness.asked_model import Ask, AskedModel
 from bench.correctness.oracle import Reference, ReferenceCase, Tensors
@@ -16,9 +17,7 @@ from bench.correctness.skipped_work import SkippedWork
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
 from bench.workers.serialization import unpack
-from tasks import TASKS
-from tasks.spec import ModelSpec, OptimizerSpec, init_params
-from tasks.task import Size
+from tasks.spec import OptimizerSpec, init_params
 
 # Length of the loss curve that is compared with the oracle's, in updates.
 LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
@@ -26,11 +25,23 @@ AFTER = "after the rounds"
 
 
 @lru_cache(maxsize=8)
-def reference_case(task: str, size: Size, spec: ModelSpec, dtype: str, seed: int) -> ReferenceCase:
-    """The case of a workload: the same for every variant and phase, in values exact in `dtype`."""
-    params, batch = init_params(spec, seed), TASKS[task].batch(size, seed)
-    params, batch = oracle.rounded(dtype, params, batch)
-    return ReferenceCase(spec, params, batch, oracle.reference(spec, params, batch, dtype))
+def _reference_case(workload: Workload, seed: int, given: bool) -> ReferenceCase:
+    spec = workload.spec
+    params = given_params.initial(workload, seed) if given else init_params(spec, seed)
+    params, batch = oracle.rounded(workload.dtype, params, batches.of_workload(workload, seed))
+    expected = oracle.reference(spec, params, batch, workload.dtype)
+    return ReferenceCase(spec, params, batch, expected)
+
+
+def reference_case(workload: Workload, seed: int, *, given: bool = True) -> ReferenceCase:
+    """The case of a workload: the same for every variant and phase, in values exact in its dtype.
+
+    The oracle cannot reproduce random masks, so its model has no dropout. Without `given`, all
+    parameters are random, even where the workload has some of its own.
+    """
+    spec = dataclasses.replace(workload.spec, dropout=0.0)
+    whatever = {"phase": "", "device": "", "threads": 0, "optimizer": None, "overridden": ()}
+    return _reference_case(msgspec.structs.replace(workload, spec=spec, **whatever), seed, given)
 
 
 class WorkloadChecks:
@@ -38,11 +49,8 @@ class WorkloadChecks:
 
     def __init__(self, workload: Workload, seed: int) -> None:
         self.workload = workload
-        # The oracle cannot reproduce random masks, so the model is compared without its dropout.
-        spec = dataclasses.replace(workload.spec, dropout=0.0)
-        about = (workload.task, workload.numbers, spec, workload.dtype)
-        self._first = reference_case(*about, seed)
-        self._fresh = reference_case(*about, seed + 1)
+        self._first = reference_case(workload, seed)
+        self._fresh = reference_case(workload, seed + 1, given=False)
         self._curves: dict[tuple[OptimizerSpec, bool, int], Reference] = {}
 
     def _model(self, ask: Ask) -> AskedModel:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from bench.config import batches
 from bench.correctness.asked_model import AskedModel
 from bench.correctness.oracle import ReferenceCase
 from bench.records.workload import Workload
 from bench.workers.serialization import pack, pack_batch
-from tasks import TASKS
 
 # Limit of (seconds per step without syncs) / (seconds per step with a sync each). It is about 1 if
 # `sync` waits, and larger if it does not. A disturbance is gone on the next try.
@@ -95,8 +95,8 @@ class SkippedWork:
         """A message if a call takes longer with new parameters and batches than repeated."""
         workload, ask = self.workload, self.model.ask
         many = math.ceil(TRYING_SECONDS / MOST_TRIES / self.step_seconds)
-        batches = [
-            pack_batch(TASKS[workload.task].batch(workload.numbers, LATER_SEEDS + number))
+        others = [
+            pack_batch(batches.of_workload(workload, LATER_SEEDS + number))
             for number in range(min(MOST_BATCHES, max(1, many)))
         ]
         sets = [pack(self.first.params), pack(self.fresh.params)]
@@ -105,7 +105,7 @@ class SkippedWork:
             "first_calls",
             phase=workload.phase,
             sets=sets,
-            batches=batches,
+            batches=others,
             again=again,
             tries=tries,
         )

@@ -4,7 +4,8 @@ The relative error of a tensor is |a - ref| / |ref| in the 2-norm; ref is the or
 backend in float64. It may be at most
 
 - float64: 1e-9.
-- float32: max(1e-6 sqrt(T), 10 x the float32 reference error). This is the largest error of the
+- float32: max(1e-6 sqrt(T), 10 x the float32 reference error), or as much as makes each number
+  wrong by the smallest normal one, 2^-126. The float32 reference error is the largest error of the
   numpy backend in float32 in three runs; two of them start from inputs and parameters that are
   changed by up to four ulp.
 - TF32: max(2^-10 sqrt(T), 2^13 x the float32 reference error).
@@ -18,6 +19,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
+from tasks.inputs import SMALLEST_NORMAL
 
 FLOAT64_BOUND = 1e-9
 
@@ -37,6 +40,16 @@ ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6, "tf32": 2.0**-10}
 # Relative bounds for a call that draws masks, against the same model without dropout. They reveal
 # tensors that are missing, not finite, or of something else.
 PLAUSIBLE = {"loss": 1.0, "gradients": 100.0}
+
+
+def flushed(ref: np.ndarray) -> float:
+    """The relative bound that lets each number of `ref` be off by the smallest normal number.
+
+    Frameworks may flush smaller numbers of float32 to zero. Only tensors that small have a bound
+    from here: in others it lies far below a rounding error.
+    """
+    scale = norm(ref)
+    return SMALLEST_NORMAL * math.sqrt(ref.size) / scale if scale else 0.0
 
 
 def kind(name: str) -> str:

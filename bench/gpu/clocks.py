@@ -66,7 +66,7 @@ def _workload(device: str) -> Workload:
         devices=[device],
         dtypes=["float32"],
         threads=[len(machine.available_cores())],
-        cells=["lstm"],
         sizes=[size],
+        model={"cell": ["lstm"]},
     )
     return next(grid.workloads(request))

@@ -13,7 +13,11 @@ TRIES = 50  # seeds until one is well-conditioned in every dtype
 
 
 def fixed_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:
-    """Two per cell: every-step readout with weights and a state; last-step readout from tokens."""
+    """Three per cell.
+
+    Every-step readout with weights and a state; last-step readout from tokens; a net without a
+    head, a bias or a trained embedding, whose loss is a sum.
+    """
     for cell in cells:
         every_step = ModelSpec(
             cell,  # type: ignore[arg-type]
@@ -38,6 +42,17 @@ def fixed_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:
             loss="mse",
         )
         yield _steady(CaseSpec(last_step, batch=4, steps=7, seed=seed, x="padded"))
+    for cell in cells:
+        bare = ModelSpec(
+            cell,  # type: ignore[arg-type]
+            input_size=3,
+            hidden_size=5,
+            bias=False,
+            vocab_size=6,
+            train_embedding=False,
+            time_reduction="sum",
+        )
+        yield _steady(CaseSpec(bare, batch=3, steps=4, seed=seed, weight="random", state=True))
 
 
 def training_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:

@@ -28,8 +28,8 @@ def workloads(subject: Subject, cell: str, dtype: str, threads: int) -> list[Wor
             devices=[subject.device],
             dtypes=[dtype],
             threads=[threads],
-            cells=[cell],
             sizes=[SIZE],
+            model={"cell": [cell]},
         )
         taken = [
             workload

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
 from bench.measurement.case import Case
 from bench.measurement.workload_run import has_baseline
+from bench.records import machine
 from bench.records.workload import Workload
 from tasks.flops import step_flops
 
@@ -19,7 +20,7 @@ BUILD_SECONDS = 1.0  # per variant and workload: build, trace, compile, check
 
 def workload_seconds(workload: Workload, variants: int, settings: Settings) -> float:
     """Expected seconds of a workload: build, checks, warm-up, rounds."""
-    rate = FLOPS_PER_SECOND_AND_THREAD * workload.threads
+    rate = FLOPS_PER_SECOND_AND_THREAD * (workload.threads or len(machine.available_cores()))
     overhead = STEP_OVERHEAD_SECONDS * workload.steps * len(list(workload.spec.stack()))
     flops = step_flops(workload.spec, workload.batch, workload.steps, workload.phase)
     step = flops / rate + overhead * (1.0 if workload.phase == "forward" else 3.0)
@@ -45,6 +46,7 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
         keys |= {case.key for case in running}
         seconds += workload_seconds(workload, len(running), settings)
         print(f"{workload.id}: {', '.join(case.variant for case in running) or 'nothing runs'}")
+        print(f"    {', '.join(f'{name} {fact}' for name, fact in workload.facts.items())}")
         for name, refusal in refusals.items():
             if refusal is not None:
                 status, reason = refusal

@@ -29,7 +29,8 @@ class Plan:
         """The selected workloads; raises pytest.UsageError if one cannot be made."""
         if self._workloads is None:
             try:
-                self._workloads = list(grid.workloads(self.options.request))
+                together = 1 if self.options.serial else len(self.options.backends) + 1
+                self._workloads = list(grid.workloads(self.options.request, together))
             except ValueError as error:
                 raise pytest.UsageError(str(error)) from error
         return self._workloads

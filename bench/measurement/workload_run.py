@@ -229,7 +229,10 @@ class WorkloadRun:
         if found is not None:
             candidate.judge(found)
         room = RAW_STEPS // self.settings.processes
-        candidate.keep(self._prepared[candidate], ask("about"), room, self.settings.seed)
+        about = ask("about")
+        own = self._workers[candidate].started.own_threads
+        about["threads"] = ", ".join([about["threads"], *(f"{each} by itself" for each in own)])
+        candidate.keep(self._prepared[candidate], about, room, self.settings.seed)
 
     def _check_again(self, candidate: Candidate) -> None:
         """Check with unseen parameters and batch, and check for skipped work."""

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
-from tasks.spec import ModelSpec, OptimizerSpec
+from tasks.inputs import InputOptions
+from tasks.memory import step_bytes
+from tasks.spec import ModelSpec, OptimizerSpec, parameter_count
 from tasks.task import Size
 
 LETTERS = {"batch": "B", "steps": "T", "input": "D", "hidden": "H", "layers": "L"}
+LEFT_ALONE = 0  # threads: each framework takes as many as it likes, and nothing is pinned
+ITEM_BYTES = {"float64": 8}  # of one number in each arithmetic; 4 in the others
+
+
+class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of parameters, by name and content; never by its path."""
+
+    name: str
+    sha256: str
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,29 +36,52 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     steps: int  # T
     device: str
     dtype: str
-    threads: int
+    threads: int  # LEFT_ALONE: as each framework likes
     optimizer: OptimizerSpec | None = None  # only for train_step
-    # What the options set besides the size: keys of LETTERS, "bidirectional", "dropout",
-    # "threads", "optimizer".
+    given_name: str = ""  # from a workload file; it stands for the size and what the file sets
+    inputs: InputOptions = InputOptions()
+    weights: GivenFile | None = None  # the parameters to start from; None: random
+    embedding: GivenFile | None = None  # the table to start from
+    # The options that its label shows besides the size: keys of `words`.
     overridden: tuple[str, ...] = ()
 
     @property
     def numbers(self) -> Size:
-        """B, T, D, H and L."""
+        """B, T, D, H and L, under the name of the size."""
         spec = self.spec
-        return Size(self.batch, self.steps, spec.input_size, spec.hidden_size, spec.num_layers)
+        sizes = (self.batch, self.steps, spec.input_size, spec.hidden_size, spec.num_layers)
+        return Size(*sizes, name=self.size)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """How each option stands in a label, in the order of labels."""
+        spec, numbers = self.spec, self.numbers
+        return {
+            "size": self.size,
+            **{field: f"{LETTERS[field]}{getattr(numbers, field)}" for field in LETTERS},
+            "vocab": f"V{spec.vocab_size or 0}",
+            "classes": f"C{spec.output_size or 0}",
+            "readout": spec.readout,
+            "loss": spec.loss,
+            "time_reduction": spec.time_reduction,
+            "no_bias": "bias" if spec.bias else "no-bias",
+            "frozen_embedding": "trained" if spec.train_embedding else "frozen",
+            "bidirectional": "bi" if spec.bidirectional else "uni",
+            "dropout": f"dropout{spec.dropout}",
+            "initial_state": "state" if self.inputs.initial_state else "no-state",
+            "weighted": "weighted" if self.inputs.weighted else "unweighted",
+            "values": self.inputs.values,
+            "weights": f"weights-{self.weights.sha256[:8]}" if self.weights else "",
+            "embedding": f"embedding-{self.embedding.sha256[:8]}" if self.embedding else "",
+            "threads": f"threads{self.threads or '-default'}",
+            "optimizer": self.optimizer.name if self.optimizer else "",
+        }
 
     @property
     def label(self) -> str:
-        """The size with everything that the options set: "base+B32+H320+L2+bi"."""
-        numbers = self.numbers
-        words = {field: f"{LETTERS[field]}{getattr(numbers, field)}" for field in LETTERS} | {
-            "bidirectional": "bi",
-            "dropout": f"dropout{self.spec.dropout:g}",
-            "threads": f"threads{self.threads}",
-            "optimizer": self.optimizer.name if self.optimizer else "",
-        }
-        return "+".join([self.size, *(words[field] for field in words if field in self.overridden)])
+        """The size, or the given name, with what the options set: "base+B32+H320+L2+bi"."""
+        shown = [word for option, word in self.words.items() if option in self.overridden]
+        return "+".join([self.given_name or self.size, *shown])
 
     @property
     def name(self) -> str:
@@ -58,3 +92,30 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """ "bptt[sentiment-lstm-base-cpu-float32]"."""
         return f"{self.phase}[{self.name}]"
+
+    @property
+    def step_bytes(self) -> int:
+        """The memory of one step's arrays in its arithmetic, in bytes."""
+        optimizer = self.optimizer.name if self.optimizer else None
+        item = ITEM_BYTES.get(self.dtype, 4)
+        return step_bytes(self.spec, self.batch, self.steps, self.phase, item, optimizer)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Its model and batch, each fact by its letter or name, for people to read."""
+        spec = self.spec
+        sizes = {"B": self.batch, "T": self.steps, "D": spec.input_size, "V": spec.vocab_size}
+        sizes |= {"H": spec.hidden_size, "L": spec.num_layers, "C": spec.output_size}
+        none = {"V": "-", "C": "no head"}
+        return {
+            **{k: none[k] if size is None else f"{size:,}" for k, size in sizes.items()},
+            "direction": "both" if spec.bidirectional else "forward",
+            "readout": spec.readout,
+            "loss": spec.loss + (", summed over steps" if spec.time_reduction == "sum" else ""),
+            "parameters": f"{parameter_count(spec):,}",
+            "memory": _memory(self.step_bytes),
+        }
+
+
+def _memory(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB" if size >= 2**20 else f"{size / 2**10:,.1f} KiB"

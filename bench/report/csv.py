@@ -19,7 +19,8 @@ COLUMNS = (
     *("run", "started", "commit", "workload", "phase", "task", "cell", "size", "device", "dtype"),
     *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "bias"),
     *("dropout", "vocab_size", "train_embedding", "readout", "output_size", "loss"),
-    *("time_reduction", "parameters", "optimizer", "learning_rate"),
+    *("time_reduction", "initial_state", "weighted", "values", "weights", "embedding"),
+    *("parameters", "step_bytes", "optimizer", "learning_rate"),
     *("variant", "role", "status", "verdict", "rank", "seconds", "ratio", "ratio_low"),
     *("ratio_high", "throughput_seconds", "device_seconds", "interquartile_range", "rounds"),
     *("processes", "steps_timed", "outliers", "start_seconds", "import_seconds", "build_seconds"),
@@ -29,7 +30,8 @@ COLUMNS = (
     *("versions", "path", "reason"),
 )
 # As they are, from a workload and from a measurement.
-OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps")
+OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps", "step_bytes")
+OF_INPUTS = ("initial_state", "weighted", "values")
 OF_MEASUREMENT = ("variant", "role", "status", "path", "reason")
 OF_MODEL = (
     *("cell", "bidirectional", "bias", "dropout", "vocab_size", "train_embedding", "readout"),
@@ -79,7 +81,14 @@ def _about(run: Run, m: Measurement) -> dict[str, Any]:
         "versions": ", ".join(f"{name} {number}" for name, number in m.versions.items()),
     }
     fields |= {name: getattr(workload, name) for name in OF_WORKLOAD}
+    fields["threads"] = workload.threads or "default"
     fields |= {name: getattr(spec, name) for name in OF_MODEL}
+    fields |= {name: getattr(workload.inputs, name) for name in OF_INPUTS}
+    fields |= {
+        name: file.name
+        for name, file in (("weights", workload.weights), ("embedding", workload.embedding))
+        if file is not None
+    }
     fields |= {name: getattr(m, name) for name in OF_MEASUREMENT}
     if found is not None:
         fields |= {

@@ -15,6 +15,8 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from backends import registry
+from bench.records.workload import LEFT_ALONE
+from bench.workers import environment
 from bench.workers.pool import Progress, silent
 from bench.workers.process import Started, WorkerKey, WorkerRaisedError
 from bench.workers.server import Operations
@@ -85,23 +87,28 @@ class InProcessPool:
             self._limits.restore_original_limits()
 
     def _start(self, key: WorkerKey) -> InProcessWorker:
+        left_alone = {other.threads == LEFT_ALONE for other in (key, *self._workers)}
+        if len(left_alone) > 1:
+            raise registry.BrokenBackendError(
+                "the threads of this process are either set or left alone; with --serial, run "
+                "--threads=default at another time than the counts"
+            )
         self._set_environment(key)
         # numpy is imported already, so its BLAS no longer reads the environment.
-        self._limits = threadpool_limits(key.threads)
+        if key.threads != LEFT_ALONE:
+            self._limits = threadpool_limits(key.threads)
+        own = environment.own_thread_variables(key)
         begin, operations = perf_counter(), Operations()
         try:
             answer = operations.open(backend=key.variant)
         except Exception as error:
             reason = f"{key.variant} is installed but fails at import: {registry.first_line(error)}"
             raise registry.BrokenBackendError(reason) from error
-        return InProcessWorker(key, Started.of(answer, perf_counter() - begin), operations)
+        return InProcessWorker(key, Started.of(answer, perf_counter() - begin, own), operations)
 
     def _set_environment(self, key: WorkerKey) -> None:
         """Set the variant's environment variables; raise if another variant set other values."""
-        variables = registry.ask(
-            key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
-        )
-        for name, value in variables.items():
+        for name, value in environment.variables(key).items():
             before, who = self._set.get(name, (value, key.variant))
             if before != value:
                 raise registry.BrokenBackendError(

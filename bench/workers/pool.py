@@ -9,6 +9,8 @@ from time import perf_counter
 from typing import Any, Protocol
 
 from backends import registry
+from bench.records.workload import LEFT_ALONE
+from bench.workers import environment
 from bench.workers.process import (
     Started,
     Worker,
@@ -98,7 +100,9 @@ class WorkerPool:
         return self._workers[key]
 
     def cores_of(self, threads: int) -> list[int] | None:
-        return self._cores[:threads] if self._cores is not None else None
+        if self._cores is None or threads == LEFT_ALONE:
+            return None
+        return self._cores[:threads]
 
     def end(self, key: WorkerKey) -> None:
         """End the worker of `key`, if there is one."""
@@ -120,9 +124,7 @@ class WorkerPool:
 
     def _start(self, key: WorkerKey) -> WorkerProcess:
         entry = registry.find(key.variant)
-        variables = registry.ask(
-            key.variant, "environment", threads=key.threads, device=key.device, dtype=key.dtype
-        )
+        variables = environment.variables(key)
         begin = perf_counter()
         try:
             worker = WorkerProcess(key, entry.executable, variables, self._option)
@@ -144,7 +146,8 @@ class WorkerPool:
                     f"{key.variant} is installed but fails at import: {error}"
                 ) from error
             raise
-        worker.started = Started.of(answer, perf_counter() - begin)
+        own = environment.own_thread_variables(key)
+        worker.started = Started.of(answer, perf_counter() - begin, own)
         return worker
 
     def _end(self, worker: WorkerProcess) -> None:

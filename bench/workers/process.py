@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,7 +53,7 @@ class WorkerKey:
     variant: str
     dtype: str
     device: str
-    threads: int
+    threads: int  # LEFT_ALONE: as the framework likes
     copy: int = 0  # number of the same program: a control, or one of a selftest's pair
 
 
@@ -65,15 +65,17 @@ class Started:
     devices: tuple[str, ...]
     start_seconds: float
     import_seconds: float
+    own_threads: tuple[str, ...] = ()  # variables that set its threads although left alone
 
     @staticmethod
-    def of(answer: Mapping[str, Any], seconds: float) -> Started:
+    def of(answer: Mapping[str, Any], seconds: float, own_threads: Sequence[str] = ()) -> Started:
         """From the answer to `open` or `start`, which took `seconds`."""
         return Started(
             versions=answer["versions"],
             devices=tuple(answer["devices"]),
             start_seconds=max(0.0, seconds - answer["import_seconds"]),
             import_seconds=answer["import_seconds"],
+            own_threads=tuple(own_threads),
         )
 
 

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from backends import registry
@@ -19,6 +20,8 @@ from backends.interface import Backend
 from bench.workers.serialization import Packed, pack, unpack, unpack_batch
 from bench.workers.timing import TimedSteps
 from tasks.spec import ModelSpec, OptimizerSpec
+
+_TASKS = Path("/proc/self/task")  # a folder for each thread
 
 
 class Operations(TimedSteps):
@@ -28,11 +31,13 @@ class Operations(TimedSteps):
         super().__init__()
         self._backend: Backend
         self._device = "cpu"
+        self._pinned = False
 
     def start(self, *, backend: str, cores: list[int] | None) -> dict[str, Any]:
         """Bind this process to `cores`, and import the framework."""
         if cores is not None:
             os.sched_setaffinity(0, cores)
+            self._pinned = True
         return self.open(backend=backend)
 
     def open(self, *, backend: str) -> dict[str, Any]:
@@ -176,7 +181,10 @@ class Operations(TimedSteps):
             parts += [f"{api} {count}" for api, count in sorted(pools)]
         if hasattr(os, "sched_getaffinity"):
             count = len(os.sched_getaffinity(0))
-            parts.append(f"pinned to {count} core{'s' if count > 1 else ''}")
+            bound = "pinned to" if self._pinned else "not pinned, may use"
+            parts.append(f"{bound} {count} core{'s' if count > 1 else ''}")
+        if not self._pinned and _TASKS.exists():
+            parts.append(f"{len(list(_TASKS.iterdir()))} in the whole process")
         return ", ".join(parts)
 
 

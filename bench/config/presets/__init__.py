@@ -1,26 +1,15 @@
-"""Presets: runs that somebody published or asked for, each a small TOML file with its source.
-
-A preset holds options of a run. `[options]` applies to the whole run. Each `[[part]]` is one of
-several grids in the run; the first part has every phase of the run. Other options on the command
-line override those of the preset.
-"""
+"""Presets: runs that somebody published or asked for, each a workload file with its source."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bench.config import workload_file
+from bench.config.workload_file import WorkloadFile
+
 FOLDER = Path(__file__).parent
-# The options that a preset may hold, named as on the command line. All are strings, except
-# `bidirectional`, which is true.
-ALLOWED = (
-    *("task", "backend", "cell", "device", "dtype", "phase", "size", "batch", "steps", "input"),
-    *("hidden", "layers", "optimizer", "threads", "dropout", "processes", "bidirectional"),
-)
-OF_RUN = ("backend", "processes")  # not allowed in a part: they hold for the whole run
 
 
 @dataclass(frozen=True)
@@ -32,8 +21,7 @@ class Preset:
     source: str
     differs: str  # the differences from the source; empty if there are none
     gpu: bool  # meant for a GPU
-    options: Mapping[str, str | bool]
-    parts: tuple[Mapping[str, str | bool], ...]  # at least one; with `options` in each
+    file: WorkloadFile
 
     @property
     def command(self) -> str:
@@ -48,27 +36,18 @@ def names() -> list[str]:
 def find(name: str) -> Preset:
     """The preset of that name.
 
-    Raises KeyError with the valid names if there is none, and ValueError if its file has an option
-    that a preset may not hold.
+    Raises KeyError with the valid names if there is none, and ValueError if its file is wrong.
     """
-    file = FOLDER / f"{name}.toml"
     if name not in names():
         raise KeyError(f"preset {name!r} is unknown; expected one of {', '.join(names())}")
-    content = tomllib.loads(file.read_text(encoding="utf-8"))
-    options: dict[str, str | bool] = content.get("options", {})
-    parts = tuple({**options, **part} for part in content.get("part", [{}]))
-    if unknown := {option for part in parts for option in part} - set(ALLOWED):
-        raise ValueError(
-            f"{file.name} has {', '.join(sorted(unknown))}; expected {', '.join(ALLOWED)}"
-        )
-    if misplaced := {option for part in content.get("part", ()) for option in part} & set(OF_RUN):
-        raise ValueError(f"{file.name} has {', '.join(misplaced)} in a part; expected in [options]")
+    file = workload_file.read(FOLDER / f"{name}.toml")
+    if missing := {"asks", "source"} - file.about.keys():
+        raise ValueError(f"preset {name!r} has no {', '.join(sorted(missing))}")
     return Preset(
         name=name,
-        asks=content["asks"],
-        source=content["source"],
-        differs=content.get("differs", ""),
-        gpu=content.get("gpu", False),
-        options=options,
-        parts=parts,
+        asks=file.about["asks"],
+        source=file.about["source"],
+        differs=file.about.get("differs", ""),
+        gpu=file.about.get("gpu", False),
+        file=file,
     )

@@ -18,8 +18,7 @@ def machine_line(run: Run, views: Sequence[WorkloadView]) -> str:
     """The machine and its noise, in one line."""
     parts = [text.escape(run.machine.cpu), text.plural(run.machine.cores, "core")]
     parts += [text.escape(gpu) for gpu in run.machine.gpus]
-    counts = ", ".join(map(str, run.threads))
-    parts.append(f"{counts} thread{'' if counts == '1' else 's'}")
+    parts.append(text.joined([text.threads(count) for count in run.threads]))
     load = _background_load(run, [process for view in views for process in view.conditions])
     return f"{', '.join(parts)}. {load} {between_process_in_words(run.between_process)}"
 

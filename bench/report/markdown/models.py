@@ -1,4 +1,4 @@
-"""The parameter table of each model. Pure."""
+"""What was measured: the models and batches in one table, the parameters of each. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,29 @@ from bench.analysis.workload_view import WorkloadView, cell_in_words
 from bench.records.workload import Workload
 from tasks.spec import ModelSpec, param_shapes
 
-MOST = 12  # models with a table of their own
+MOST = 12  # models with a table of their own, and rows of the table of all
+
+
+def measured(views: Sequence[WorkloadView]) -> str:
+    """One row per model and batch; the memory is that of the phase that needs most."""
+    found: dict[tuple[object, ...], Workload] = {}
+    for view in views:
+        w = view.workload
+        about = (w.task, w.label, w.spec, w.batch, w.steps)
+        if about not in found or found[about].step_bytes < w.step_bytes:
+            found[about] = w
+    rows = [_facts(workload) for workload in list(found.values())[:MOST]]
+    head = ("workload", "cell", *next(iter(found.values())).facts) if found else ()
+    table = text.table(head, rows, right=range(2, 9)) if rows else ""
+    if len(found) <= MOST:
+        return table
+    further = text.plural(len(found) - MOST, "further model")
+    return f"{table}\n\n{further}: see their workloads."
+
+
+def _facts(workload: Workload) -> list[str]:
+    name = text.escape(f"{workload.task} {workload.label}")
+    return [name, cell_in_words(workload), *map(text.escape, workload.facts.values())]
 
 
 def tables(views: Sequence[WorkloadView]) -> str:

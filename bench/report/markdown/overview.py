@@ -111,7 +111,7 @@ def common(views: Sequence[WorkloadView]) -> str:
     dtypes = {view.workload.dtype for view in views}
     threads = {view.workload.threads for view in views}
     parts = [text.escape(dtypes.pop())] if len(dtypes) == 1 else []
-    parts += [text.plural(threads.pop(), "thread")] if len(threads) == 1 else []
+    parts += [text.threads(threads.pop())] if len(threads) == 1 else []
     return ", ".join(parts)
 
 

@@ -101,7 +101,7 @@ def section(selftest: Selftest) -> str:
     pairs = max((trials.pairs for trials in selftest.trials), default=0)
     escaped = [list(map(text.escape, row)) for row in rows(selftest)]
     parts = [
-        f"Workload: {text.escape(made.id)}, {text.plural(made.threads, 'thread')}, "
+        f"Workload: {text.escape(made.id)}, {text.threads(made.threads)}, "
         f"{selftest.seconds:g} s per process and trial, {text.plural(pairs, 'pair')} of processes "
         f"per variant. Machine: {text.escape(machine.cpu)}, {text.plural(machine.cores, 'core')}. "
         f"Started: {text.date(selftest.started)}.",

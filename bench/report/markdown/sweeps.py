@@ -16,7 +16,7 @@ def title(sweep: Sweep) -> str:
         [
             f"{text.escape(workload.task)} {cell_in_words(workload)}",
             *map(text.escape, (workload.phase, workload.device, workload.dtype)),
-            text.plural(workload.threads, "thread"),
+            text.threads(workload.threads),
         ]
     )
     return f"{where}: {sweep.axis} {sweep.values[0]} to {sweep.values[-1]} at {fixed}"

@@ -91,6 +91,7 @@ class ReportView:
     warnings: tuple[str, ...]
     quiet: str  # one line: the machine and its noise
     agreement: str  # one line: how many measurements agree
+    measured: str  # a table: models and batches
     devices: tuple[DeviceView, ...]
     left_out: int  # workloads that the overview does not show
     overview_figures: tuple[Picture, ...]
@@ -132,6 +133,7 @@ def report_view(
         warnings=tuple(conditions.warnings(run, views)),
         quiet=conditions.machine_line(run, views),
         agreement=sentences.agreement(variants),
+        measured=models.measured(first),
         devices=tuple(map(_device, overview.by_device(first).values())),
         left_out=len(views) - len(first),
         overview_figures=_pictures(figures, "overview"),
@@ -139,7 +141,7 @@ def report_view(
         sweep_figures=_pictures(figures, "sweeps"),
         more_figures=_pictures(figures, "more"),
         machine=_machine(run),
-        threads=", ".join(map(str, run.threads)),
+        threads=", ".join(str(count or "default") for count in run.threads),
         busy="" if run.cores_busy_before is None else f"{run.cores_busy_before:.2f}",
         between_process=conditions.between_process_in_words(run.between_process),
         counts=_counts(variants),
@@ -219,7 +221,7 @@ def _variants(measurements: Sequence[Measurement]) -> str:
     for variant in dict.fromkeys(m.variant for m in measurements if m.status not in NOT_RUN):
         mine = [m for m in measurements if m.variant == variant]
         threads = (
-            f"{m.workload.threads} requested; found {process.effective_threads}"
+            f"{m.workload.threads or 'default'} requested; found {process.effective_threads}"
             for m in mine
             for process in m.processes
         )

@@ -1,0 +1,104 @@
+"""`rnnbench describe`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated, get_args
+
+import typer
+
+from bench.cli.console import line, wrong_use
+from bench.config import validation
+from bench.config.fields import OPTIMIZERS
+from bench.describe import text
+from bench.describe.process import WAIT_SECONDS
+from bench.describe.process import describe as read
+from tasks.spec import Loss
+
+
+def describe(
+    net: Annotated[str, typer.Argument(help="my_module:net, importable from this folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The TOML file to write. Default: it is printed.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="An NPZ file to write the net's weights to.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="B, where the net takes any.")] = None,
+    steps: Annotated[int | None, typer.Option(help="T, where the net takes any.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help=f"The loss: {' or '.join(get_args(Loss))}.")
+    ] = None,
+    optimizer: Annotated[
+        str | None, typer.Option(help=f"The optimizer: {' or '.join(OPTIMIZERS)}.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(help="How many seconds the module may take.")
+    ] = WAIT_SECONDS,
+) -> None:
+    """Describe a net of torch or Keras in a workload file.
+
+    The net is a torch Module or a Keras model of embedding, recurrent layers and a linear head, or
+    a function without arguments that makes one. `rnnbench run my_module:net` measures it at once.
+    """
+    try:
+        choices = _choices(batch, steps, loss, optimizer)
+        validation.seconds("wait", str(wait))
+        for option, path, end in (("out", out, ".toml"), ("weights", weights, ".npz")):
+            _expect_writable(option, path, end)
+        with tempfile.TemporaryDirectory() as folder:
+            found = read(net, Path(folder), wait)
+            beside = out.parent if out else Path()
+            named = os.path.relpath(weights, beside) if weights else ""
+            written = text.render(found, choices, Path(named).as_posix() if named else "")
+            if weights:
+                shutil.copyfile(found.params, weights)
+    except ValueError as error:
+        wrong_use(str(error))
+    if out is None:
+        typer.echo(written, nl=False)
+        return
+    out.write_text(written, encoding="utf-8")
+    for note in text.notes(found):
+        line(f"note: {note}")
+    line(f"{out} is written; `rnnbench run {out}` measures it")
+
+
+def describe_for_run(net: str, folder: Path) -> Path:
+    """The workload file of a net, in `folder`, with its weights; prints the notes.
+
+    Raises ValueError, in one line.
+    """
+    found = read(net, folder)
+    for note in text.notes(found):
+        line(f"{net}: {note}")
+    file = folder / f"{net.replace(':', '-')}.toml"  # a report's command names it
+    file.write_text(text.render(found, text.Choices(), found.params.name), encoding="utf-8")
+    return file
+
+
+def _choices(
+    batch: int | None, steps: int | None, loss: str | None, optimizer: str | None
+) -> text.Choices:
+    for option, number in (("batch", batch), ("steps", steps)):
+        if number is not None:
+            validation.whole_number(option, str(number))
+    for option, word, valid in (
+        ("loss", loss, get_args(Loss)),
+        ("optimizer", optimizer, OPTIMIZERS),
+    ):
+        if word is not None:
+            validation.one_of(option, word, valid)
+    return text.Choices(batch, steps, loss, optimizer)
+
+
+def _expect_writable(option: str, path: Path | None, end: str) -> None:
+    if path is None:
+        return
+    if path.suffix != end:
+        raise ValueError(f"--{option} {str(path)!r}: expected a name that ends in {end}")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise ValueError(f"--{option} {str(path)!r}: expected a file in a folder to write to")

@@ -1,0 +1,107 @@
+"""The options that describe workloads: their values on the command line and in a workload file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from backends.interface import DTYPES, PHASES
+from bench.config import validation
+from bench.records.workload import LEFT_ALONE
+from tasks import TASKS
+from tasks.inputs import VALUES
+from tasks.spec import CELLS, Loss, Readout, Reduction
+
+SIZES = ("source", "base", "large")
+OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
+DEFAULT_THREADS = "default"  # of --threads: LEFT_ALONE
+ALL_THREADS = "all"  # of --threads: one for each core
+
+Values = Mapping[str, tuple[Any, ...]]  # of each option that is given, by its name with "_"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One option. `parse` turns a word into a value; it raises ValueError."""
+
+    parse: Callable[[str, str], Any]  # (option, word)
+    kinds: tuple[type, ...] = (str,)  # of its values in a workload file
+
+    @property
+    def switch(self) -> bool:
+        return self.kinds == (bool,)
+
+
+def _choice(valid: Sequence[str]) -> Field:
+    return Field(lambda name, word: validation.one_of(name, word, valid))
+
+
+def _dtype(name: str, word: str) -> str:
+    return validation.dtypes(name, word, DTYPES)[0]
+
+
+def _device(name: str, word: str) -> str:
+    return validation.devices(name, word)[0]
+
+
+def _threads(name: str, word: str) -> int:
+    if word == DEFAULT_THREADS:
+        return LEFT_ALONE
+    if word == ALL_THREADS:
+        return validation.threads(())[0]
+    try:
+        count = validation.whole_number(name, word)
+    except ValueError as error:
+        raise ValueError(f"{error}, {ALL_THREADS} or {DEFAULT_THREADS}") from error
+    return validation.threads([count])[0]
+
+
+def _file(name: str, word: str) -> Path:
+    if not Path(word).is_file():
+        raise ValueError(f"--{name} {word!r}: expected a file that exists")
+    return Path(word)
+
+
+_WHOLE = Field(validation.whole_number, (int,))
+_SWITCH = Field(lambda _, word: word == "true", (bool,))
+
+# In the order of the grid: the last of them varies fastest.
+MODEL: Mapping[str, Field] = {
+    "cell": _choice(CELLS),
+    **dict.fromkeys(("batch", "steps", "input", "hidden", "layers", "vocab"), _WHOLE),
+    "classes": Field(validation.whole_number_or_none, (int,)),
+    "readout": _choice(get_args(Readout)),
+    "loss": _choice(get_args(Loss)),
+    "time_reduction": _choice(get_args(Reduction)),
+    **dict.fromkeys(("no_bias", "frozen_embedding", "bidirectional"), _SWITCH),
+    "dropout": Field(validation.share, (float, int)),
+    **dict.fromkeys(("initial_state", "weighted"), _SWITCH),
+    "values": _choice(VALUES),
+    "weights": Field(_file),
+    "embedding": Field(_file),
+}
+FIELDS: Mapping[str, Field] = {
+    "task": _choice(tuple(TASKS)),
+    "size": _choice(SIZES),
+    "phase": _choice(PHASES),
+    "device": Field(_device),
+    "dtype": Field(_dtype),
+    "optimizer": _choice(OPTIMIZERS),
+    "threads": Field(_threads, (int, str)),
+    **MODEL,
+}
+
+
+def option(name: str) -> str:
+    """ "frozen-embedding": how the option is written."""
+    return name.replace("_", "-")
+
+
+def from_words(words: Mapping[str, Sequence[str]]) -> Values:
+    """The values of words; each value of an option once. Raises ValueError, naming the option."""
+    return {
+        name: tuple(dict.fromkeys(FIELDS[name].parse(option(name), word) for word in given))
+        for name, given in words.items()
+    }

@@ -1,0 +1,90 @@
+"""Imports the user's module in a process of its own, and returns what was read from the net."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import ROOT
+from bench.describe.target import split
+from tasks.spec import ModelSpec
+
+WAIT_SECONDS = 120.0
+RESULT, PARAMS, PRINTED = "result.json", "params.npz", "printed.txt"
+
+
+@dataclass(frozen=True)
+class Description:
+    """A net as it was read. None: the net does not say it."""
+
+    target: str
+    spec: ModelSpec  # its loss is not read yet
+    params: Path  # NPZ, by canonical names
+    activation: str  # on the outputs: none, softmax, log_softmax
+    batch: int | None
+    steps: int | None
+    loss: str | None
+    optimizer: str | None
+    notes: Sequence[str]
+
+
+def describe(target: str, folder: Path, wait_seconds: float = WAIT_SECONDS) -> Description:
+    """Read "my_module:net" from the current folder; `folder` is empty and takes the weights.
+
+    Raises ValueError, in one line, if there is no such net or if no workload file describes it.
+    """
+    split(target)
+    status = _run(target, folder, wait_seconds)
+    result = folder / RESULT
+    if not result.exists():
+        how = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
+        raise ValueError(f"{target} ends its process {how} before the net is read")
+    found = json.loads(result.read_text(encoding="utf-8"))
+    if "error" in found:
+        raise ValueError(found["error"])
+    spec = ModelSpec(**found.pop("spec"))
+    return Description(target=target, spec=spec, params=folder / PARAMS, **found)
+
+
+def _run(target: str, folder: Path, wait_seconds: float) -> int:
+    """The exit status of the process. What it prints goes into a file, and is not shown."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    # -P: a package `bench` in the current folder is not ours.
+    words = [sys.executable, "-P", "-m", "bench.describe", str(folder), target]
+    with (folder / PRINTED).open("wb") as printed:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=printed,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(wait_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise ValueError(
+                f"{target} is not read after {wait_seconds:g} s; expected a module that ends its "
+                "work when it is imported (--wait=SECONDS waits longer)"
+            ) from error
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process, and those that it started."""
+    try:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    except (ProcessLookupError, PermissionError):
+        pass
+    process.wait()
