@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.spec import Cell, ModelSpec, Params
 
-# The package and name of the class of a net, or of one of its bases, and the function that reads it.
+# The package and name of a net's class, or of one of its bases, and the function that reads it.
 # Keras stands first: on torch its layers are torch Modules too.
 READERS: Mapping[tuple[str, str], str] = {
     ("keras", "Model"): "backends.keras.describe:read",
@@ -252,7 +252,7 @@ def _dropout(called: Sequence[Called]) -> float:
                 raise NotDescribableError(
                     f"{len(passed)} dropouts stand before {each.name}; expected one"
                 )
-            gaps += ([sum(passed)] if begun else []) + [each.layer.dropout] * (
+            gaps += ([float(sum(passed))] if begun else []) + [each.layer.dropout] * (
                 len(each.layer.params) - 1
             )
             begun, passed = True, []

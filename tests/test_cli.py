@@ -106,6 +106,7 @@ def test_run_exits_with_what_happened(tmp_path: Path) -> None:
         assert code == status, output
 
 
+@pytest.mark.slow
 def test_a_selftest_of_seconds_says_what_it_found_and_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -353,6 +353,7 @@ def test_reports_go_into_the_checkout_or_else_the_current_folder(tmp_path: Path)
     assert default_reports(tmp_path) == tmp_path / "reports"
 
 
+@pytest.mark.slow
 def test_a_run_from_elsewhere_says_why_a_named_variant_was_not_measured(tmp_path: Path) -> None:
     plugins = install(tmp_path / "plugins", {"coloured": third_party.ENTRY_POINTS["coloured"]})
     quick = ("--task=hihello", "--phase=forward", "--benchmark-max-time=0.05")

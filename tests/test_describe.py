@@ -219,7 +219,7 @@ FAULTS = {
     "exits": ("import sys\nsys.exit(3)", "exits ends its process with status 3 while it is"),
     "named": ("nett = {}", "named has no net. Did you mean nett?"),
     "dictionary": ("net = {}", "dictionary:net is of the type dict; expected a torch Module or a"),
-    "holds_array": ("import numpy\nnet = numpy.zeros(2)", "is of the type ndarray of numpy; expected"),
+    "holds_array": ("import numpy\nnet = numpy.zeros(2)", "the type ndarray of numpy; expected"),
     "needs": ("def net(size, *, depth, width=3): ...", "needs the arguments size, depth; expected"),
     "class_that_needs": ("class net:\n    def __init__(self, size): ...", "the arguments size;"),
     "makes_nothing": ("def net(): ...", "is of the type NoneType; expected"),
@@ -267,7 +267,11 @@ def test_what_is_no_net_is_said_to_be_none(word: str) -> None:
 
 # Modules whose fault only a process of their own survives.
 PROCESSES = {
-    "ends": ("import os\nos._exit(5)", "ends:net ends its process with status 5 before the net is"),
+    "ends": (
+        "import os\nprint('out of luck', flush=True)\nos._exit(5)",
+        "ends:net ends its process with status 5 before the net is read; its last line is "
+        "'out of luck'",
+    ),
     "killed": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "process by SIGKILL"),
     "prints": ("print('x' * 2**20)\nimport sys\nsys.stderr.write('y' * 2**20)\nnet = {}",
                "prints:net is of the type dict"),

@@ -94,6 +94,7 @@ def test_one_name_in_both_files_is_an_error(tmp_path: Path) -> None:
         environments.read(tmp_path)
 
 
+@pytest.mark.slow
 def test_wrong_configuration_is_wrong_use(tmp_path: Path) -> None:
     (tmp_path / "rnnbench.toml").write_text(WRONG[0][0])
     code, output = rnnbench("list", "--quick", folder=tmp_path)

@@ -109,6 +109,7 @@ def test_no_text_of_a_picture_lies_on_another_or_outside(name: str) -> None:
             assert clear, f"{figure.file}: {a!r} lies on {b!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["curves", "every status", "odd", "gpu"])
 def test_a_picture_is_sound_and_the_same_each_time(name: str) -> None:
     run, records = RUNS[name]

@@ -268,6 +268,7 @@ def test_a_path_is_no_part_of_a_workload_but_its_content_is(tmp_path: Path) -> N
     assert f"+embedding-{digest}-cpu-float32]" in ids[0]
 
 
+@pytest.mark.slow
 def test_what_is_given_agrees_and_is_trained(tmp_path: Path) -> None:
     saved(tmp_path, numbers())
     text(tmp_path, GLOVE)
@@ -287,6 +288,7 @@ def test_what_is_given_agrees_and_is_trained(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.slow
 def test_a_record_has_the_name_and_the_hash_of_a_file_and_never_its_folder(tmp_path: Path) -> None:
     folder = tmp_path / "very-private"
     folder.mkdir()

@@ -552,6 +552,7 @@ def test_the_table_of_the_docs_is_that_of_the_committed_runs(tmp_path: Path) -> 
 # The command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -584,6 +585,7 @@ def _paths(folder: Path) -> tuple[Path, ...]:
     return (folder,)
 
 
+@pytest.mark.slow
 @needs("torch")
 def test_a_rehearsal_with_a_part_that_hangs_and_one_that_fails(tmp_path: Path) -> None:
     parts = "agree-torch-float32,pytorch-177834,jax-15183,clocks"
@@ -612,6 +614,7 @@ def test_a_rehearsal_with_a_part_that_hangs_and_one_that_fails(tmp_path: Path) -
     assert not [p for p in psutil.process_iter() if _marked(p, "-clocks-")]
 
 
+@pytest.mark.slow
 def test_a_gpu_that_no_framework_finds_fails_the_run(tmp_path: Path) -> None:
     if driver.there():
         pytest.skip("this machine has a GPU")

@@ -69,6 +69,7 @@ def test_a_wrong_one_comes_with_the_smallest_model_that_shows_it(plugins: tuple[
     assert "outputs off by" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_one_cell_is_enough_and_the_refusals_are_reported(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "one-cell", FEW, paths=plugins)
     assert code == 0, output
@@ -80,6 +81,7 @@ def test_one_cell_is_enough_and_the_refusals_are_reported(plugins: tuple[Path, .
     assert re.search(r"^published outputs +float32 +1 +1 +right", output, re.M), output
 
 
+@pytest.mark.slow
 def test_to_refuse_everything_is_not_to_pass(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "no-cell", FEW, paths=plugins)
     assert code == 1, output
@@ -87,6 +89,7 @@ def test_to_refuse_everything_is_not_to_pass(plugins: tuple[Path, ...]) -> None:
     assert "refused (every cell asked; both dtypes; every phase): not today" in output
 
 
+@pytest.mark.slow
 def test_what_is_missing_from_the_contract_is_named(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "nowhere", FEW, "--cell=rnn_relu", paths=plugins)
     assert code == 1, output
@@ -97,6 +100,7 @@ def test_what_is_missing_from_the_contract_is_named(plugins: tuple[Path, ...]) -
     assert "path() is empty; expected a description of what ran" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -115,6 +119,7 @@ def test_a_fault_of_the_contract_is_reported(tmp_path: Path, name: str, words: s
     assert f"{name} FAILS" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -138,6 +143,7 @@ def test_a_variant_that_is_not_installed_is_exit_status_2(tmp_path: Path) -> Non
     assert "flax is not installed; install with: " in output
 
 
+@pytest.mark.slow
 def test_a_plugin_has_the_same_checks_as_tests_of_its_own(
     tmp_path: Path, plugins: tuple[Path, ...]
 ) -> None:

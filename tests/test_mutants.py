@@ -58,7 +58,9 @@ def test_the_kit_rejects_and_names_it(name: str) -> None:
     assert words in findings.failures[0].message, findings.failures[0]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
+)
 def test_the_kit_lets_a_correct_one_pass(seed: int) -> None:
     for backend in (NumpyBackend(), Mutant("nothing changed", Mutation())):
         findings = Kit(InProcess(backend), short(seed)).run()

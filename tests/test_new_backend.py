@@ -112,6 +112,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "words"), WRONG, ids=[" ".join(a) for a, _ in WRONG])
 def test_wrong_use_writes_nothing(tmp_path: Path, arguments: list[str], words: str) -> None:
     (tmp_path / "there").mkdir()

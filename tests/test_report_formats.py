@@ -123,6 +123,7 @@ def test_the_csv_has_a_row_a_measurement_and_no_formula(tmp_path: Path) -> None:
 SHORT = ("[y](http://e.io/a.png)", "\\](http://e.io)", "# h", "> q", "- a", "1. a", "--- a", "===")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", SHORT)
 def test_no_short_name_becomes_markup(task: str, tmp_path: Path) -> None:
     """Where names are cut, what is short stands whole: in titles, lists and pictures' words."""

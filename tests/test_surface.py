@@ -49,6 +49,7 @@ def _in_the_way(folder: Path, content: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_framework_that_is_absent_is_skipped_with_its_command(tmp_path: Path) -> None:
     absent = _in_the_way(tmp_path / "absent", "import sys\nsys.modules['torch'] = None\n")
     arguments = ["--task=hihello", "--phase=forward", "--benchmark-max-time=0.05", "-rs"]
@@ -66,6 +67,7 @@ def test_a_framework_that_is_absent_is_skipped_with_its_command(tmp_path: Path) 
     assert "Traceback" not in named.output
 
 
+@pytest.mark.slow
 def test_a_framework_that_is_broken_is_skipped_with_the_first_line(tmp_path: Path) -> None:
     package = tmp_path / "broken" / "torch"
     package.mkdir(parents=True)
@@ -85,6 +87,7 @@ def test_a_framework_that_is_broken_is_skipped_with_the_first_line(tmp_path: Pat
     assert "Traceback" not in named.output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     registry.missing(registry.find("torch")) is not None, reason="torch is not installed"
 )
@@ -128,6 +131,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Ran]]:
     return storage, ran
 
 
+@pytest.mark.slow
 def test_two_saved_runs_compare(saved: tuple[Path, list[Ran]]) -> None:
     storage, ran = saved
     assert [r.code for r in ran] == [0, 0], ran[0].output
@@ -234,6 +238,7 @@ def test_the_checks_alone_time_and_write_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.slow
 def test_dropout_is_checked_without_and_timed_with(tmp_path: Path) -> None:
     ran = suite(
         tmp_path,
@@ -256,6 +261,7 @@ def test_dropout_is_checked_without_and_timed_with(tmp_path: Path) -> None:
         assert ("gradients" in m.agreement.kinds) == (m.workload.phase != "forward")
 
 
+@pytest.mark.slow
 def test_processes_are_fresh_ones_of_one_workload(tmp_path: Path) -> None:
     ran = suite(
         tmp_path,

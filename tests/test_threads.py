@@ -116,6 +116,7 @@ def test_another_word_is_refused(wrong: str) -> None:
         fields.from_words({"threads": [wrong]})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("plugin")
 def test_what_was_taken_stands_in_the_record_and_in_the_report(tmp_path: Path) -> None:
     words = ("--task=hihello", "--backend=numpy", "--phase=forward", "--benchmark-max-time=0.01")

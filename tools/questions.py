@@ -70,7 +70,26 @@ def _part(preset: Preset, answer: Answer | None) -> str:
     lines += [f"Differences here: {text.escape(preset.differs)}.  "] if preset.differs else []
     lines += ["Needs a GPU.  "] if preset.gpu else []
     lines += ["", f"    {preset.command}", ""]
-    return "\n".join([*lines, *_answer(preset, answer)])
+    if preset.needs:
+        lines += ["It needs more than a default installation:", ""]
+        lines += [f"    {line}" for line in preset.needs.strip().splitlines()] + [""]
+    return "\n".join([*lines, *_beside(preset), *_answer(preset, answer)])
+
+
+def _beside(preset: Preset) -> list[str]:
+    """What the source states, beside what is measured here."""
+    if not preset.says:
+        return []
+    rows = [[name.replace("_", "-"), _words(values), _words(preset.here(name))]
+            for name, values in preset.says.items()]  # fmt: skip
+    return [text.table(("", "the source", "here"), rows), ""]
+
+
+def _words(values: Sequence[object]) -> str:
+    words = {True: "yes", False: "no", None: "not set"}
+    return ", ".join(
+        words[value] if value is None or isinstance(value, bool) else str(value) for value in values
+    )
 
 
 def _answer(preset: Preset, answer: Answer | None) -> list[str]:
@@ -81,10 +100,21 @@ def _answer(preset: Preset, answer: Answer | None) -> list[str]:
     machine = f"{text.escape(run.machine.cpu)}, {text.plural(run.machine.cores, 'core')}"
     gpus = "".join(f", {text.escape(gpu)}" for gpu in run.machine.gpus)
     where = f"[{text.escape(run.name)}]({answer.link})"
-    lead = f"On {machine}{gpus}, {text.date(run.started)} ({where}):"
+    lead = f"On {machine}{gpus}, {text.date(run.started)} ({where}){_took(found)}:"
     if not found:
         return [f"{lead} no variant could run.", ""]
     return [lead, "", overview.lines(found), "", overview.table(found), ""]
+
+
+def _took(found: Sequence[WorkloadView]) -> str:
+    """ ", 3 minutes": how long the run took, from the records of its workloads."""
+    seconds = sum(
+        part
+        for view in found
+        for process in view.conditions
+        for part in (process.before_seconds, process.rounds_seconds, process.after_seconds)
+    )
+    return f", {text.duration(seconds)} in all" if seconds else ""
 
 
 def newest(reports: Path, page: Path) -> dict[str, Answer]:
@@ -93,6 +123,10 @@ def newest(reports: Path, page: Path) -> dict[str, Answer]:
     for file in sorted(reports.glob(f"*/{store.FILE}")):
         run, measurements, records = store.read(file)
         name = _preset_of(run)
+        if name and {m.workload.given_name for m in measurements} != {
+            workload.name for workload in presets.find(name).file.workloads
+        }:
+            continue  # a run of an earlier form of the preset
         if name and (name not in found or found[name].run.started < run.started):
             link = quote(relpath(file.parent / "report.md", page.parent))
             found[name] = Answer(run, views(run, measurements, records), link)

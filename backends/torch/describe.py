@@ -36,6 +36,7 @@ def read(net: Any) -> Described:
     import torch
     from torch import nn
 
+    kind = str(_dtype(net)).removeprefix("torch.")
     net = _prepared(net)
     with torch.no_grad():
         x, calls, returned = _watched(net)
@@ -44,6 +45,8 @@ def read(net: Any) -> Described:
         layers = [called(call) for call in calls if not isinstance(call.module, nn.Identity)]
         spec, params, activation = assemble(layers, to_numpy(x))
         _refuse_what_is_not_seen(net, x, first_tensor(returned))
+    if kind not in ("float32", "None"):
+        notes.append(f"the net computes in {kind}; the workload names no dtype, so in float32")
     notes += [TWO_BIASES.format(name=each.name) for each in calls if trains_two_biases(each.module)]
     time_first, dtype = _time_first(calls), _dtype(net)
 

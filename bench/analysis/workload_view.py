@@ -185,7 +185,8 @@ def alone(m: Measurement) -> Measurement:
 def _differences(workloads: Sequence[Workload]) -> list[tuple[str, ...]]:
     """What distinguishes each workload beside task, cell and phase: size, dtype, threads.
 
-    The size is named if its task has several sizes; dtype and threads if the run has several.
+    The size is named if its task has several or a file names it; dtype and threads if the run has
+    several.
     """
     sizes: dict[str, set[str]] = {}
     for workload in workloads:
@@ -193,7 +194,11 @@ def _differences(workloads: Sequence[Workload]) -> list[tuple[str, ...]]:
     dtypes, threads = {w.dtype for w in workloads}, {w.threads for w in workloads}
     return [
         (
-            *([text.escape(workload.label)] if len(sizes[workload.task]) > 1 else []),
+            *(
+                [text.escape(workload.label)]
+                if workload.given_name or len(sizes[workload.task]) > 1
+                else []
+            ),
             *([text.escape(workload.dtype)] if len(dtypes) > 1 else []),
             *([text.threads(workload.threads)] if len(threads) > 1 else []),
         )

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from backends import registry
 from bench import ROOT
 from bench.describe.target import split
+from bench.records import provenance
 from tasks.spec import ModelSpec
 
 WAIT_SECONDS = 120.0
+TAIL_BYTES = 2000  # of what the process prints
 RESULT, PARAMS, PRINTED = "result.json", "params.npz", "printed.txt"
 
 
@@ -44,12 +47,23 @@ def describe(target: str, folder: Path, wait_seconds: float = WAIT_SECONDS) -> D
     result = folder / RESULT
     if not result.exists():
         how = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
-        raise ValueError(f"{target} ends its process {how} before the net is read")
+        raise ValueError(
+            f"{target} ends its process {how} before the net is read{_last_line(folder / PRINTED)}"
+        )
     found = json.loads(result.read_text(encoding="utf-8"))
     if "error" in found:
         raise ValueError(found["error"])
     spec = ModelSpec(**found.pop("spec"))
     return Description(target=target, spec=spec, params=folder / PARAMS, **found)
+
+
+def _last_line(printed: Path) -> str:
+    """ "; its last line is ...": what a process printed before it ended; empty if nothing."""
+    with printed.open("rb") as content:
+        content.seek(-min(TAIL_BYTES, printed.stat().st_size), os.SEEK_END)
+        lines = content.read().decode(errors="replace").split("\n")
+    found = [line for line in map(registry.plain, lines) if line]
+    return f"; its last line is {provenance.without_paths(found[-1])!r}" if found else ""
 
 
 def _run(target: str, folder: Path, wait_seconds: float) -> int:

@@ -59,8 +59,8 @@ def settled(net: registry.Described) -> ModelSpec:
     for readout, given in forms:
         if cause := _cause(found, readout, given):
             raise registry.NotDescribableError(
-                f"the net's outputs are not those of its layers: it {cause}; expected the logits of "
-                "every step, or of the state after the last"
+                f"the net's outputs are not those of its layers: it {cause}; expected the logits "
+                "of every step, or of the state after the last"
             )
     raise registry.NotDescribableError(
         f"the net's outputs are not those of its layers: the relative error is {min(errors):.1e}, "

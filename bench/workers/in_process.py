@@ -56,6 +56,7 @@ class InProcessPool:
         self.timeout = timeout
         self._workers: dict[WorkerKey, InProcessWorker] = {}
         self._set: dict[str, tuple[str, str]] = {}  # environment variable: value, variant
+        self._before: dict[str, str | None] = {}  # and what it was, to set it back
         self._limits: Any = None
 
     def __enter__(self) -> InProcessPool:
@@ -85,6 +86,12 @@ class InProcessPool:
         self._workers.clear()
         if self._limits is not None:
             self._limits.restore_original_limits()
+        for name, value in self._before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        self._before.clear()
 
     def _start(self, key: WorkerKey) -> InProcessWorker:
         left_alone = {other.threads == LEFT_ALONE for other in (key, *self._workers)}
@@ -116,4 +123,5 @@ class InProcessPool:
                     "this process; with --serial, run one of them at a time"
                 )
             self._set[name] = value, who
+            self._before.setdefault(name, os.environ.get(name))
             os.environ[name] = value

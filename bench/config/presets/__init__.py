@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.config import workload_file
-from bench.config.workload_file import WorkloadFile
+from bench.config.fields import Values
+from bench.config.grid import DEFAULT_OPTIMIZER
+from bench.config.workload_file import DEFAULT_TASK, WorkloadFile
+from tasks import TASKS
 
 FOLDER = Path(__file__).parent
+# What an option is where a preset leaves it out.
+_MODEL = TASKS[DEFAULT_TASK].spec("base")
+DEFAULTS: Mapping[str, Any] = {
+    "cell": _MODEL.cell,
+    "layers": _MODEL.num_layers,
+    "readout": _MODEL.readout,
+    "loss": _MODEL.loss,
+    "bidirectional": False,
+    "no_bias": False,
+    "initial_state": False,
+    "dropout": 0.0,
+    "device": "cpu",
+    "dtype": "float32",
+    "optimizer": DEFAULT_OPTIMIZER,
+}
 
 
 @dataclass(frozen=True)
@@ -21,11 +41,26 @@ class Preset:
     source: str
     differs: str  # the differences from the source; empty if there are none
     gpu: bool  # meant for a GPU
+    needs: str  # the commands that make what it needs besides a default installation
+    says: Values  # the options that the source states
     file: WorkloadFile
 
     @property
     def command(self) -> str:
         return f"pytest --benchmark-only --preset={self.name}"
+
+    def here(self, option: str) -> tuple[Any, ...]:
+        """The values of an option in the workloads of this file, each once."""
+        found = (
+            value
+            for workload in self.file.workloads
+            for value in workload.values.get(option, (DEFAULTS.get(option),))
+        )
+        return tuple(dict.fromkeys(found))
+
+    def differing(self) -> list[str]:
+        """The options whose values here are not those that the source states."""
+        return [option for option, values in self.says.items() if {*values} != {*self.here(option)}]
 
 
 def names() -> list[str]:
@@ -49,5 +84,7 @@ def find(name: str) -> Preset:
         source=file.about["source"],
         differs=file.about.get("differs", ""),
         gpu=file.about.get("gpu", False),
+        needs=file.about.get("needs", ""),
+        says=file.about["says"],
         file=file,
     )
