@@ -40,7 +40,7 @@ def test_those_that_were_promised_are_there() -> None:
     promised |= {"onednn-837", "onednn-561", "sru-96", "tensorflow-34920", "pytorch-42094"}
     promised |= {"keras-15915", "jax-36799"}
     assert promised | {"keras-18648"} <= set(presets.names())
-    stated = {name for name in presets.names() if presets.find(name).says}
+    stated = {name for name in presets.names() if presets.find(name).stated}
     # Our own, an open question without sizes, and a dense net.
     assert set(presets.names()) - stated == {"reference", "pytorch-94457", "keras-18648"}
 

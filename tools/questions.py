@@ -78,10 +78,10 @@ def _part(preset: Preset, answer: Answer | None) -> str:
 
 def _beside(preset: Preset) -> list[str]:
     """What the source states, beside what is measured here."""
-    if not preset.says:
+    if not preset.stated:
         return []
     rows = [[name.replace("_", "-"), _words(values), _words(preset.here(name))]
-            for name, values in preset.says.items()]  # fmt: skip
+            for name, values in preset.stated.items()]  # fmt: skip
     return [text.table(("", "the source", "here"), rows), ""]
 
 

@@ -18,14 +18,14 @@ from typing import Any
 from bench.config import text_file, validation
 from bench.config.fields import FIELDS, SIZES, Values, option
 
-# Of a preset; `says` holds the options as the source has them, to be put beside those of the file.
+# Of a preset; `stated` holds the options as the source has them, to be put beside those of the file.
 ABOUT: Mapping[str, type] = {
     "asks": str,
     "source": str,
     "differs": str,
     "gpu": bool,
     "needs": str,
-    "says": dict,
+    "stated": dict,
 }
 OF_RUN: Mapping[str, type] = {"backend": str, "processes": int}  # never of one workload
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -81,7 +81,7 @@ def read(path: Path) -> WorkloadFile:
     for name, value in about.items():
         for one in value if name == "backend" and isinstance(value, list) else [value]:
             _expect_kind(where, name, one, (beside[name],))
-    about["says"] = _values(f"{path}, says", about.get("says", {}), path)
+    about["stated"] = _values(f"{path}, stated", about.get("stated", {}), path)
     shared = _values(where, content, path, known=beside)
     found = tuple(_workload(path, number, table, shared) for number, table in enumerate(tables, 1))
     expect_different(found)

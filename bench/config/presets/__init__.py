@@ -42,7 +42,7 @@ class Preset:
     differs: str  # the differences from the source; empty if there are none
     gpu: bool  # meant for a GPU
     needs: str  # the commands that make what it needs besides a default installation
-    says: Values  # the options that the source states
+    stated: Values  # the options that the source states
     file: WorkloadFile
 
     @property
@@ -60,7 +60,7 @@ class Preset:
 
     def differing(self) -> list[str]:
         """The options whose values here are not those that the source states."""
-        return [option for option, values in self.says.items() if {*values} != {*self.here(option)}]
+        return [option for option, values in self.stated.items() if {*values} != {*self.here(option)}]
 
 
 def names() -> list[str]:
@@ -85,6 +85,6 @@ def find(name: str) -> Preset:
         differs=file.about.get("differs", ""),
         gpu=file.about.get("gpu", False),
         needs=file.about.get("needs", ""),
-        says=file.about["says"],
+        stated=file.about["stated"],
         file=file,
     )
