@@ -97,7 +97,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if config.getoption("benchmark_skip") and not config.getoption("benchmark_only"):
         return
     with _interruptible():
-        config.stash[RUN] = SuiteRun(plan, options.given(config))
+        typed = config.stash.get(options.TYPED, None)
+        config.stash[RUN] = SuiteRun(plan, typed or options.given(config), of_rnnbench=bool(typed))
 
 
 @contextmanager

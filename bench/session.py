@@ -39,11 +39,14 @@ INTERRUPTIONS = (KeyboardInterrupt, InterruptedRunError)
 class SuiteRun:
     """The workers, progress and records of one run; created before its first test."""
 
-    def __init__(self, plan: Plan, arguments: Sequence[str]) -> None:
-        """Raises pytest.UsageError if the folder cannot be written, or if a device or variant that
+    def __init__(self, plan: Plan, arguments: Sequence[str], *, of_rnnbench: bool = False) -> None:
+        """`arguments` are those of pytest, or `of_rnnbench`: of `rnnbench run`.
+
+        Raises pytest.UsageError if the folder cannot be written, or if a device or variant that
         was asked for by name is not available.
         """
         self._plan, self._settings, self._arguments = plan, plan.settings, arguments
+        self._program = "rnnbench run" if of_rnnbench else "pytest"
         self._file = plan.folder / records.FILE
         self._busy = _cores_busy()  # before any worker starts
         _expect_something(plan)
@@ -214,7 +217,7 @@ class SuiteRun:
         return schema.Run(
             name=self._plan.folder.name,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=provenance.command(self._arguments, ROOT),
+            command=provenance.command(self._arguments, ROOT, self._program),
             commit=provenance.commit(ROOT),
             project=__version__,
             machine=machine.describe(),

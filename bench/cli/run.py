@@ -55,16 +55,18 @@ def run(context: typer.Context) -> None:
     except ValueError as error:
         wrong_use(str(error), errors)
     with tempfile.TemporaryDirectory() as folder:
+        typed = words
         try:
             words = [*_with_files(words, Path(folder))]
         except ValueError as error:
             wrong_use(str(error), errors)
-        _run(words)
+        named = any(TARGET.fullmatch(word) for word in set(typed) - set(words))
+        _run(words, tuple(typed) if named else None)
 
 
-def _run(words: list[str]) -> NoReturn:
+def _run(words: list[str], typed: tuple[str, ...] | None) -> NoReturn:
     suite = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite")]
-    watcher = _Watcher()
+    watcher = _Watcher(typed)
     # pytest-benchmark takes no other word beside the one that leaves only the checks.
     timed = [] if "--benchmark-disable" in words else ["--benchmark-only"]
     code = pytest.main([*suite, *timed, *words], plugins=[watcher])
@@ -122,14 +124,18 @@ def _about(option: Option, width: int) -> Iterator[str]:
 class _Watcher:
     """A plugin of pytest: it makes errors out of wrong words, and sees a Ctrl-C."""
 
-    interrupted = False
+    def __init__(self, typed: tuple[str, ...] | None) -> None:
+        self.interrupted, self._typed = False, typed
 
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_parse(self) -> Any:
         try:
-            return (yield)
+            config = yield
         except pytest.UsageError as error:
             raise pytest.UsageError(*map(in_words, error.args)) from error
+        if self._typed is not None:
+            config.stash[options.TYPED] = self._typed
+        return config
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:

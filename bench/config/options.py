@@ -22,6 +22,8 @@ from bench.config.workload_file import NamedWorkloads, WorkloadFile
 from tasks import DEFAULT_TASKS
 
 EVERYTHING = ("all",)  # of --backend
+# The words of `rnnbench run` that name a net in code: its workload file is gone after the run.
+TYPED = pytest.StashKey[tuple[str, ...]]()
 IN_LABELS = frozenset((*MODEL, "threads", "optimizer"))  # options that labels show
 
 # What the numbers of pytest-benchmark that have a meaning here may be.

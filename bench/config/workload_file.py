@@ -18,7 +18,7 @@ from typing import Any
 from bench.config import text_file, validation
 from bench.config.fields import FIELDS, SIZES, Values, option
 
-# Of a preset; `stated` holds the options as the source has them, to be put beside those of the file.
+# Of a preset; `stated` holds the options as its source has them, beside those of the file.
 ABOUT: Mapping[str, type] = {
     "asks": str,
     "source": str,

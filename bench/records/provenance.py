@@ -23,7 +23,7 @@ def without_paths(message: str) -> str:
     return _PATH.sub(r"\1", message)
 
 
-def command(arguments: Sequence[str], root: Path) -> str:
+def command(arguments: Sequence[str], root: Path, program: str = "pytest") -> str:
     """The command line that repeats the run, in a checkout like that at `root`."""
     kept: list[str] = []
     skip = False
@@ -38,7 +38,7 @@ def command(arguments: Sequence[str], root: Path) -> str:
             continue
         if not (whole and argument == SUITE):
             kept.append(without_paths(argument))
-    return shlex.join(["pytest", *kept])
+    return shlex.join([*program.split(), *kept])
 
 
 def commit(root: Path) -> str | None:

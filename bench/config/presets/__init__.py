@@ -60,7 +60,9 @@ class Preset:
 
     def differing(self) -> list[str]:
         """The options whose values here are not those that the source states."""
-        return [option for option, values in self.stated.items() if {*values} != {*self.here(option)}]
+        return [
+            option for option, values in self.stated.items() if {*values} != {*self.here(option)}
+        ]
 
 
 def names() -> list[str]:
