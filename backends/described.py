@@ -92,6 +92,33 @@ class Described:
     loss: str | None = None  # of a compiled net: cross_entropy, mse, or the name of another
     optimizer: str | None = None  # of a compiled net: adam, sgd, or the name of another
     notes: Sequence[str] = field(default_factory=tuple)
+    # Gives the net other weights, random ones (True: those of the head negated), and reads them.
+    shaken: Callable[[bool], Described] | None = None
+
+
+def random_input(
+    shape: tuple[int, int], vocab: int | None, width: int, seed: int = 0
+) -> np.ndarray:
+    """x (B,T,D), in values exact in float32, or ids (B,T).
+
+    It holds what a net may treat as padding, the first and last ids or steps of zeros, and large
+    numbers.
+    """
+    rng = np.random.default_rng(seed)
+    batch, steps = shape
+    if vocab is not None:
+        count = batch * steps
+        ids = rng.integers(vocab, size=count)
+        end = min(max(count // 4, 1), vocab)
+        for place, first in ((0, 0), (end, vocab - end)):
+            part = ids[place : place + end]
+            part[:] = np.arange(first, first + len(part))
+        return rng.permutation(ids).reshape(shape)
+    x = rng.standard_normal((*shape, width)).astype(np.float32).astype(np.float64)
+    if batch > 1:
+        x[-1, 0] *= 32
+        x[0, -1] = 0
+    return x
 
 
 def assemble(called: Sequence[Called], x: np.ndarray) -> tuple[ModelSpec, Params, Activation]:
@@ -122,6 +149,8 @@ def assemble(called: Sequence[Called], x: np.ndarray) -> tuple[ModelSpec, Params
     for each in called:
         if isinstance(each.layer, Head):
             sizes["output_size"] = _add_head(params, each, features)
+    if activation != "none" and sizes.get("output_size", features) == 1:
+        raise NotDescribableError(f"the net ends with {activation} of one output, a constant")
     spec = ModelSpec(
         cell=first.cell,
         hidden_size=first.hidden_size,

@@ -21,6 +21,7 @@ from backends.built_in import BUILT_IN as BUILT_IN
 from backends.described import READERS
 from backends.described import Described as Described
 from backends.described import NotDescribableError as NotDescribableError
+from backends.described import random_input as random_input
 from backends.entry import Entry as Entry
 from backends.interface import Backend
 from backends.plugins import entry_points, environments, loading

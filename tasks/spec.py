@@ -248,8 +248,11 @@ def check_params(spec: ModelSpec, params: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError unless `params` has exactly the names and shapes of `param_shapes`."""
     expected = param_shapes(spec)
     if set(params) != set(expected):
+        missing = [name for name in expected if name not in params]
+        unknown = [name for name in params if name not in expected]
         raise ValueError(
-            f"parameters are {sorted(params)}; expected {sorted(expected)} for this model"
+            f"expected the parameters {', '.join(expected)}; "
+            f"missing: {', '.join(missing) or 'none'}; not expected: {', '.join(unknown) or 'none'}"
         )
     for name, shape in expected.items():
         if np.shape(params[name]) != shape:

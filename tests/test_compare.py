@@ -6,11 +6,15 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 from compared import FEW, called, rnnbench, run_data, two_workloads, write
-from record_samples import FULL_RUN, PACES, Records, parted, stopped, workload_records
+from record_samples import FULL_RUN, PACES, Records, parted, sample, stopped, workload_records
 
-from bench.compare import changes
+from bench.compare import changes, matching
 from bench.records.schema import Measurement
+from bench.records.workload import GivenFile
+from tasks.inputs import InputOptions
+from tasks.spec import OptimizerSpec
 
 
 def pair(tmp_path: Path, seed: int, **second: object) -> changes.Result:
@@ -171,3 +175,24 @@ def test_no_name_of_a_run_reaches_the_terminal_as_a_command(tmp_path: Path) -> N
     assert code == 1
     assert "FAILED: torch" in output
     assert "\x1b" not in output
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("initial_state", {"inputs": InputOptions(initial_state=True)}),
+        ("weighted", {"inputs": InputOptions(weighted=True)}),
+        ("values", {"inputs": InputOptions(values="denormal")}),
+        ("weights", {"weights": GivenFile(name="a.npz", sha256="0" * 64)}),
+        ("embedding", {"embedding": GivenFile(name="a.txt", sha256="0" * 64)}),
+        ("optimizer", {"optimizer": OptimizerSpec("sgd")}),
+    ],
+)
+def test_what_a_name_hides_keeps_two_runs_from_being_compared(
+    name: str, change: dict[str, object]
+) -> None:
+    measurement = next(m for m in sample() if m.role == "variant")
+    named = msgspec.structs.replace(measurement.workload, given_name="mine")
+    facts = matching._facts(named)
+    other = matching._facts(msgspec.structs.replace(named, **change))
+    assert [field for field in facts if facts[field] != other[field]] == [name]

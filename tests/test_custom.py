@@ -526,6 +526,11 @@ def test_what_fits_depends_on_what_is_held_at_once(monkeypatch: pytest.MonkeyPat
     assert len(list(workloads(each, candidates=2))) == 1
     with pytest.raises(ValueError, match=f"at least {oracle + 3 * forward:,} bytes"):
         list(workloads(each, candidates=3))
+    training = replace(each, phases=["train_step"])
+    more = step_bytes(*about, "train_step", 4, "adam")
+    reference = step_bytes(*about, "train_step", 8, "adam")
+    with pytest.raises(ValueError, match=f"at least {reference + more:,} bytes"):
+        list(workloads(training))
     elsewhere = replace(each, devices=["cuda:0"])  # its arrays are in the memory of the device
     assert len(list(workloads(elsewhere, candidates=3))) == 1
     Memory.total = oracle - 1

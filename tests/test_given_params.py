@@ -56,7 +56,7 @@ def test_each_form_of_an_embedding_gives_its_table(tmp_path: Path, form: str) ->
     assert shape == (2, 3)
     assert file.name == "vectors.txt"
     assert file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    np.testing.assert_array_equal(given_params._READ[file.sha256]["E"], TABLE)
+    np.testing.assert_array_equal(given_params._TABLES[file.sha256]["E"], TABLE)
 
 
 def test_words_may_contain_spaces_and_numbers(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_words_may_contain_spaces_and_numbers(tmp_path: Path) -> None:
     for content in ("\n".join(lines), "\n".join(["6 3", *lines])):
         file, shape = given_params.read_embedding(text(tmp_path, content))
         assert shape == (6, 3)
-        table = given_params._READ[file.sha256]["E"]
+        table = given_params._TABLES[file.sha256]["E"]
         expected = [[1.5, 2, 3], [4, 5, 6], [7, 8, 9], [1, 2, 4], [3, 2, 1], [1, 1, 1]]
         assert table.tolist() == expected
 
@@ -151,8 +151,8 @@ WRONG_WEIGHTS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
         _with("b_y", np.zeros(3)),
         ["the weights of another net", "b_y has shape (3,); expected (2,)"],
     ),
-    "one missing": (_with("b_y", None), ["the weights of another net", "expected ['E', 'W_hy'"]),
-    "one more": (_with("W", np.zeros(3)), ["the weights of another net", "'W', 'W_hy'"]),
+    "one missing": (_with("b_y", None), ["the weights of another net", "missing: b_y"]),
+    "one more": (_with("W", np.zeros(3)), ["the weights of another net", "not expected: W"]),
 }
 
 
@@ -313,3 +313,30 @@ def test_a_record_has_the_name_and_the_hash_of_a_file_and_never_its_folder(tmp_p
     for written in (tmp_path / "reports").rglob("*"):
         if written.is_file():
             assert b"very-private" not in written.read_bytes(), written.name
+
+
+def test_a_word_may_be_white_space_other_than_a_space(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("\u00a0 1 2\n\u3000 3 4\n\u2028 5 6\n", encoding="utf-8")
+    file, shape = given_params.read_embedding(path)
+    assert shape == (3, 2)
+    np.testing.assert_array_equal(given_params._TABLES[file.sha256]["E"], [[1, 2], [3, 4], [5, 6]])
+
+
+def test_weights_are_no_embedding_although_they_were_read(tmp_path: Path) -> None:
+    path = tmp_path / "both.npz"
+    np.savez(path, E=np.ones((2, 2)))
+    given_params.read_weights(path)
+    with pytest.raises(ValueError, match=r"both\.npz"):
+        given_params.read_embedding(path)
+
+
+def test_numbers_beyond_float32_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "huge.npz", E=np.full((2, 2), 1e39))
+    (tmp_path / "huge.txt").write_text("a 1e39 1\n")
+    for read, name in (
+        (given_params.read_weights, "huge.npz"),
+        (given_params.read_embedding, "huge.txt"),
+    ):
+        with pytest.raises(ValueError, match="beyond float32"):
+            read(tmp_path / name)

@@ -477,7 +477,7 @@ WRONG_OPTIONS = {
     f"{CUSTOM} --weights=no.npz": ["--weights 'no.npz'", "expected a file that exists"],
     f"{CUSTOM} --embedding=no.txt": ["--embedding 'no.txt'", "expected a file that exists"],
     "--preset=braun2018 --workload=a.toml": ["--preset is a workload file", "no --workload"],
-    "--threads=2,deflt": ["--threads 'deflt'", "at least 1, all or default"],
+    "--threads=1,deflt": ["--threads 'deflt'", "at least 1, all or default"],
 }
 
 
@@ -501,6 +501,6 @@ def test_a_file_of_the_suite_decides_about_the_phase_of_denormal_inputs(
 def test_a_preset_is_a_workload_file_and_so_is_a_file_with_a_source(tmp_path: Path) -> None:
     text = f'asks = "How fast?"\nsource = "a paper"\ngpu = false\n{TINY}'
     found = workload_file.read(write(tmp_path, text))
-    assert found.about == {"asks": "How fast?", "source": "a paper", "gpu": False}
+    assert found.about == {"asks": "How fast?", "source": "a paper", "gpu": False, "stated": {}}
     with pytest.raises(ValueError, match="gpu is 1, a whole number; expected true or false"):
         workload_file.read(write(tmp_path, f"gpu = 1\n{TINY}"))

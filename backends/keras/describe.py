@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -12,66 +13,77 @@ import numpy as np
 from backends.described import (
     PROBE_BATCH,
     PROBE_STEPS,
+    Activation,
     Described,
     NotDescribableError,
     assemble,
+    random_input,
 )
+from backends.keras.described_compile import compiled
 from backends.keras.described_layers import (
     Call,
     called,
     is_recurrent,
+    passes_on,
     refuse_odd,
+    shake,
     to_numpy,
 )
-
-# Keras' names of losses and optimizers, by ours.
-LOSSES = {
-    "mse": "mse",
-    "mean_squared_error": "mse",
-    "categorical_crossentropy": "cross_entropy",
-    "sparse_categorical_crossentropy": "cross_entropy",
-}
-# Options of an optimizer that a workload does not have, and their value where they do nothing.
-OF_OPTIMIZER = {
-    "momentum": 0.0,
-    "nesterov": False,
-    "amsgrad": False,
-    "weight_decay": None,
-    "clipnorm": None,
-    "clipvalue": None,
-    "global_clipnorm": None,
-    "use_ema": False,
-}
+from tasks.spec import ModelSpec, Params
 
 
 def read(net: Any) -> Described:
     """Raises NotDescribableError."""
     _expect_one_input(net)
     batch, steps, width = _shape(net)
-    rng = np.random.default_rng(0)
     shape = (batch or PROBE_BATCH, steps or (PROBE_STEPS if batch != PROBE_STEPS else 7))
     vocab = next((e.input_dim for e in _leaves(net) if type(e).__name__ == "Embedding"), None)
+    if vocab is None and width is None and steps is not None:
+        raise NotDescribableError(
+            f"the net reads numbers of shape {(batch, steps)}; expected (B, T, D), or ids of an "
+            "Embedding"
+        )
     if vocab is None and width is None:
         raise NotDescribableError(
             "the net does not know the size of its input; expected one that begins with "
             "keras.Input(shape=(T, D)), or that was called once"
         )
-    x: np.ndarray = rng.integers(vocab or 1, size=shape)
-    if vocab is None:
-        x = rng.standard_normal((*shape, width or 1)).astype(np.float32)
+    x = random_input(shape, vocab, width or 1)
     calls = _watched(net, x)
     refuse_odd(calls)
     _expect_all_weights(net, calls)
-    spec, params, activation = assemble([each for call in calls for each in called(call)], x)
-    loss, optimizer, notes = _compiled(net)
-    return Described(
+    spec, params, activation = _assembled(calls, x)
+    _refuse_what_training_changes(net, x, calls)
+    loss, optimizer, notes = compiled(net, activation)
+    if any(call.layer.compute_dtype == "float64" for call in calls):
+        notes = ("the net computes in float64; the workload names no dtype, so in float32", *notes)
+    described = Described(
         spec, params, activation, lambda x: _outputs(net, x), batch, steps, loss, optimizer, notes
     )
 
+    def shaken(negated: bool) -> Described:
+        shake([call.layer for call in calls], negated)
+        params = _assembled(calls, x)[1]
+        return replace(described, params=params, outputs=lambda x: _again(net, x), shaken=None)
 
-def _outputs(net: Any, x: np.ndarray) -> np.ndarray:
+    return replace(described, shaken=shaken)
+
+
+def _assembled(calls: Sequence[Call], x: np.ndarray) -> tuple[ModelSpec, Params, Activation]:
+    return assemble([each for call in calls for each in called(call)], x)
+
+
+def _again(net: Any, x: np.ndarray) -> np.ndarray:
+    """The outputs; each layer reads the one before it, for this x too."""
+    with _recorded() as calls:
+        y = _outputs(net, x)
+    _assembled([call for call in calls if not passes_on(call)], x)
+    return y
+
+
+def _outputs(net: Any, x: np.ndarray, training: bool = False) -> np.ndarray:
     given = x.astype(np.float32 if x.ndim == 3 else np.int32)
-    returned = net(given)
+    returned = net(given, training=True) if training else net(given)
     found = returned
     while isinstance(found, tuple | list) and found:
         found = found[0]
@@ -145,7 +157,38 @@ def _watched(net: Any, x: np.ndarray) -> list[Call]:
         raise NotDescribableError(
             f"the net's call raises {type(error).__name__}: {text}, on an input of shape {shape}"
         ) from error
-    return calls
+    return [call for call in calls if not passes_on(call)]
+
+
+def _refuse_what_training_changes(net: Any, x: np.ndarray, calls: Sequence[Call]) -> None:
+    """Raise for what evaluation hides: dropout that is no layer, or a layer that drops nothing."""
+    drops = [call.layer for call in calls if type(call.layer).__name__ == "Dropout"]
+    evaluated = _outputs(net, x)
+    with _recorded() as in_training:
+        _outputs(net, x, training=True)
+    in_training = [call for call in in_training if not passes_on(call)]
+    if [call.layer for call in in_training] != [call.layer for call in calls]:
+        raise NotDescribableError(
+            "the net calls other layers in training than in evaluation; expected the same"
+        )
+    for call in in_training:
+        if call.layer in drops and call.layer.rate and call.kwargs.get("training") is False:
+            raise NotDescribableError(
+                f"{call.name} is called with training=False and drops nothing"
+            )
+    before = [layer.rate for layer in drops]
+    try:
+        for layer in drops:
+            layer.rate = 0
+        trained = _outputs(net, x, training=True)
+    finally:
+        for layer, rate in zip(drops, before, strict=True):
+            layer.rate = rate
+    if trained.shape != evaluated.shape or not np.allclose(trained, evaluated, 1e-4, 1e-6):
+        raise NotDescribableError(
+            "the net computes something else in training, such as keras.random.dropout; expected "
+            "dropout as a layer"
+        )
 
 
 @contextmanager
@@ -181,28 +224,3 @@ def _expect_all_weights(net: Any, calls: Sequence[Call]) -> None:
         raise NotDescribableError(
             f"the net has parameters outside of the layers that it calls: {', '.join(own)}"
         )
-
-
-def _compiled(net: Any) -> tuple[str | None, str | None, tuple[str, ...]]:
-    """The loss and the optimizer of a compiled model, and what a workload does not have of them."""
-    loss, optimizer, notes = getattr(net, "loss", None), getattr(net, "optimizer", None), []
-    if isinstance(loss, dict):
-        loss = list(loss.values())
-    if isinstance(loss, list | tuple):
-        loss = loss[0] if len(loss) == 1 else "several losses"
-    if loss is not None:
-        name = loss if isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
-        loss = LOSSES.get(_snake(name), name)
-    if optimizer is None or loss is None:  # a model that is not compiled has an optimizer, too
-        return loss, None, ()
-    name = type(optimizer).__name__.lower()
-    for option, idle in OF_OPTIMIZER.items():
-        value = getattr(optimizer, option, idle)
-        if value != idle and name in ("adam", "sgd"):
-            notes.append(f"the optimizer's {option} {value} is left out")
-    return loss, name, tuple(notes)
-
-
-def _snake(name: str) -> str:
-    """ "mean_squared_error" of "MeanSquaredError"."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

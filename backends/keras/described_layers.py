@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,47 @@ def is_recurrent(layer: Any) -> bool:
     return isinstance(inner, layers.SimpleRNN | layers.GRU | layers.LSTM)
 
 
+def passes_on(call: Call) -> bool:
+    """Whether it is a layer without weights that returns numbers which it is given, as they are.
+
+    Such as a Lambda or one of the user's that takes the last step.
+    """
+    from keras import layers
+
+    layer = call.layer
+    of_keras = any(
+        base.__module__.partition(".")[0] == "keras" and issubclass(base, layers.Layer)
+        for base in type(layer).__mro__
+        if base is not layers.Layer
+    )
+    if (of_keras and not isinstance(layer, layers.Lambda)) or layer.weights:
+        return False
+    given, returned = [*_tensors((call.args, call.kwargs))], [*_tensors(call.returned)]
+    return bool(given and returned) and all(np.isin(each, given[0]).all() for each in returned)
+
+
+def _tensors(nested: Any) -> Iterator[np.ndarray]:
+    import keras
+
+    for each in keras.tree.flatten(nested):
+        if hasattr(each, "shape") and hasattr(each, "dtype"):
+            yield to_numpy(each)
+
+
+def shake(called_layers: Iterable[Any], negated: bool) -> None:
+    """Draw the weights anew, the same at each call; `negated`: those of a head negated."""
+    from keras import layers
+
+    rng = np.random.default_rng(1)
+    for layer in called_layers:
+        sign = -1.0 if negated and isinstance(_inner(layer), layers.Dense) else 1.0
+        for weight in layer.weights:
+            scale = 0.3 if "bias" in weight.name else weight.shape[0] ** -0.5
+            if "embedding" in weight.name:
+                scale = 1.0
+            weight.assign(sign * scale * rng.standard_normal(weight.shape))
+
+
 def refuse_odd(calls: Iterable[Call]) -> None:
     """Raise NotDescribableError for the first call of a layer that ModelSpec does not have."""
     for call in calls:
@@ -62,6 +103,8 @@ def _odd(call: Call) -> str:
     from keras import layers
 
     layer = _inner(call.layer)
+    if call.kwargs.get("mask") is not None or len(call.args) > 2:
+        return "reads a mask; expected sequences without a mask"
     if call.args and isinstance(call.args[0], list | tuple) and len(call.args[0]) > 1:
         return "joins two branches; expected one layer after the other"
     if isinstance(layer, layers.Masking):

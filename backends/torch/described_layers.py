@@ -6,7 +6,7 @@ and LSTM are added up, since one bias stands for both here (`tasks.spec`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,56 @@ class Call:
     module: Any
     given: tuple[Any, ...] = ()  # its input, and what else it gets
     returned: Any = None
+
+
+def passes_on(call: Call) -> bool:
+    """Whether it is a Module without weights that returns numbers which it is given, as they are.
+
+    Such as one of the user's that takes the last step, or the outputs of the tuple of an nn.LSTM.
+    """
+    import torch
+    from torch import nn
+
+    module = call.module
+    if isinstance(module, nn.Identity):
+        return True
+    of_torch = any(
+        base.__module__.startswith("torch.") and base is not nn.Module
+        for base in type(module).__mro__
+    )
+    if of_torch or any(True for _ in module.parameters()):
+        return False
+    given, returned = [*_tensors(call.given)], [*_tensors(call.returned)]
+    return bool(given and returned) and all(
+        torch.isin(each, torch.cat([one.flatten() for one in given])).all() for each in returned
+    )
+
+
+def _tensors(nested: Any) -> Iterator[Any]:
+    import torch
+
+    if isinstance(nested, torch.Tensor):
+        yield nested
+    for each in nested if isinstance(nested, tuple | list) else ():
+        yield from _tensors(each)
+
+
+def shake(modules: Iterable[Any], negated: bool) -> None:
+    """Draw the weights of layers anew, the same at each call; `negated`: those of a head negated.
+
+    Frozen ones of a recurrent layer stay: they are zeros.
+    """
+    import torch
+    from torch import nn
+
+    drawn = torch.Generator().manual_seed(1)
+    for module in modules:
+        sign = -1.0 if negated and isinstance(module, nn.Linear) else 1.0
+        for weight in module.parameters():
+            scale = sign * (0.3 if weight.ndim == 1 else weight.shape[-1] ** -0.5)
+            if weight.requires_grad or isinstance(module, nn.Embedding):
+                with torch.no_grad():
+                    weight.copy_(torch.randn(weight.shape, generator=drawn) * scale)
 
 
 def refuse_odd(calls: Iterable[Call]) -> None:
@@ -69,7 +119,6 @@ def _odd(module: Any) -> str:
 
 
 def trains_two_biases(module: Any) -> bool:
-    """Whether both biases of an RNN or LSTM change in training."""
     """Whether it is an RNN or LSTM with two biases that change in training."""
     from torch import nn
 
@@ -148,7 +197,6 @@ def _params(module: Any, number: int) -> Params:
 
 
 def first_tensor(returned: Any) -> Any:
-    """Of a tensor, or of a tuple that begins with one."""
     """Of a tensor, or of a tuple that begins with one. Raises NotDescribableError."""
     import torch
 
@@ -163,7 +211,6 @@ def first_tensor(returned: Any) -> Any:
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
-    """In float64 if it holds floating-point numbers."""
     """In float64 if it holds floating-point numbers."""
     found: np.ndarray = tensor.detach().cpu().numpy()
     return found.astype(np.float64) if found.dtype.kind == "f" else found

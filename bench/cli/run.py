@@ -89,7 +89,10 @@ def _with_files(words: Sequence[str], folder: Path) -> Iterator[str]:
             (folder / str(number)).mkdir()
             yield f"--workload={describe_for_run(word, folder / str(number))}"
         else:
-            yield f"--workload={word}" if alone and word.endswith(".toml") else word
+            workload = alone and word.lower().endswith(".toml")
+            if alone and not workload and Path(word).is_file() and not word.endswith(".py"):
+                raise ValueError(f"{word} is not named as a workload file; expected NAME.toml")
+            yield f"--workload={word}" if workload else word
         before = word
 
 

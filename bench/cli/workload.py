@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.console import line, wrong_use
-from bench.config import grid, options, workload_file
+from bench.config import grid, options, validation, workload_file
 
 EXAMPLE = files("bench.cli") / "templates" / "workload.toml"
 
@@ -28,10 +28,14 @@ def workload(
         typer.echo(EXAMPLE.read_text(encoding="utf-8"), nl=False)
         return
     try:
-        requests = [options.request(each, {}) for each in workload_file.read(file).workloads]
+        found = workload_file.read(file)
+        validation.whole_number("processes", found.of_run.get("processes", "1"))
+        named = validation.split("backend", found.of_run.get("backend"))
+        validation.backends([] if named == options.EVERYTHING else named)
+        requests = [options.request(each, {}) for each in found.workloads]
         for request in requests:
             for workload in grid.workloads(request):
-                facts = (f"{name} {fact}" for name, fact in workload.facts.items())
-                line(f"{workload.id}: {', '.join(facts)}")
+                facts = [f"{name} {fact}" for name, fact in workload.facts.items()]
+                line(f"{workload.id}: {', '.join([*facts, *workload.besides])}")
     except ValueError as error:
         wrong_use(str(error))

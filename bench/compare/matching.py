@@ -89,8 +89,17 @@ def _workload(samples: Mapping[str, Sample]) -> Workload | None:
 
 def _facts(workload: Workload) -> dict[str, Any]:
     """The fields that must be equal in both runs, by name."""
-    numbers = {"batch": workload.batch, "steps": workload.steps}
-    return {**numbers, **dataclasses.asdict(workload.spec)}
+    given = {"weights": workload.weights, "embedding": workload.embedding}
+    return {
+        "batch": workload.batch,
+        "steps": workload.steps,
+        **dataclasses.asdict(workload.spec),
+        **dataclasses.asdict(workload.inputs),
+        **{
+            name: f"{file.name} {file.sha256[:8]}" if file else None for name, file in given.items()
+        },
+        "optimizer": workload.optimizer.name if workload.optimizer else None,
+    }
 
 
 def _relaxed(base: RunData, other: RunData) -> tuple[RunData, RunData, list[str]]:

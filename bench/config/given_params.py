@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -21,15 +22,18 @@ from tasks.spec import ModelSpec, Params, check_params, init_params
 
 LINES = 1000  # of which the usual number of words is the size of a table without a head line
 
+LARGEST = float(np.finfo(np.float32).max)
 _READ: dict[str, Params] = {}  # by hash
+_TABLES: dict[str, Params] = {}  # embeddings, likewise
 
 
 def initial(workload: Workload, seed: int) -> Params:
     """The parameters that a workload starts from: random ones, with those that are given."""
     params = init_params(workload.spec, seed)
-    for file in (workload.weights, workload.embedding):
-        if file is not None:
-            params |= _READ[file.sha256]
+    if workload.weights is not None:
+        params |= _READ[workload.weights.sha256]
+    if workload.embedding is not None:
+        params |= _TABLES[workload.embedding.sha256]
     return params
 
 
@@ -60,13 +64,13 @@ def read_embedding(path: Path) -> tuple[GivenFile, tuple[int, int]]:
     ValueError, naming the line, if a line has another number of values or something else.
     """
     file = _known_by(path)
-    if file.sha256 not in _READ:
+    if file.sha256 not in _TABLES:
         lines = text_file.read(path, "a word and its numbers in each line").split("\n")
         rows = list(_vectors(path, lines))
         if not rows:
             raise ValueError(f"{path} has no vectors; expected a word and its numbers in each line")
-        _READ[file.sha256] = {"E": np.stack(rows)}
-    vocab, columns = _READ[file.sha256]["E"].shape
+        _TABLES[file.sha256] = {"E": _numbers(path, "the table", np.stack(rows))}
+    vocab, columns = _TABLES[file.sha256]["E"].shape
     return file, (vocab, columns)
 
 
@@ -94,6 +98,8 @@ def _numbers(path: Path, name: str, array: object) -> np.ndarray:
         raise ValueError(f"{path}: {name} is {found}; expected numbers")
     if not np.isfinite(array).all():
         raise ValueError(f"{path}: {name} holds NaN or infinity; expected finite numbers")
+    if array.size and np.abs(array.astype(np.float64)).max() > LARGEST:
+        raise ValueError(f"{path}: {name} holds numbers beyond float32; expected none")
     return array.astype(np.float64)
 
 
@@ -101,7 +107,7 @@ def _vectors(path: Path, lines: list[str]) -> Iterator[np.ndarray]:
     """The numbers (D,) of each line, without the head line of word2vec and empty last lines."""
     while lines and not lines[-1].strip():
         lines = lines[:-1]
-    head = lines[0].split() if lines else []
+    head = _words(lines[0]) if lines else []
     first = 1
     if len(lines) > 1 and len(head) == 2 and all(word.isdecimal() for word in head):
         rows, size = map(int, head)
@@ -109,17 +115,22 @@ def _vectors(path: Path, lines: list[str]) -> Iterator[np.ndarray]:
         if len(lines) != rows:
             raise ValueError(f"{path} has {len(lines)} vectors; expected {rows}, as line 1 has it")
     else:
-        usual = Counter(len(line.split()) for line in lines[:LINES]).most_common(1)
+        usual = Counter(len(_words(line)) for line in lines[:LINES]).most_common(1)
         size = usual[0][0] - 1 if usual else 1
     if size < 1:
         raise ValueError(f"{path}, line 1: expected a word and its numbers, separated by spaces")
     for number, line in enumerate(lines, first):
         try:
-            yield _vector(line.split(), size)
+            yield _vector(_words(line), size)
         except ValueError as error:
             raise ValueError(
                 f"{path}, line {number}: expected a word and {size} numbers, found {error}"
             ) from error
+
+
+def _words(line: str) -> list[str]:
+    """The parts between spaces and tabs: other white space can be a word of a vocabulary."""
+    return [word for word in re.split("[ \t]+", line.rstrip("\r")) if word]
 
 
 def _vector(words: Sequence[str], size: int) -> np.ndarray:

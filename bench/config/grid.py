@@ -12,7 +12,7 @@ import psutil
 
 from bench.config import given_params
 from bench.config.fields import MODEL, OPTIMIZERS, option
-from bench.records.workload import LETTERS, GivenFile, Workload
+from bench.records.workload import ITEM_BYTES, LETTERS, GivenFile, Workload
 from tasks import TASKS
 from tasks.inputs import InputOptions, make_batch
 from tasks.memory import step_bytes
@@ -204,7 +204,7 @@ def _model(task: Task, size: str, chosen: Mapping[str, Any], request: Request) -
         **{name: chosen[name] for name in ("batch", "steps") if name in chosen}
     )
     spec = task.spec(numbers, **fields)
-    _expect_effect(spec, chosen)
+    _expect_effect(task, spec, chosen)
     inputs = InputOptions(**{name: chosen[name] for name in _INPUTS if name in chosen})
     if inputs.values == "denormal":
         _expect_forward_in_float32(task, request)
@@ -254,17 +254,26 @@ def _expect_same(chosen: Mapping[str, Any], table: Mapping[str, int]) -> None:
             )
 
 
-def _expect_effect(spec: ModelSpec, chosen: Mapping[str, Any]) -> None:
+def _expect_effect(task: Task, spec: ModelSpec, chosen: Mapping[str, Any]) -> None:
     """Raise ValueError for an option that changes nothing in this model."""
     if spec.dropout and spec.num_layers == 1:
         raise ValueError("dropout is between layers; expected at least 2 layers (--layers)")
     if chosen.get("frozen_embedding") and spec.vocab_size is None:
-        raise ValueError("there is no embedding to freeze; expected --vocab beside it")
-    if "time_reduction" in chosen and spec.readout == "last_step":
-        raise ValueError(
-            "the loss of the last step alone has nothing to reduce over time; expected no "
-            "--time-reduction, or --readout=every_step"
-        )
+        instead = _instead(task, "vocab_size", "--vocab beside it")
+        raise ValueError(f"there is no embedding to freeze; expected {instead}")
+    needless = {
+        "time_reduction": "has nothing to reduce over time (--time-reduction)",
+        "weighted": "has no weights (--weighted)",
+    }
+    for name, why in needless.items():
+        if chosen.get(name) and spec.readout == "last_step":
+            instead = _instead(task, "readout", "every step to be read (--readout=every_step)")
+            raise ValueError(f"the loss of the last step alone {why}; expected {instead}")
+
+
+def _instead(task: Task, field_: str, otherwise: str) -> str:
+    """What a message advises: not an option that the task does not take."""
+    return "--task=custom" if field_ in task.sets else otherwise
 
 
 def _expect_outputs(spec: ModelSpec, batch: Batch) -> None:
@@ -281,10 +290,17 @@ def _expect_outputs(spec: ModelSpec, batch: Batch) -> None:
 def _expect_room(model: _Model, request: Request, candidates: int) -> None:
     """Raise ValueError if the arrays of the oracle and of all candidates do not fit into memory."""
     about = (model.spec, model.numbers.batch, model.numbers.steps)
-    oracle = step_bytes(*about, "bptt", 8)
+    item = max(ITEM_BYTES.get(dtype, 4) for dtype in request.dtypes)
+    asked: list[tuple[str, str | None]] = [
+        (phase, optimizer.name if optimizer else None)
+        for phase in request.phases
+        for optimizer in _optimizers(request, phase)
+    ]
+    # The oracle computes gradients in every phase.
+    oracle = max(step_bytes(*about, phase, 8, name) for phase, name in [("bptt", None), *asked])
     each = 0
     if "cpu" in request.devices:
-        each = min(step_bytes(*about, "forward", 8 if "float64" in request.dtypes else 4), oracle)
+        each = max(step_bytes(*about, phase, item, name) for phase, name in asked)
     needed, there = oracle + candidates * each, psutil.virtual_memory().total
     if needed > there:
         processes = "process" if candidates == 1 else "processes"

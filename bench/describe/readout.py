@@ -12,6 +12,7 @@ from bench.correctness.tolerances import relative_error
 from tasks.spec import Batch, ModelSpec, Params, Readout
 
 BATCH, STEPS = 3, 5  # of the random input, where the net takes any
+MORE_STEPS = 50  # once: some nets read a fixed step, or not all steps of many
 BOUND = 1e-4  # of the relative error: the net computes in float32, the oracle in float64
 
 Activate = Callable[[np.ndarray], np.ndarray]
@@ -36,11 +37,35 @@ BOTH_LAST = "the last step of both directions, such as y[:, -1] reads it"
 def settled(net: registry.Described) -> ModelSpec:
     """The net's model with its readout.
 
+    Its own weights may hide what the net does: relu on outputs that are above zero anyhow, the mean
+    over the steps beside a large bias. So the net is compared with random weights too, with those
+    of its head as they are drawn and negated; it has those at the end.
+
     Raises NotDescribableError if the net computes something else; it names the cause if it is one
     that is known.
     """
-    spec, x = net.spec, _input(net)
-    outputs = net.outputs(x)
+    spec = _compared(net, STEPS)
+    if net.shaken is None:
+        return spec
+    for negated, steps in ((False, STEPS), (True, STEPS), (True, MORE_STEPS)):
+        other = _compared(net.shaken(negated), steps)
+        if other != spec:
+            raise registry.NotDescribableError(
+                f"the net reads {spec.readout} with its own weights and {other.readout} with others"
+            )
+    return spec
+
+
+def _compared(net: registry.Described, any_steps: int) -> ModelSpec:
+    spec, x = net.spec, _input(net, any_steps)
+    try:
+        outputs = net.outputs(x)
+    except registry.NotDescribableError:
+        raise
+    except Exception as fault:  # whatever the user's code raises
+        raise registry.NotDescribableError(
+            f"the net raises {registry.first_line(fault)}, on an input of shape {x.shape}"
+        ) from fault
     forms = list(_forms(outputs, x.shape[0], x.shape[1], spec.logit_size))
     if not forms:
         one = outputs.shape == (x.shape[1], spec.logit_size)
@@ -68,15 +93,10 @@ def settled(net: registry.Described) -> ModelSpec:
     )
 
 
-def _input(net: registry.Described) -> np.ndarray:
-    """x (B,T,D), in values exact in float32, or ids (B,T)."""
-    rng = np.random.default_rng(1)
+def _input(net: registry.Described, any_steps: int) -> np.ndarray:
     batch, spec = net.batch or BATCH, net.spec
-    steps = net.steps or (STEPS if batch != STEPS else STEPS + 1)
-    if spec.vocab_size is not None:
-        return rng.integers(spec.vocab_size, size=(batch, steps))
-    drawn = rng.standard_normal((batch, steps, spec.input_size))
-    return drawn.astype(np.float32).astype(np.float64)
+    steps = net.steps or (any_steps if batch != any_steps else any_steps + 1)
+    return registry.random_input((batch, steps), spec.vocab_size, spec.input_size, seed=1)
 
 
 class _Oracle:
@@ -85,7 +105,8 @@ class _Oracle:
     def __init__(self, spec: ModelSpec, params: Params, x: np.ndarray) -> None:
         self.spec = spec
         self._params = params
-        self._states = {readout: self._run(readout, x) for readout in ("every_step", "last_step")}
+        self._x = x
+        self._states: dict[Readout, np.ndarray] = {}
 
     def _run(self, readout: Readout, x: np.ndarray) -> np.ndarray:
         """Every state (B,T,F), or the last (B,F)."""
@@ -97,6 +118,8 @@ class _Oracle:
         return model.to_host(model.forward(placed))["outputs"]
 
     def expected(self, readout: Readout) -> np.ndarray:
+        if readout not in self._states:
+            self._states[readout] = self._run(readout, self._x)
         return self._states[readout]
 
     def logits(self, states: np.ndarray) -> np.ndarray:
@@ -108,6 +131,9 @@ class _Oracle:
     def others(self, readout: Readout) -> Iterator[tuple[str, np.ndarray]]:
         """What a net may read instead, with its name; the first is what is expected."""
         yield "", self.expected(readout)
+        if self.spec.output_size is not None:
+            for name in ("relu", "tanh"):
+                yield f"{name} of the states", ACTIVATIONS[name](self.expected(readout))
         if readout == "every_step":
             return
         every = self.expected("every_step")
@@ -123,6 +149,8 @@ def _cause(oracle: _Oracle, readout: Readout, given: np.ndarray) -> str:
     """What the net does with the hidden states, in words; empty if it is none of what is tried."""
     for read, states in oracle.others(readout):
         for name, activate in ACTIVATIONS.items():
+            if given.shape[-1] == 1 and "softmax" in name:
+                continue  # a constant
             if relative_error(given, activate(oracle.logits(states))) <= BOUND:
                 parts = [f"reads {read}"] if read else []
                 parts += [f"puts {name} on its outputs"] if name != "none" else []

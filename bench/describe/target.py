@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -18,6 +19,7 @@ from bench.config import validation
 from bench.records import provenance
 
 TARGET = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
+HERE = [Path()]  # the folder of the user's code
 OURS = ("tasks", "backends", "bench")  # names that a user's own modules may have too
 
 
@@ -42,10 +44,11 @@ def find(target: str) -> Any:
     The current folder comes first among those that modules are imported from. Raises TargetError.
     """
     module, name = split(target)
+    HERE[:] = [Path.cwd()]  # the user's code may go to another folder
     sys.path.insert(0, str(Path.cwd()))
     with _own_names():
         with _faults(f"{module} {{}} while it is imported", missing=module):
-            there = importlib.import_module(module)
+            there = _imported(module)
         try:
             net = getattr(there, name)
         except AttributeError as error:
@@ -64,6 +67,23 @@ def find(target: str) -> Any:
             "model, or a class or function that makes one"
         )
     return net
+
+
+def _imported(module: str) -> Any:
+    """The module; the one in this folder if a module of Python's, already loaded, has its name."""
+    top, _, below = module.partition(".")
+    places = (Path.cwd() / f"{top}.py", Path.cwd() / top / "__init__.py")
+    file = next((path for path in places if path.is_file()), None)
+    if file is None or (top not in sys.modules and top not in sys.builtin_module_names):
+        return importlib.import_module(module)
+    there = f"_own_{top}"  # another name: the other module is still needed
+    folder = [str(file.parent)] if file.name == "__init__.py" else None
+    found = importlib.util.spec_from_file_location(there, file, submodule_search_locations=folder)
+    assert found is not None
+    assert found.loader is not None
+    sys.modules[there] = made = importlib.util.module_from_spec(found)
+    found.loader.exec_module(made)
+    return importlib.import_module(f"{there}.{below}") if below else made
 
 
 @contextmanager
@@ -119,6 +139,8 @@ def _faults(what: str, missing: str = "") -> Iterator[None]:
                 f"there is no module {missing} in this folder, nor is one installed{near}"
             ) from error
         words = provenance.without_paths(registry.first_line(error))
+        if isinstance(error, SyntaxError):
+            words = f"{type(error).__name__}: {error.msg}"  # without its place
         raise TargetError(f"{what.format(f'raises {words}')} ({_place(error)})") from error
 
 
@@ -140,8 +162,8 @@ def _place(error: BaseException) -> str:
 
 def _is_own(file: str) -> bool:
     path = Path(file)
-    return path.is_relative_to(Path.cwd()) and "site-packages" not in path.parts
+    return path.is_relative_to(HERE[0]) and "site-packages" not in path.parts
 
 
 def _short(file: str) -> str:
-    return str(Path(file).relative_to(Path.cwd())) if _is_own(file) else Path(file).name
+    return str(Path(file).relative_to(HERE[0])) if _is_own(file) else Path(file).name

@@ -46,7 +46,8 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
         keys |= {case.key for case in running}
         seconds += workload_seconds(workload, len(running), settings)
         print(f"{workload.id}: {', '.join(case.variant for case in running) or 'nothing runs'}")
-        print(f"    {', '.join(f'{name} {fact}' for name, fact in workload.facts.items())}")
+        facts = [f"{name} {fact}" for name, fact in workload.facts.items()]
+        print(f"    {', '.join([*facts, *workload.besides])}")
         for name, refusal in refusals.items():
             if refusal is not None:
                 status, reason = refusal

@@ -111,10 +111,26 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             **{k: none[k] if size is None else f"{size:,}" for k, size in sizes.items()},
             "direction": "both" if spec.bidirectional else "forward",
             "readout": spec.readout,
-            "loss": spec.loss + (", summed over steps" if spec.time_reduction == "sum" else ""),
+            "loss": spec.loss + (" summed over steps" if spec.time_reduction == "sum" else ""),
             "parameters": f"{parameter_count(spec):,}",
             "memory": _memory(self.step_bytes),
         }
+
+    @property
+    def besides(self) -> list[str]:
+        """What else is unusual about the model and its inputs, in words."""
+        spec, inputs = self.spec, self.inputs
+        words = {
+            "no bias": not spec.bias,
+            f"dropout {spec.dropout}": spec.dropout,
+            "frozen embedding": spec.vocab_size is not None and not spec.train_embedding,
+            "given initial state": inputs.initial_state,
+            "weighted steps": inputs.weighted,
+            "denormal inputs": inputs.values == "denormal",
+            f"weights of {self.weights.name if self.weights else ''}": self.weights,
+            f"embedding of {self.embedding.name if self.embedding else ''}": self.embedding,
+        }
+        return [word for word, holds in words.items() if holds]
 
 
 def _memory(size: int) -> str:

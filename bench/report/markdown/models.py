@@ -21,8 +21,10 @@ def measured(views: Sequence[WorkloadView]) -> str:
         about = (w.task, w.label, w.spec, w.batch, w.steps)
         if about not in found or found[about].step_bytes < w.step_bytes:
             found[about] = w
-    rows = [_facts(workload) for workload in list(found.values())[:MOST]]
-    head = ("workload", "cell", *next(iter(found.values())).facts) if found else ()
+    shown = list(found.values())[:MOST]
+    more = any(workload.besides for workload in shown)
+    rows = [_facts(workload, more=more) for workload in shown]
+    head = ["workload", "cell", *shown[0].facts, *(["besides"] if more else [])] if shown else []
     table = text.table(head, rows, right=range(2, 9)) if rows else ""
     if len(found) <= MOST:
         return table
@@ -30,9 +32,10 @@ def measured(views: Sequence[WorkloadView]) -> str:
     return f"{table}\n\n{further}: see their workloads."
 
 
-def _facts(workload: Workload) -> list[str]:
+def _facts(workload: Workload, *, more: bool) -> list[str]:
     name = text.escape(f"{workload.task} {workload.label}")
-    return [name, cell_in_words(workload), *map(text.escape, workload.facts.values())]
+    besides = [text.escape(", ".join(workload.besides))] if more else []
+    return [name, cell_in_words(workload), *map(text.escape, workload.facts.values()), *besides]
 
 
 def tables(views: Sequence[WorkloadView]) -> str:

@@ -10,6 +10,7 @@ from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, cell_in_wo
 from bench.records.schema import Measurement
 from bench.report.markdown import tables
 
+FLUSHED = 0.5  # relative error of outputs that are taken for zero; it is 1 if all are
 MOST_LISTED = 8  # workloads of one task and phase; of more, only the count is given
 
 
@@ -141,6 +142,25 @@ def dropout(view: WorkloadView) -> str:
         "therefore differs between the variants, and differs from that of the oracle, which draws "
         "no masks. That loss and its gradients are only checked to be plausible; the same model "
         "without dropout is compared in full."
+    )
+
+
+def denormal(view: WorkloadView) -> str:
+    """Which variants take denormal numbers for zero; empty for any other workload."""
+    if view.workload.inputs.values != "denormal":
+        return ""
+    flushing = [
+        label
+        for label, m in view.candidates.items()
+        if m.agreement is not None
+        and (found := m.agreement.kinds.get("outputs")) is not None
+        and (found.error or 0.0) >= FLUSHED
+    ]
+    who = f"{text.joined(flushing)} {'does' if len(flushing) == 1 else 'do'}" if flushing else (
+        "no variant does")  # fmt: skip
+    return (
+        "The inputs are denormal numbers of float32, which a program may take for zero: here "
+        f"{who}, by the error of the outputs. The bound of agreement allows that."
     )
 
 

@@ -28,8 +28,7 @@ def model_in_words(workload: Workload) -> str:
     spec = workload.spec
     words = [cell_in_words(workload)]
     words += ["bidirectional"] if spec.bidirectional else []
-    words += [] if spec.bias else ["without bias"]
-    words += [f"dropout {spec.dropout}"] if spec.dropout else []
+    words += map(text.escape, workload.besides)
     words += [text.escape(workload.shape), f"{_loss(spec)} loss"]
     sizes = [f"B {workload.batch}", f"T {workload.steps}"]
     if spec.vocab_size is not None:

@@ -195,6 +195,7 @@ def _workload(view: WorkloadView) -> WorkloadSection:
         tables.unranked(view),
         tables.agreement(view),
         sentences.dropout(view),
+        sentences.denormal(view),
         tables.cold_start(view),
         sentences.with_cold_start(view),
         conditions.around_rounds(view),
