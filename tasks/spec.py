@@ -194,10 +194,8 @@ def param_shapes(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_count(spec: ModelSpec) -> int:
-    """How many numbers the model holds, including a frozen embedding; it does not depend on T.
-
-    The layers above the first have the same shapes, so it takes no longer for many of them.
-    """
+    """How many numbers the model holds, including a frozen embedding; it does not depend on T."""
+    # The layers above the first have the same shapes, so many of them take no longer to count.
     one, two = (
         sum(map(math.prod, param_shapes(replace(spec, num_layers=layers)).values()))
         for layers in (1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -138,6 +139,34 @@ def test_another_weight_is_seen() -> None:
             readout.settled(replace(net, params=wrong))
 
 
+def test_weights_that_hide_what_the_net_does_are_not_the_only_ones() -> None:
+    spec = replace(SPEC, readout="last_step")
+    hides = init_params(spec, 3)
+    hides["b_y"] = hides["b_y"] + 1e3  # the outputs are above zero, so relu changes nothing
+
+    def rectified(params: Any) -> Any:
+        net = _described(spec)
+
+        def outputs(x: np.ndarray) -> np.ndarray:
+            given = Batch(x, np.zeros(len(x), int))
+            return np.maximum(run_oracle(spec, params, given, "float64")["outputs"], 0)
+
+        return replace(net, params=params, outputs=outputs)
+
+    assert readout.settled(rectified(hides)) == spec
+    shown = {True: init_params(spec, 4), False: hides}
+    net = replace(rectified(hides), shaken=lambda negated: rectified(shown[negated]))
+    with pytest.raises(registry.NotDescribableError, match="puts relu on its outputs"):
+        readout.settled(net)
+
+
+def test_the_random_input_holds_what_may_be_padding() -> None:
+    ids = registry.random_input((3, 5), 5000, 1)
+    assert {0, 1, 4998, 4999} <= set(ids.ravel())
+    assert set(registry.random_input((3, 5), 2, 1).ravel()) == {0, 1}
+    assert not registry.random_input((3, 5), None, 4)[0, -1].any()
+
+
 def test_the_file_holds_the_net_and_says_what_is_assumed(folder: Path) -> None:
     spec = replace(
         SPEC, num_layers=2, bias=False, vocab_size=9, train_embedding=False, dropout=0.25
@@ -223,14 +252,18 @@ FAULTS = {
     "needs": ("def net(size, *, depth, width=3): ...", "needs the arguments size, depth; expected"),
     "class_that_needs": ("class net:\n    def __init__(self, size): ...", "the arguments size;"),
     "makes_nothing": ("def net(): ...", "is of the type NoneType; expected"),
+    "moves": ("import os\nos.chdir('/')\nraise ValueError('x')", "imported (moves.py, line 3)"),
     "raises_late": ("def net():\n    return 1 / 0", "raises_late:net raises ZeroDivisionError: "
                     "division by zero when it is called (raises_late.py, line 2)"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("module", FAULTS)
-def test_a_fault_of_the_module_is_one_clear_line(folder: Path, module: str) -> None:
+def test_a_fault_of_the_module_is_one_clear_line(
+    folder: Path, module: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, reason = FAULTS[module]
+    monkeypatch.chdir(folder)  # the module may leave it
     (folder / f"{module}.py").write_text(code)
     (folder / "helper_of_mine.py").write_text("\n\nraise ValueError('a\\nb')\n")
     with pytest.raises(target.TargetError) as fault:
@@ -253,6 +286,16 @@ def test_modules_of_the_user_may_have_the_names_of_ours(folder: Path) -> None:
     with pytest.raises(target.TargetError, match="is of the type list"):
         target.find("with_tasks:net")
     assert sys.modules["tasks"] is tasks
+
+
+@pytest.mark.parametrize("name", ["array", "math", "json"])
+def test_a_module_may_have_the_name_of_one_that_is_loaded(folder: Path, name: str) -> None:
+    (folder / f"{name}.py").write_text(f"import {name} as theirs\nnet = [theirs.__name__]")
+    importlib.import_module(name)
+    before = sys.modules[name]
+    with pytest.raises(target.TargetError, match=f"{name}:net is of the type list"):
+        target.find(f"{name}:net")
+    assert sys.modules[name] is before
 
 
 NO_NETS = ["net", "my_module.py:net", "a/b:net", "m:", ":net", "m:a:b", "m: n"]

@@ -68,6 +68,14 @@ IN_TORCH = {
     "returns_a_dict": "returns a dict",
     "raises": "forward raises RuntimeError: mat1 and mat2 shapes",
     "weight_norm": "has parametrized weights",
+    "relu_of_positive_outputs": "puts relu on its outputs",
+    "mean_beside_a_large_bias": "reads the mean over the steps",
+    "mean_behind_a_head_of_zeros": "reads the mean over the steps",
+    "lengths_from_the_ids": "the relative error is",
+    "a_fixed_step": "the relative error is",
+    "the_last_steps_alone": "'lstm' (LSTM) does not read the net's input",
+    "dropout_in_training_alone": "'drop' (Dropout) is called in training and not in evaluation",
+    "no_gradient": "no gradient reaches the weights of 'lstm' (LSTM)",
 }
 IN_KERAS = {
     "layer_between": "(LayerNormalization) is another layer",
@@ -120,6 +128,12 @@ IN_KERAS = {
     "called_twice": "(LSTM) is called twice",
     "parameters_of_the_net": "parameters outside of the layers that it calls: scaled",
     "raises": "call raises RuntimeError: not today",
+    "mask_of_the_ids": "(LSTM) reads a mask",
+    "dropout_turned_off": "(Dropout) is called with training=False",
+    "dropout_in_training_alone": "calls other layers in training",
+    "noise_in_training": "computes something else in training",
+    "relu_of_positive_outputs": "puts relu on its outputs",
+    "the_first_steps_alone": "(LSTM) does not read the net's input",
 }
 SIX: dict[str, ModelSpec] = {
     "tagger": ModelSpec(

@@ -11,12 +11,13 @@ from typing import Any
 import psutil
 
 from bench.config import given_params
+from bench.config.expectations import expect_effect, expect_outputs, expect_same
 from bench.config.fields import MODEL, OPTIMIZERS, option
 from bench.records.workload import ITEM_BYTES, LETTERS, GivenFile, Workload
 from tasks import TASKS
 from tasks.inputs import InputOptions, make_batch
 from tasks.memory import step_bytes
-from tasks.spec import Batch, ModelSpec, OptimizerSpec, check_batch
+from tasks.spec import ModelSpec, OptimizerSpec, check_batch
 from tasks.task import Size, Task
 
 # The default sizes. The note of hihello has a single sequence, so its default is "source".
@@ -159,7 +160,7 @@ def _checked(
         if model.weights is not None:
             given_params.check(model.spec, chosen["weights"], model.weights)
         batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
-        _expect_outputs(model.spec, batch)
+        expect_outputs(model.spec, batch)
         check_batch(model.spec, batch)
     except (ValueError, OverflowError, MemoryError) as error:
         why = str(error) or "it does not fit into memory"
@@ -197,14 +198,14 @@ def _model(task: Task, size: str, chosen: Mapping[str, Any], request: Request) -
     if "embedding" in chosen:
         embedding, (rows, columns) = given_params.read_embedding(chosen["embedding"])
         table = {"vocab": rows, "input": columns}
-        _expect_same(chosen, table)
+        expect_same(chosen, table)
     fields = {_SPEC[name]: _value(name, v) for name, v in {**chosen, **table}.items()
               if name in _SPEC}  # fmt: skip
     numbers = task.sizes[size].with_overrides(
         **{name: chosen[name] for name in ("batch", "steps") if name in chosen}
     )
     spec = task.spec(numbers, **fields)
-    _expect_effect(task, spec, chosen)
+    expect_effect(task, spec, chosen)
     inputs = InputOptions(**{name: chosen[name] for name in _INPUTS if name in chosen})
     if inputs.values == "denormal":
         _expect_forward_in_float32(task, request)
@@ -243,48 +244,6 @@ def _value(name: str, value: Any) -> Any:
     if name in _NEGATED:
         return not value
     return value or None if name == "classes" else value
-
-
-def _expect_same(chosen: Mapping[str, Any], table: Mapping[str, int]) -> None:
-    """Raise ValueError where an option and the given embedding differ."""
-    for name, size in table.items():
-        if chosen.get(name, size) != size:
-            raise ValueError(
-                f"--{name} is {chosen[name]}; expected {size}, as the given embedding has it"
-            )
-
-
-def _expect_effect(task: Task, spec: ModelSpec, chosen: Mapping[str, Any]) -> None:
-    """Raise ValueError for an option that changes nothing in this model."""
-    if spec.dropout and spec.num_layers == 1:
-        raise ValueError("dropout is between layers; expected at least 2 layers (--layers)")
-    if chosen.get("frozen_embedding") and spec.vocab_size is None:
-        instead = _instead(task, "vocab_size", "--vocab beside it")
-        raise ValueError(f"there is no embedding to freeze; expected {instead}")
-    needless = {
-        "time_reduction": "has nothing to reduce over time (--time-reduction)",
-        "weighted": "has no weights (--weighted)",
-    }
-    for name, why in needless.items():
-        if chosen.get(name) and spec.readout == "last_step":
-            instead = _instead(task, "readout", "every step to be read (--readout=every_step)")
-            raise ValueError(f"the loss of the last step alone {why}; expected {instead}")
-
-
-def _instead(task: Task, field_: str, otherwise: str) -> str:
-    """What a message advises: not an option that the task does not take."""
-    return "--task=custom" if field_ in task.sets else otherwise
-
-
-def _expect_outputs(spec: ModelSpec, batch: Batch) -> None:
-    """Raise ValueError where a label has no output."""
-    if spec.loss != "cross_entropy" or batch.y.max() < spec.logit_size:
-        return
-    outputs = "without a head the outputs are F" if spec.output_size is None else "there are C"
-    raise ValueError(
-        f"the labels go up to {batch.y.max()}, and {outputs} = {spec.logit_size}; expected at "
-        f"least {batch.y.max() + 1} (--classes, or --classes=0 and --hidden)"
-    )
 
 
 def _expect_room(model: _Model, request: Request, candidates: int) -> None:

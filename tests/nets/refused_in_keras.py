@@ -158,3 +158,34 @@ class Raising(keras.Model):
 
 
 REFUSED["raises"] = Raising
+
+
+class Of(keras.Model):
+    """Word vectors, two layers with dropout between them, and a forward pass of them."""
+
+    def __init__(self, how: Callable[..., Any]) -> None:
+        super().__init__()
+        self.words, self.drop = layers.Embedding(9, 4), layers.Dropout(0.3)
+        self.lower, self.upper = lstm(), lstm()
+        self.how = how
+
+    def call(self, words: Any, training: bool = False) -> Any:
+        return self.how(self, self.lower(self.words(words)), words, training)
+
+
+REFUSED |= {
+    "mask_of_the_ids": lambda: Of(
+        lambda net, y, words, _: net.upper(y, mask=ops.not_equal(words, 0))
+    ),
+    "dropout_turned_off": lambda: Of(lambda net, y, *_: net.upper(net.drop(y, training=False))),
+    "dropout_in_training_alone": lambda: Of(
+        lambda net, y, _, training: net.upper(net.drop(y) if training else y)
+    ),
+    "noise_in_training": lambda: Of(
+        lambda net, y, _, training: net.upper(y * 2 if training else y)
+    ),
+    "relu_of_positive_outputs": lambda: of(
+        lambda x: ops.relu(layers.Dense(1, bias_initializer="ones")(lstm()(x)))
+    ),
+    "the_first_steps_alone": lambda: of(lambda x: lstm()(x[:, :20])),
+}

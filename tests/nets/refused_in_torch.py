@@ -257,3 +257,57 @@ def raises() -> Any:
 @refused
 def weight_norm() -> Any:
     return nn.utils.parametrizations.weight_norm(lstm(4, 6), "weight_hh_l0")
+
+
+@refused
+def relu_of_positive_outputs() -> Any:
+    net = put_out(torch.relu)
+    nn.init.constant_(net.head.bias, 9.0)
+    return net
+
+
+@refused
+def mean_beside_a_large_bias() -> Any:
+    net = read(lambda y: y.mean(dim=1))
+    nn.init.constant_(net.head.bias, 1e5)
+    return net
+
+
+@refused
+def mean_behind_a_head_of_zeros() -> Any:
+    net = read(lambda y: y.mean(dim=1))
+    nn.init.zeros_(net.head.weight)
+    return net
+
+
+@refused
+def lengths_from_the_ids() -> Any:
+    def call(net: Any, x: Any) -> Any:
+        last = (x != 0).sum(1) - 1
+        return net.lstm(net.words(x))[0][torch.arange(len(x)), last]
+
+    return Net(call, words=nn.Embedding(5000, 4), lstm=lstm(4, 6))
+
+
+@refused
+def a_fixed_step() -> Any:
+    return read(lambda y: y[:, 4])
+
+
+@refused
+def the_last_steps_alone() -> Any:
+    return Net(lambda net, x: net.lstm(x[:, -20:])[0][:, -1], lstm=lstm(4, 6))
+
+
+@refused
+def dropout_in_training_alone() -> Any:
+    def call(net: Any, x: Any) -> Any:
+        y = net.lower(x)[0]
+        return net.upper(net.drop(y) if net.training else y)[0]
+
+    return Net(call, lower=lstm(4, 6), upper=lstm(6, 6), drop=nn.Dropout(0.4))
+
+
+@refused
+def no_gradient() -> Any:
+    return read(lambda y: y[:, -1].detach())

@@ -85,6 +85,13 @@ def digits() -> nn.Module:
     return Digits()
 
 
+class Outputs(nn.Module):
+    """The outputs of a recurrent layer, without its state."""
+
+    def forward(self, returned: Any) -> Any:
+        return returned[0]
+
+
 tagger, forecast, language_model, sentiment = Tagger, Forecast(), LanguageModel(), Sentiment
-rectified = nn.RNN(4, 6, 3, nonlinearity="relu")
+rectified = nn.Sequential(nn.RNN(4, 6, 3, nonlinearity="relu"), Outputs())
 NETS = ("tagger", "forecast", "language_model", "sentiment", "digits", "rectified")

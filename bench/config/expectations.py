@@ -1,0 +1,51 @@
+"""What the options of a model must be to each other. Each raises ValueError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.spec import Batch, ModelSpec
+from tasks.task import Task
+
+
+def expect_same(chosen: Mapping[str, Any], table: Mapping[str, int]) -> None:
+    """Raise ValueError where an option and the given embedding differ."""
+    for name, size in table.items():
+        if chosen.get(name, size) != size:
+            raise ValueError(
+                f"--{name} is {chosen[name]}; expected {size}, as the given embedding has it"
+            )
+
+
+def expect_effect(task: Task, spec: ModelSpec, chosen: Mapping[str, Any]) -> None:
+    """Raise ValueError for an option that changes nothing in this model."""
+    if spec.dropout and spec.num_layers == 1:
+        raise ValueError("dropout is between layers; expected at least 2 layers (--layers)")
+    if chosen.get("frozen_embedding") and spec.vocab_size is None:
+        instead = _instead(task, "vocab_size", "--vocab beside it")
+        raise ValueError(f"there is no embedding to freeze; expected {instead}")
+    needless = {
+        "time_reduction": "has nothing to reduce over time (--time-reduction)",
+        "weighted": "has no weights (--weighted)",
+    }
+    for name, why in needless.items():
+        if chosen.get(name) and spec.readout == "last_step":
+            instead = _instead(task, "readout", "every step to be read (--readout=every_step)")
+            raise ValueError(f"the loss of the last step alone {why}; expected {instead}")
+
+
+def _instead(task: Task, field_: str, otherwise: str) -> str:
+    """What a message advises: not an option that the task does not take."""
+    return "--task=custom" if field_ in task.sets else otherwise
+
+
+def expect_outputs(spec: ModelSpec, batch: Batch) -> None:
+    """Raise ValueError where a label has no output."""
+    if spec.loss != "cross_entropy" or batch.y.max() < spec.logit_size:
+        return
+    outputs = "without a head the outputs are F" if spec.output_size is None else "there are C"
+    raise ValueError(
+        f"the labels go up to {batch.y.max()}, and {outputs} = {spec.logit_size}; expected at "
+        f"least {batch.y.max() + 1} (--classes, or --classes=0 and --hidden)"
+    )
