@@ -98,7 +98,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     with _interruptible():
         typed = config.stash.get(options.TYPED, None)
-        config.stash[RUN] = SuiteRun(plan, typed or options.given(config), of_rnnbench=bool(typed))
+        words = options.given(config) if typed is None else typed
+        config.stash[RUN] = SuiteRun(plan, words, of_rnnbench=typed is not None)
 
 
 @contextmanager

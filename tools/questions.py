@@ -138,7 +138,8 @@ def _preset_of(run: Run) -> str | None:
 
     A preset with a further option (another device, fewer variants) does not answer its question.
     """
-    words = shlex.split(run.command.replace("--preset ", "--preset="))
+    command = run.command.replace("--preset ", "--preset=")
+    words = shlex.split(command.replace("rnnbench run ", "pytest --benchmark-only ", 1))
     given = sorted(word for word in words if not _HARMLESS.fullmatch(word))
     for name in presets.names():
         if given == sorted(shlex.split(presets.find(name).command)):

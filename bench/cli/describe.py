@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -64,19 +65,28 @@ def describe(
     out.write_text(written, encoding="utf-8")
     for note in text.notes(found):
         line(f"note: {note}")
-    line(f"{out} is written; `rnnbench run {out}` measures it")
+    both = f"{out} and {weights} are" if weights else f"{out} is"
+    line(f"{both} written; `rnnbench run {out}` measures it")
 
 
-def describe_for_run(net: str, folder: Path) -> Path:
-    """The workload file of a net, in `folder`, with its weights; prints the notes.
+def describe_for_run(net: str, folder: Path, changed: Collection[str] = ()) -> Path:
+    """The workload file of a net, in `folder`; prints the notes and what is assumed.
 
-    Raises ValueError, in one line.
+    It has the net's weights, unless options of the run have `changed` its shapes. Raises
+    ValueError, in one line.
     """
     found = read(net, folder)
     for note in text.notes(found):
         line(f"{net}: {note}")
-    file = folder / f"{net.replace(':', '-')}.toml"  # a report's command names it
-    file.write_text(text.render(found, text.Choices(), found.params.name), encoding="utf-8")
+    if changed:
+        line(f"{net}: its weights are left out, because the run changes {', '.join(changed)}")
+    written = text.render(found, text.Choices(), "" if changed else found.params.name)
+    for row in written.splitlines():
+        value, sign, why = row.partition("# assumed: ")
+        if sign:
+            line(f"{net}: {value.strip()} is assumed: {why}")
+    file = folder / f"{net.replace(':', '-')}.toml"
+    file.write_text(written, encoding="utf-8")
     return file
 
 

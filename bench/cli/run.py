@@ -14,7 +14,7 @@ import typer
 from bench import ROOT
 from bench.cli.console import INTERRUPTED, console, errors, line, wrapped, wrong_use
 from bench.cli.describe import describe_for_run
-from bench.config import options, validation
+from bench.config import fields, options, validation
 from bench.config.option_table import GROUPS, Option
 from bench.describe.target import TARGET
 from bench.session import INTERRUPTIONS
@@ -60,11 +60,10 @@ def run(context: typer.Context) -> None:
             words = [*_with_files(words, Path(folder))]
         except ValueError as error:
             wrong_use(str(error), errors)
-        named = any(TARGET.fullmatch(word) for word in set(typed) - set(words))
-        _run(words, tuple(typed) if named else None)
+        _run(words, tuple(typed))
 
 
-def _run(words: list[str], typed: tuple[str, ...] | None) -> NoReturn:
+def _run(words: list[str], typed: tuple[str, ...]) -> NoReturn:
     suite = ["--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite")]
     watcher = _Watcher(typed)
     # pytest-benchmark takes no other word beside the one that leaves only the checks.
@@ -82,12 +81,15 @@ def _with_files(words: Sequence[str], folder: Path) -> Iterator[str]:
     """
     takes_value = {f"--{option.name}" for group in GROUPS.values() for option in group
                    if option.metavar} | {*PYTEST_TAKES_VALUE}  # fmt: skip
+    given = {word.partition("=")[0] for word in words}
     before = ""
     for number, word in enumerate(words):
         alone = before not in takes_value and not word.startswith("-")
         if alone and TARGET.fullmatch(word):
             (folder / str(number)).mkdir()
-            yield f"--workload={describe_for_run(word, folder / str(number))}"
+            shapes = map(fields.option, fields.SHAPES)
+            changed = [name for name in shapes if f"--{name}" in given]
+            yield f"--workload={describe_for_run(word, folder / str(number), changed)}"
         else:
             workload = alone and word.lower().endswith(".toml")
             if alone and not workload and Path(word).is_file() and not word.endswith(".py"):
@@ -127,7 +129,7 @@ def _about(option: Option, width: int) -> Iterator[str]:
 class _Watcher:
     """A plugin of pytest: it makes errors out of wrong words, and sees a Ctrl-C."""
 
-    def __init__(self, typed: tuple[str, ...] | None) -> None:
+    def __init__(self, typed: tuple[str, ...]) -> None:
         self.interrupted, self._typed = False, typed
 
     @pytest.hookimpl(wrapper=True)
@@ -136,8 +138,7 @@ class _Watcher:
             config = yield
         except pytest.UsageError as error:
             raise pytest.UsageError(*map(in_words, error.args)) from error
-        if self._typed is not None:
-            config.stash[options.TYPED] = self._typed
+        config.stash[options.TYPED] = self._typed
         return config
 
     @pytest.hookimpl(tryfirst=True)

@@ -19,6 +19,9 @@ OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
 DEFAULT_THREADS = "default"  # of --threads: LEFT_ALONE
 ALL_THREADS = "all"  # of --threads: one for each core
 
+# Those that change the shapes of parameters.
+SHAPES = ("cell", "input", "hidden", "layers", "vocab", "classes", "no_bias", "bidirectional")
+
 Values = Mapping[str, tuple[Any, ...]]  # of each option that is given, by its name with "_"
 
 

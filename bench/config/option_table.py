@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from backends.interface import DTYPES, PHASES
+from backends.interface import PHASES
 from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
 from bench.config.grid import DEFAULT_OPTIMIZER
 from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
@@ -47,7 +47,7 @@ WHAT = (
     Option("cell", f"Cells: {', '.join(CELLS)}. Default: the task's own.", "LIST"),
     Option("phase", f"{', '.join(PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
     Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
-    Option("dtype", f"{', '.join(DTYPES)}. Default: float32.", "LIST"),
+    Option("dtype", "float32, float64; on a GPU tf32. Default: float32.", "LIST"),
     Option(
         "optimizer",
         f"Of train_step: {', '.join(OPTIMIZERS)}. Default: {DEFAULT_OPTIMIZER}.",

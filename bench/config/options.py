@@ -22,7 +22,7 @@ from bench.config.workload_file import NamedWorkloads, WorkloadFile
 from tasks import DEFAULT_TASKS
 
 EVERYTHING = ("all",)  # of --backend
-# The words of `rnnbench run` that name a net in code: its workload file is gone after the run.
+# The words of `rnnbench run`, which is what repeats a run from any folder.
 TYPED = pytest.StashKey[tuple[str, ...]]()
 IN_LABELS = frozenset((*MODEL, "threads", "optimizer"))  # options that labels show
 
