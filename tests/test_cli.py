@@ -95,6 +95,7 @@ def test_a_report_of_nothing_is_wrong_use(tmp_path: Path, content: str | None) -
     assert "measurements.jsonl" in output
 
 
+@pytest.mark.slow
 def test_run_exits_with_what_happened(tmp_path: Path) -> None:
     plugins = install(tmp_path / "plugins", mutants.ENTRY_POINTS)
     paths = (plugins, Path(__file__).parent)

@@ -308,6 +308,7 @@ for words in (line.split() for line in sys.argv[1:]):
 """
 
 
+@pytest.mark.slow
 def test_no_command_minds_a_reader_that_leaves(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

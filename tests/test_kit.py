@@ -47,6 +47,7 @@ def test_a_correct_variant_passes_and_is_shown_how_far_it_is_off() -> None:
     assert int(compared[1]) > 200
 
 
+@pytest.mark.slow
 def test_a_wrong_one_comes_with_the_smallest_model_that_shows_it(plugins: tuple[Path, ...]) -> None:
     code, output = rnnbench("check", "gates-swapped", FEW, "--cell=lstm", paths=plugins)
     assert code == 1, output
