@@ -26,6 +26,7 @@ BUILT_IN: tuple[Entry, ...] = (
         ("keras", "tensorflow"),
         "tensorflow",
         default=False,
+        slow_build=True,
     ),
     Entry("keras-jax", "backends.keras.backend:keras_jax", ("keras", "jax"), "keras,jax"),
     Entry("keras-torch", "backends.keras.backend:keras_torch", ("keras", "torch"), "keras,torch"),

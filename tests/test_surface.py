@@ -253,7 +253,7 @@ def test_dropout_is_checked_without_and_timed_with(tmp_path: Path) -> None:
     found = ran.measurements()
     assert len(found) == 3
     for (workload, _), m in found.items():
-        assert "source+L2+dropout0.4" in workload
+        assert "source+L2+C5+dropout0.4" in workload
         assert m.workload.spec.dropout == 0.4
         assert m.round_seconds
         assert m.agreement is not None

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -207,15 +208,17 @@ def _seen_by(project: Path, room: str, marks: str) -> str | None:
 def main(
     seed: Annotated[int, typer.Option(help="of the places")] = 0,
     count: Annotated[int, typer.Option(min=1, help="of faults")] = 30,
+    jobs: Annotated[int, typer.Option(min=1, help="faults at a time")] = 2,
 ) -> None:
     """Plant, ask, and print each fault with the test that saw it."""
     results = []
-    for room, fault in faults(seed, count):
-        result = ask(room, fault)
-        results.append(result)
-        what = f"{fault.file}:{fault.line}: {fault.before} -> {fault.after}"
-        seen = f"caught by {result.tier}, {result.by}" if result.tier else "missed"
-        print(f"{what}\n    {seen}", flush=True)
+    with ThreadPoolExecutor(jobs) as pool:
+        for result in pool.map(lambda each: ask(*each), list(faults(seed, count))):
+            results.append(result)
+            fault = result.fault
+            seen = f"caught by {result.tier}, {result.by}" if result.tier else "missed"
+            print(f"{fault.file}:{fault.line}: {fault.before} -> {fault.after}")
+            print(f"    {seen}", flush=True)
     quick, slow = (sum(result.tier == tier for result in results) for tier in TIERS)
     print(
         f"seed {seed}: {quick + slow} of {len(results)} faults are caught, {quick} of them by the "

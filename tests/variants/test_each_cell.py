@@ -1,4 +1,4 @@
-"""Every variant of a default run agrees on one model of each cell."""
+"""Every variant of a default run, and an unrolled one, agrees on one model of each cell."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from bench.workers.pool import WorkerPool
 from tasks.spec import CELLS
 
 DTYPE = "float32"
+# It compiles for long where there are many steps, so the other tests of variants leave it out.
+UNROLLED = pytest.param("keras-tensorflow-unrolled", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("variant", registry.default_names())
+@pytest.mark.parametrize("variant", [*registry.default_names(), UNROLLED])
 def test_a_variant_agrees_on_one_model_of_each_cell(
     pool: WorkerPool, variant: str, cell: str
 ) -> None:
