@@ -34,8 +34,8 @@ VARIANTS = ("variants/test_each_cell", "variants/test_variants")
 COVERED_BY = {
     "tasks": ("test_spec", "test_tasks", "test_custom", "test_numpy_oracle", "test_gemm_baseline"),
     "backends/numpy": ("test_numpy_oracle", "test_mutants"),
-    "backends/torch": (*VARIANTS, "test_torch_operators"),
-    "backends/keras": VARIANTS,
+    "backends/torch": (*VARIANTS, "test_torch_operators", "test_described_nets"),
+    "backends/keras": (*VARIANTS, "test_described_nets"),
     "backends/jax": VARIANTS,
     "backends/flax": VARIANTS,
     "backends/plugins": ("test_registry", "test_environments", "test_pool", "test_plugins"),
