@@ -4,10 +4,10 @@ The relative error of a tensor is |a - ref| / |ref| in the 2-norm; ref is the or
 backend in float64. It may be at most
 
 - float64: 1e-9.
-- float32: max(1e-6 sqrt(T), 10 x the float32 reference error), or as much as makes each number
-  wrong by the smallest normal one, 2^-126. The float32 reference error is the largest error of the
+- float32: max(1e-6 sqrt(T), 10 x the float32 reference error). This is the largest error of the
   numpy backend in float32 in three runs; two of them start from inputs and parameters that are
-  changed by up to four ulp.
+  changed by up to four ulp. If the inputs are denormal, each number of a tensor may also be off by
+  the smallest normal one, 2^-126.
 - TF32: max(2^-10 sqrt(T), 2^13 x the float32 reference error).
 
 If |ref| = 0, |a| may be at most 1e-12 (float32: 1e-6, TF32: 2^-10) of the largest norm of its kind.
@@ -42,11 +42,16 @@ ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6, "tf32": 2.0**-10}
 PLAUSIBLE = {"loss": 1.0, "gradients": 100.0}
 
 
+def denormal(x: np.ndarray) -> bool:
+    """Whether no input reaches the smallest normal number of float32, and not all are zero."""
+    return x.dtype.kind == "f" and 0.0 < float(np.abs(x).max(initial=0.0)) < SMALLEST_NORMAL
+
+
 def flushed(ref: np.ndarray) -> float:
     """The relative bound that lets each number of `ref` be off by the smallest normal number.
 
-    Frameworks may flush smaller numbers of float32 to zero. Only tensors that small have a bound
-    from here: in others it lies far below a rounding error.
+    Frameworks may flush smaller numbers of float32 to zero. It exceeds a rounding error only in
+    tensors that small.
     """
     scale = norm(ref)
     return SMALLEST_NORMAL * math.sqrt(ref.size) / scale if scale else 0.0
