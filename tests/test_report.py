@@ -206,6 +206,14 @@ def test_thread_counts_are_workloads_of_their_own() -> None:
     assert "### bptt[sentiment-lstm-base-cpu-float32], 1 thread\n" in report(run, both)
 
 
+def test_threads_that_stand_in_a_label_are_not_named_again() -> None:
+    run = msgspec.structs.replace(RUN, threads=(0, 2))
+    named = {"given_name": "mine", "overridden": ("threads",)}
+    both = [measurement("torch", rounds(0.04, 0.04), threads=n, **named) for n in (0, 2)]
+    assert "| sentiment lstm, mine+threads-default, bptt " in report(run, both)
+    assert "| sentiment lstm, mine+threads2, bptt " in report(run, both)
+
+
 def test_what_all_workloads_share_is_said_once_and_what_they_do_not_in_each_row() -> None:
     (first, *_) = sample()
     other = measurement("torch", *first.processes, dtype="float64")

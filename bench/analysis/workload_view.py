@@ -192,18 +192,15 @@ def _differences(workloads: Sequence[Workload]) -> list[tuple[str, ...]]:
     for workload in workloads:
         sizes.setdefault(workload.task, set()).add(workload.label)
     dtypes, threads = {w.dtype for w in workloads}, {w.threads for w in workloads}
-    return [
-        (
-            *(
-                [text.escape(workload.label)]
-                if workload.given_name or len(sizes[workload.task]) > 1
-                else []
-            ),
-            *([text.escape(workload.dtype)] if len(dtypes) > 1 else []),
-            *([text.threads(workload.threads)] if len(threads) > 1 else []),
-        )
-        for workload in workloads
-    ]
+    found = []
+    for workload in workloads:
+        labelled = bool(workload.given_name) or len(sizes[workload.task]) > 1
+        counted = labelled and "threads" in workload.overridden  # the label has them already
+        words = [text.escape(workload.label)] if labelled else []
+        words += [text.escape(workload.dtype)] if len(dtypes) > 1 else []
+        words += [text.threads(workload.threads)] if len(threads) > 1 and not counted else []
+        found.append(tuple(words))
+    return found
 
 
 def cell_in_words(workload: Workload) -> str:
