@@ -38,6 +38,7 @@ from backends.plugins.sanitize import plain as plain
 from backends.plugins.server import serve as serve
 
 if TYPE_CHECKING:
+    from backends.numpy.scan import Tanh
     from backends.plugins.process import PythonProcess
 
 
@@ -118,6 +119,16 @@ def load(name: str) -> Backend:
     UnknownBackendError, or BrokenBackendError with the first line of the error.
     """
     return loading.load(name)
+
+
+def oracle(tanh: Tanh | None = None) -> Backend:
+    """The numpy backend, with whose results in float64 all others are compared.
+
+    `tanh` replaces numpy's, to show what a less accurate one does to the results.
+    """
+    from backends.numpy.backend import NumpyBackend
+
+    return NumpyBackend(tanh)
 
 
 def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -188,9 +188,16 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
         file.write_text(json.dumps(output_json, indent=4, default=str))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    config = session.config
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Make the report after the other plugins, also where one of them fails."""
+    try:
+        return (yield)
+    finally:
+        _close(session.config)
+
+
+def _close(config: pytest.Config) -> None:
     run = config.stash.get(RUN, None)
     try:
         report = run.close() if run is not None else None

@@ -120,9 +120,9 @@ def net(member: str, made: Any) -> Within:
     return lambda: mock.patch.object(Workspace, member, made)
 
 
-def not_reversed(*arguments: Any, half: slice, reverse: bool) -> Scan:
+def not_reversed(*arguments: Any, **options: Any) -> Scan:
     """The backward direction runs forward in time."""
-    return RnnTanh(*arguments, half=half, reverse=False)
+    return RnnTanh(*arguments, **(options | {"reverse": False}))
 
 
 class ResetBefore(Gru):
@@ -150,9 +150,6 @@ class NeverCarried(RnnTanh):
 class BiasLate(RnnTanh):
     """The bias is left out of the first step."""
 
-    def __init__(self, *arguments: Any, half: slice, reverse: bool) -> None:
-        super().__init__(*arguments, half=half, reverse=reverse)
-
     def forward(self) -> None:
         self.input_product()
         if self.weights.b is not None:
@@ -166,8 +163,8 @@ def truncated(cell: str, kept: int) -> Within:
     correct = numpy_net.SCANS[cell]
 
     class Truncated(correct):  # type: ignore[misc,valid-type]
-        def __init__(self, *arguments: Any, half: slice, reverse: bool) -> None:
-            super().__init__(*arguments, half=half, reverse=reverse)
+        def __init__(self, *arguments: Any, reverse: bool, **options: Any) -> None:
+            super().__init__(*arguments, reverse=reverse, **options)
             self.reverse = reverse
 
         def backward(self) -> None:

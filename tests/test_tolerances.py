@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backends import registry
+from backends.numpy.scan import Tanh
 from bench.correctness import oracle
 from bench.correctness.tolerances import denormal, flushed, relative_error
 from tasks.inputs import SMALLEST_NORMAL
@@ -44,3 +46,53 @@ def test_zeros_tokens_and_usual_numbers_are_not_denormal() -> None:
     assert not denormal(np.zeros(3))
     assert not denormal(np.array([1, 2]))
     assert not denormal(np.array([2.0**-127, SMALLEST_NORMAL]))
+
+
+NET = ModelSpec("lstm", input_size=4, hidden_size=6, num_layers=2, loss="mse", output_size=2)
+FAST_TANH = 90 * 2.0**-23  # cuDNN's
+
+
+def _results(tanh: Tanh, device: str) -> list[tuple[str, float, float]]:
+    """Each tensor of NET in float32 with another tanh: its error, and its bound on `device`."""
+    rng = np.random.default_rng(1)
+    x, y = rng.standard_normal((3, 20, 4)), rng.standard_normal((3, 20, 2))
+    params, batch = oracle.rounded("float32", init_params(NET, 0), Batch(x, y))
+    expected = oracle.reference(NET, params, batch, "float32", device)
+    found = oracle.run_oracle(NET, params, batch, "float32", registry.oracle(tanh))
+    return [
+        (name, relative_error(found[name], ref), expected.bounds[name])
+        for name, ref in expected.tensors.items()
+    ]
+
+
+def _wavy(x: np.ndarray, /, *, out: np.ndarray) -> None:
+    """Off by up to FAST_TANH, by an error that depends on x as that of a polynomial does."""
+    wave = 1 + FAST_TANH * np.cos(40 * x.astype(np.float64))
+    np.copyto(out, (np.tanh(x.astype(np.float64)) * wave).astype(out.dtype))
+
+
+def _as_tf32(x: np.ndarray, /, *, out: np.ndarray) -> None:
+    """Of the input as a product in TF32 leaves it."""
+    np.tanh(x * (1 + 2.0**-11), out=out)
+
+
+def test_a_fast_tanh_is_excused_on_a_gpu_alone() -> None:
+    on_gpu, on_cpu = (_results(_wavy, device) for device in ("cuda:0", "cpu"))
+    assert all(error <= bound for _, error, bound in on_gpu)
+    assert any(error > bound for _, error, bound in on_cpu)
+
+
+def test_what_tf32_makes_of_a_pre_activation_is_not_excused() -> None:
+    beyond = [name for name, error, bound in _results(_as_tf32, "cuda:0") if error > 2 * bound]
+    assert "outputs" in beyond
+    assert any(name.startswith("grad.") for name in beyond)
+
+
+def test_float64_has_no_other_bound_on_a_gpu() -> None:
+    rng = np.random.default_rng(1)
+    batch = Batch(rng.standard_normal((3, 20, 4)), rng.standard_normal((3, 20, 2)))
+    params = init_params(NET, 0)
+    there, here = (
+        oracle.reference(NET, params, batch, "float64", device) for device in ("cuda:0", "cpu")
+    )
+    assert there.bounds == here.bounds

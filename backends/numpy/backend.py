@@ -12,7 +12,7 @@ import numpy as np
 
 from backends.interface import PHASES
 from backends.numpy.net import Arrays, Placed, Workspace
-from backends.numpy.scan import reorder
+from backends.numpy.scan import Tanh, reorder
 from tasks.spec import (
     Batch,
     ModelSpec,
@@ -32,11 +32,12 @@ def numpy_backend() -> NumpyBackend:
 
 
 class NumpyBackend:
-    """`backends.interface.Backend`."""
+    """`backends.interface.Backend`; `tanh` replaces numpy's, which the oracle needs."""
 
     name = "numpy"
 
-    def __init__(self) -> None:
+    def __init__(self, tanh: Tanh | None = None) -> None:
+        self._tanh = tanh
         if _threadpoolctl_can_tell():
             self.threads = _blas_threads
 
@@ -74,7 +75,7 @@ class NumpyBackend:
     ) -> NumpyModel:
         if reason := self.refusal(spec, device=device, dtype=dtype, phase="forward"):
             raise ValueError(reason)
-        return NumpyModel(spec, params, np.dtype(dtype), optimizer)
+        return NumpyModel(spec, params, np.dtype(dtype), optimizer, self._tanh)
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,14 @@ class NumpyModel:
     """A `backends.interface.Model`. Parameters and gradients are views of two vectors."""
 
     def __init__(
-        self, spec: ModelSpec, params: Params, dtype: np.dtype, optimizer: OptimizerSpec | None
+        self,
+        spec: ModelSpec,
+        params: Params,
+        dtype: np.dtype,
+        optimizer: OptimizerSpec | None,
+        tanh: Tanh | None = None,
     ) -> None:
-        self._spec, self._dtype = spec, dtype
+        self._spec, self._dtype, self._tanh = spec, dtype, tanh
         shapes = {name: param_shapes(spec)[name] for name in spec.trainable()}
         self._theta, self._values = _flat(shapes, dtype)
         self._gradient, self._gradients = _flat(shapes, dtype)
@@ -182,7 +188,9 @@ class NumpyModel:
         if keep not in self._works or self._works[keep].shape != shape:
             gradients = self._gradients if keep else None
             self._works.clear()  # one at a time: training does not keep the buffers of forward
-            self._works[keep] = Workspace(self._spec, self._values, gradients, shape, self._rng)
+            self._works[keep] = Workspace(
+                self._spec, self._values, gradients, shape, self._rng, self._tanh
+            )
         return self._works[keep]
 
     def _result(self, phase: str, work: Workspace, loss: np.floating | None = None) -> Result:

@@ -14,11 +14,11 @@ class RnnTanh(Scan):
 
     def forward(self) -> None:
         self.input_product()
-        W_hh, rec = self.weights.W_hh, self.rec
+        W_hh, rec, tanh = self.weights.W_hh, self.rec, self.tanh
         for pre, _, h_prev, h in self.steps:
             np.dot(h_prev, W_hh, out=rec)
             np.add(rec, pre, out=rec)
-            np.tanh(rec, out=h)
+            tanh(rec, out=h)
 
     def backward(self) -> None:
         W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
@@ -85,17 +85,17 @@ class Lstm(Scan):
 
     def forward(self) -> None:
         self.input_product()
-        W_hh, rec, tmp = self.weights.W_hh, self.rec, self.tmp
+        W_hh, rec, tmp, tanh = self.weights.W_hh, self.rec, self.tmp, self.tanh
         with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
             for pre, gates, ifo, i, f, o, g, c_prev, c, tanh_c, h_prev, h in self.steps:
                 np.dot(h_prev, W_hh, out=rec)
                 np.add(rec, pre, out=gates)
                 _sigmoid(ifo, self.one)
-                np.tanh(g, out=g)
+                tanh(g, out=g)
                 np.multiply(f, c_prev, out=c)
                 np.multiply(i, g, out=tmp)
                 np.add(c, tmp, out=c)
-                np.tanh(c, out=tanh_c)
+                tanh(c, out=tanh_c)
                 np.multiply(o, tanh_c, out=h)
 
     def backward(self) -> None:
@@ -162,7 +162,7 @@ class Gru(Scan):
     def forward(self) -> None:
         self.input_product()
         W_hh, rec, tmp, b_hh_n = self.weights.W_hh, self.rec, self.tmp, self.b_hh_n
-        split = 2 * tmp.shape[1]
+        split, tanh = 2 * tmp.shape[1], self.tanh
         rec_rz, rec_n = rec[:, :split], rec[:, split:]
         with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
             for pre_n, pre_rz, _, rz, n, r, z, u, h_prev, h in self.steps:
@@ -172,7 +172,7 @@ class Gru(Scan):
                 np.add(rec_n, b_hh_n, out=u)
                 np.multiply(r, u, out=tmp)
                 np.add(tmp, pre_n, out=n)
-                np.tanh(n, out=n)
+                tanh(n, out=n)
                 np.subtract(h_prev, n, out=tmp)
                 np.multiply(tmp, z, out=tmp)
                 np.add(tmp, n, out=h)  # (1 - z) n + z h

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy.cells import SCANS
-from backends.numpy.scan import Scan, Weights
+from backends.numpy.scan import Scan, Tanh, Weights
 from tasks.spec import ModelSpec
 
 Arrays = dict[str, np.ndarray]
@@ -51,8 +51,9 @@ class Workspace:
         gradients: Arrays | None,
         shape: tuple[int, int],
         rng: np.random.Generator,
+        tanh: Tanh | None = None,
     ) -> None:
-        self.shape = shape
+        self.shape, self._tanh = shape, tanh
         self._spec, self._values, self._gradients, self._rng = spec, values, gradients, rng
         (batch, steps), dtype = shape, values["l0.fwd.W_hh"].dtype
         self._x = np.empty((steps, batch, spec.input_size), dtype)
@@ -97,6 +98,7 @@ class Workspace:
                 None if from_last_step else self._d_states,
                 half=slice(k * hidden, (k + 1) * hidden),
                 reverse=direction == "bwd",
+                tanh=self._tanh,
             )
         made = Layer(scans, states, None, None)
         if gradients is None:

@@ -13,7 +13,7 @@ b_hh. Then in a row (n, r, z, u) with u = h U_n + b_hh_n, both products are cont
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -34,6 +34,12 @@ def reorder(spec: ModelSpec, name: str, array: np.ndarray, *, canonical: bool) -
     return blocks[..., np.argsort(order) if canonical else order, :].reshape(array.shape)
 
 
+class Tanh(Protocol):
+    """The hyperbolic tangent of an array, written into another; `np.tanh` is one."""
+
+    def __call__(self, x: np.ndarray, /, *, out: np.ndarray) -> object: ...
+
+
 class Weights(NamedTuple):
     """The weights of one direction of one layer; their gradients have the same form."""
 
@@ -49,7 +55,8 @@ class Scan:
     x (T,B,I) and states (T+2,B,F) belong to the layer: states[t + 1] is the output of step t, and
     the first and last items hold the initial states of fwd and bwd. `half` are the columns of F of
     this direction. d_states (T,B,F) is the gradient from above, or None if only the last step has
-    one. Lists of views are in the order of processing, which is back in time for bwd.
+    one. Lists of views are in the order of processing, which is back in time for bwd. `tanh`
+    replaces numpy's, to show what a less accurate one does to the results.
     """
 
     extra_gates = 0  # blocks of H columns in the buffer of the gates, besides G*H
@@ -64,12 +71,14 @@ class Scan:
         *,
         half: slice,
         reverse: bool,
+        tanh: Tanh | None = None,
     ) -> None:
         (steps, batch, _), dtype = x.shape, x.dtype
         hidden, width = weights.W_hh.shape
         order = range(steps)[::-1] if reverse else range(steps)
         before = 2 if reverse else 0
         self.weights, self.gradients, self.half = weights, gradients, half
+        self.tanh: Tanh = tanh or np.tanh
         self.x = x.reshape(steps * batch, -1)
         self.h0 = states[-1 if reverse else 0][:, half]
         self.last_h = states[1 if reverse else -2][:, half]

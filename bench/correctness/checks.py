@@ -29,7 +29,7 @@ def _reference_case(workload: Workload, seed: int, given: bool) -> ReferenceCase
     spec = workload.spec
     params = given_params.initial(workload, seed) if given else init_params(spec, seed)
     params, batch = oracle.rounded(workload.dtype, params, batches.of_workload(workload, seed))
-    expected = oracle.reference(spec, params, batch, workload.dtype)
+    expected = oracle.reference(spec, params, batch, workload.dtype, workload.device)
     return ReferenceCase(spec, params, batch, expected)
 
 
@@ -40,7 +40,8 @@ def reference_case(workload: Workload, seed: int, *, given: bool = True) -> Refe
     parameters are random, even where the workload has some of its own.
     """
     spec = dataclasses.replace(workload.spec, dropout=0.0)
-    whatever = {"phase": "", "device": "", "threads": 0, "optimizer": None, "overridden": ()}
+    device = workload.device.partition(":")[0]
+    whatever = {"phase": "", "device": device, "threads": 0, "optimizer": None, "overridden": ()}
     return _reference_case(msgspec.structs.replace(workload, spec=spec, **whatever), seed, given)
 
 
@@ -171,6 +172,12 @@ class WorkloadChecks:
         key = declared, case is self._first, steps
         if key not in self._curves:
             self._curves[key] = oracle.training_reference(
-                case.spec, case.params, case.batch, declared, self.workload.dtype, steps
+                case.spec,
+                case.params,
+                case.batch,
+                declared,
+                self.workload.dtype,
+                steps,
+                self.workload.device,
             )
         return model.train(self._curves[key], steps, when)

@@ -22,10 +22,13 @@ UNSYNCED_TRIES = 3
 UNSYNCED_SECONDS = 0.05
 
 # Limit of the time for reading a result: so much per tensor and per byte, plus half a step. Copying
-# is faster; computing the result only when it is read is slower.
+# is faster; computing the result only when it is read is slower. Where copying from a device is not
+# that fast, reading the parameters at the same moment is the measure: READING_LIMIT times as long,
+# per tensor or per byte.
 READING_SECONDS_A_TENSOR = 0.2e-3
 READING_SECONDS_A_BYTE = 2e-9
 READING_STEPS = 0.5
+READING_LIMIT = 2.0
 
 # The first call on new parameters must not take much longer than a repeated call. It does if the
 # model returns stored results, or does only a part of the work while nothing changes. Repeated
@@ -79,12 +82,13 @@ class SkippedWork:
         seconds, tensors, size_bytes = self.model.ask(
             "reading", phase=self.workload.phase, tries=tries
         )
-        allowed = (
-            READING_SECONDS_A_TENSOR * tensors
-            + READING_SECONDS_A_BYTE * size_bytes
-            + READING_STEPS * self.step_seconds
-        )
-        if seconds <= allowed:
+        part_of_step = READING_STEPS * self.step_seconds
+        copying = READING_SECONDS_A_TENSOR * tensors + READING_SECONDS_A_BYTE * size_bytes
+        if seconds <= copying + part_of_step:
+            return None
+        of_params, params, params_bytes = self.model.ask("reading_params", tries=tries)
+        as_many = max(tensors / params, size_bytes / params_bytes)
+        if seconds <= READING_LIMIT * of_params * as_many + part_of_step:
             return None
         return (
             f"the result is not computed when sync returns: reading its {tensors} tensors takes "

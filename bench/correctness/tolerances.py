@@ -9,6 +9,7 @@ backend in float64. It may be at most
   changed by up to four ulp. If the inputs are denormal, each number of a tensor may also be off by
   the smallest normal one, 2^-126.
 - TF32: max(2^-10 sqrt(T), 2^13 x the float32 reference error).
+- float32 and TF32 on a GPU: in addition, what a tanh that is off by 2^-16 does to the tensor.
 
 If |ref| = 0, |a| may be at most 1e-12 (float32: 1e-6, TF32: 2^-10) of the largest norm of its kind.
 docs/agreement.md explains how these bounds were measured.
@@ -35,11 +36,21 @@ COARSER = {"float32": 10.0, "tf32": 2.0**13}
 # run and SHAKES more, whose parameters and inputs are changed by up to four ulp of float32: the
 # error of a fast tanh.
 SHAKES, SHAKE = 2, 2.0**-21
+# cuDNN's recurrent kernels for small states have a fast tanh: it is off by up to 90 ulp, relatively
+# (docs/reproductions/cudnn-tanh.py, cuDNN 9.19 on an H200). Their sigmoid, and the tanh of other
+# kernels, are exact to a few ulp.
+TANH_ERROR = {"cuda": 2.0**-16}
+TANH_SHAKES = 2  # runs with a random sign of that error for each number, beside one with the same
 ZERO_BOUND = {"float64": 1e-12, "float32": 1e-6, "tf32": 2.0**-10}
 
 # Relative bounds for a call that draws masks, against the same model without dropout. They reveal
 # tensors that are missing, not finite, or of something else.
 PLAUSIBLE = {"loss": 1.0, "gradients": 100.0}
+
+
+def tanh_error(device: str, dtype: str) -> float:
+    """The largest relative error of tanh, beyond a few ulp, of the libraries for `device`."""
+    return 0.0 if dtype == "float64" else TANH_ERROR.get(device.partition(":")[0], 0.0)
 
 
 def denormal(x: np.ndarray) -> bool:

@@ -27,6 +27,7 @@ PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-v", "--tb=sh
 SUITE = ("--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite"))
 MODEL = ("--layers=2", "--bidirectional")
 PROBE = TASKS["hihello"].spec("source")  # a model to ask a variant about
+UNROLLED, UNROLLED_SECONDS = "jax-unrolled", 160  # whose programs grow with T
 SMALL = ("--batch=16", "--steps=32", "--input=32", "--hidden=64")  # in place of a size, on the CPU
 
 
@@ -77,6 +78,7 @@ class Plan:
         variants = devices.entries()
         for dtype in ("float32", "tf32"):
             yield from (self._agree(e, (dtype,), f"-{dtype}") for e in variants if e.default)
+        yield self._double([entry for entry in variants if entry.default])
         yield from map(self._reproduction, reproductions.every())
         yield self._plugin()
         both = ("float32",) if self._rehearsal else ("float32", "tf32")
@@ -88,7 +90,7 @@ class Plan:
         command = (*PYTEST, file, "-m", "gpu", f"--deselect={file}::test_every_cell_agrees")
         proves = "a timed run counts memory, takes event times, and runs cuDNN; tests marked gpu"
         variables = {DEVICE_VARIABLE: self.device}
-        return Part("tests", proves, command, 110, judge.tests, variables=variables)
+        return Part("tests", proves, command, 140, judge.tests, variables=variables)
 
     def _agree(self, entry: registry.Entry, dtypes: tuple[str, ...], suffix: str = "") -> Part:
         """Agreement of a variant: three workloads, all cells, two layers, both directions.
@@ -99,13 +101,8 @@ class Plan:
         tasks = ("hihello",) if few else tuple(TASKS)
         cells = CELLS[:1] if few else CELLS
         train = registry.ask(entry.name, "refusal", PROBE, **self._asked("bptt")) is not None
-        command = (
-            *(*PYTEST, *SUITE, "--benchmark-disable", *MODEL, "--size=source"),
-            f"--phase={'train_step' if train else 'bptt'}",
-            f"--task={','.join(tasks)}",
-            f"--cell={','.join(cells)}",
-            *self._where((entry,), dtypes),
-        )
+        phase = "train_step" if train else "bptt"
+        command = self._asking((entry,), dtypes, f"--phase={phase}", tasks, cells)
         skip = devices.problem(self.answers, entry, self.device)
         if self._rehearsal and dtypes == ("tf32",):
             skip = "TF32 is an arithmetic of GPUs"
@@ -113,7 +110,40 @@ class Plan:
             skip = "it compiles for minutes on a CPU"
         precise = " and ".join({"float32": "true float32", "tf32": "TF32"}[one] for one in dtypes)
         proves = f"{entry.name} agrees in {precise}"
-        return Part(f"agree-{entry.name}{suffix}", proves, command, 100, judge.tests, skip=skip)
+        seconds = UNROLLED_SECONDS if entry.name == UNROLLED else 100
+        name = f"agree-{entry.name}{suffix}"
+        return Part(name, proves, command, seconds, judge.tests, skip=skip)
+
+    def _double(self, entries: Sequence[registry.Entry]) -> Part:
+        """Agreement in float64 of all variants that compute in it, on one task."""
+        asked = self._asked("bptt") | {"dtype": "float64"}
+        chosen = [
+            entry
+            for entry in entries
+            if not self._problem(entry)
+            and registry.ask(entry.name, "refusal", PROBE, **asked) is None
+        ]
+        cells = CELLS[:1] if self._rehearsal else CELLS
+        command = self._asking(chosen, ("float64",), "--phase=bptt", ("hihello",), cells)
+        proves = "every variant that computes in float64 agrees in it"
+        skip = self._none(chosen)
+        return Part("agree-float64", proves, command, 80, judge.tests, skip=skip)
+
+    def _asking(
+        self,
+        entries: Sequence[registry.Entry],
+        dtypes: Sequence[str],
+        phase: str,
+        tasks: Sequence[str],
+        cells: Sequence[str],
+    ) -> tuple[str, ...]:
+        """The suite without times, on MODEL at the size of the source."""
+        return (
+            *(*PYTEST, *SUITE, "--benchmark-disable", *MODEL, "--size=source", phase),
+            f"--task={','.join(tasks)}",
+            f"--cell={','.join(cells)}",
+            *self._where(entries, dtypes),
+        )
 
     def _asked(self, phase: str) -> dict[str, str]:
         return {"device": self.device, "dtype": "float32", "phase": phase}

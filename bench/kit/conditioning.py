@@ -7,12 +7,13 @@ counted.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from functools import lru_cache
 
 import numpy as np
 
-from bench.correctness import oracle
+from bench.correctness import oracle, tolerances
 from bench.correctness.oracle import ReferenceCase
 from bench.correctness.tolerances import relative_error
 from bench.kit.case import CaseSpec
@@ -27,8 +28,17 @@ LOOSEST_BOUND = 1e-4
 
 
 @lru_cache(maxsize=512)
-def reference_case(case: CaseSpec, dtype: str) -> ReferenceCase | str:
-    """The case with the oracle's results, from inputs rounded to `dtype`; or why it is unusable."""
+def reference_case(case: CaseSpec, dtype: str, device: str = "cpu") -> ReferenceCase | str:
+    """The case with the oracle's results, from inputs rounded to `dtype`; or why it is unusable.
+
+    Whether a case is usable depends on its model alone; `device` adds to its bounds.
+    """
+    if tolerances.tanh_error(device, dtype):
+        usable = reference_case(case, dtype)
+        if isinstance(usable, str):
+            return usable
+        expected = oracle.reference(usable.spec, usable.params, usable.batch, dtype, device)
+        return dataclasses.replace(usable, expected=expected)
     spec = case.spec
     params, batch = oracle.rounded(dtype, *case.made())
     if spec.cell == "rnn_relu" and _nearest_kink(spec, params, batch) < LEAST_FROM_KINK:
@@ -43,9 +53,11 @@ def reference_case(case: CaseSpec, dtype: str) -> ReferenceCase | str:
     return ReferenceCase(spec, params, batch, expected)
 
 
-def pair_of_cases(case: CaseSpec, dtype: str) -> tuple[ReferenceCase, ReferenceCase] | str:
+def pair_of_cases(
+    case: CaseSpec, dtype: str, device: str = "cpu"
+) -> tuple[ReferenceCase, ReferenceCase] | str:
     """The case and the next one with the same shapes, or why one of them is unusable."""
-    first, other = reference_case(case, dtype), reference_case(case.after(), dtype)
+    first, other = (reference_case(each, dtype, device) for each in (case, case.after()))
     if isinstance(first, str):
         return first
     return other if isinstance(other, str) else (first, other)

@@ -37,7 +37,7 @@ def examine(
     Each is called twice, then with new parameters and a new batch, then with parameters that are
     loaded after the batch was placed. Raises ValueError for a case that is not well-conditioned.
     """
-    pair = pair_of_cases(case, dtype)
+    pair = pair_of_cases(case, dtype, subject.device)
     if isinstance(pair, str):
         raise ValueError(f"{case.code()} is not well-conditioned: {pair}")
     first, other = pair
@@ -62,7 +62,7 @@ def examine_training(
 
     The second time starts from a new `load`.
     """
-    start = reference_case(case, dtype)
+    start = reference_case(case, dtype, subject.device)
     if isinstance(start, str):
         raise ValueError(f"{case.code()} is not well-conditioned: {start}")
     expected = curve(start, subject.consult("optimizer", optimizer))
@@ -78,9 +78,9 @@ def examine_training(
 
 def curve(start: ReferenceCase, declared: OptimizerSpec) -> Reference:
     """The oracle's TRAIN_STEPS updates with the optimizer that the subject declares."""
-    dtype = start.expected.dtype
+    dtype, device = start.expected.dtype, start.expected.device
     return oracle.training_reference(
-        start.spec, start.params, start.batch, declared, dtype, TRAIN_STEPS
+        start.spec, start.params, start.batch, declared, dtype, TRAIN_STEPS, device
     )
 
 

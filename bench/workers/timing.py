@@ -118,6 +118,16 @@ class TimedSteps:
             taken.append(time.perf_counter() - begin)
         return min(taken), len(host), sum(value.nbytes for value in host.values())
 
+    def reading_params(self, *, tries: int) -> tuple[float, int, int]:
+        """The same for the parameters, each time after loading them: nothing is left to compute."""
+        taken, host = [], dict(self._built.params())
+        for _ in range(tries):
+            self._load(host)
+            begin = time.perf_counter()
+            host = dict(self._built.params())
+            taken.append(time.perf_counter() - begin)
+        return min(taken), len(host), sum(value.nbytes for value in host.values())
+
     def first_calls(
         self, *, phase: str, sets: list[Packed], batches: list[Packed], again: int, tries: int
     ) -> tuple[float, float]:
