@@ -120,7 +120,7 @@ def _bounded(
     }
     if error := tanh_error(device, dtype):
         drifted = [
-            run_with(registry.oracle(_off(error, seed)), params, batch, "float64")
+            run_with(registry.oracle(_off(error, seed)), params, batch, "float32")
             for seed in (None, *range(TANH_SHAKES))
         ]
         for name, ref in exact.items():

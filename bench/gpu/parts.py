@@ -161,7 +161,7 @@ class Plan:
         missing = found.missing()
         skip = f"{' and '.join(missing)} is not installed" if missing else ""
         command = (str(found.file), self.device)
-        return Part(found.name, found.title, command, 45, judge.reproduction, skip=skip)
+        return Part(found.name, found.title, command, 30, judge.reproduction, skip=skip)
 
     def _plugin(self) -> Part:
         """The conformance kit on the project's plugin for GPUs."""
@@ -182,11 +182,9 @@ class Plan:
         every, bptt = "--phase=forward,bptt,train_step", "--phase=bptt"
         timed, preset = self._timed_part, self._preset
         yield timed("time", "base and large in every phase", 150, plain, *lstm, *both, every)
-        yield timed(
-            "time-all", "every variant at base", 110, usable, *lstm, *base, "--phase=forward,bptt"
-        )
+        yield timed("time-all", "every variant at base", 110, usable, *lstm, *base, bptt)
         yield self._clocks(plain)
-        yield preset("flashrnn", "FlashRNN's size", 90, plain)
+        yield preset("flashrnn", "FlashRNN's size", 90, plain, bptt)
         yield preset("braun2018", "Braun's size", 60, plain, bptt)
         beside = () if self._rehearsal else ("cpu",)
         options = (*lstm, *base, bptt)
