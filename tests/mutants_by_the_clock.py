@@ -147,6 +147,10 @@ class InLoadForOne(InLoad):
         self.answers.clear()
         return super().place(batch)
 
+    def forward(self, placed: Any) -> Any:
+        answer = self.answers.get(id(placed))
+        return answer["forward"] if answer else self._correct.forward(placed)
+
     def bptt(self, placed: Any) -> Any:
         answer = self.answers.get(id(placed))
         return answer["bptt"] if answer else self._correct.bptt(placed)

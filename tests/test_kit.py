@@ -6,20 +6,30 @@ import dataclasses
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
+from typing import Any
 
 import checked
 import pytest
 import third_party
 from commands import rnnbench
+from in_process import InProcess
 from running import command, environment, install
 
+from backends.numpy.backend import NumpyBackend
 from bench import ROOT
+from bench.kit.building import BuildingClock
 from bench.kit.case import CaseSpec
+from bench.kit.examine import examine
+from bench.kit.findings import Findings
 from bench.kit.fixed_cases import fixed_cases
-from bench.kit.shrink import nearest, shrunk
+from bench.kit.models import Models
+from bench.kit.plan import PHASES_AGREE, Plan
+from bench.kit.run import Kit
+from bench.kit.shrink import nearest, shrunk, with_spec
 from bench.kit.strategy import random_cases
+from bench.workers.process import WorkerError
 from tasks.spec import CELLS, ModelSpec, check_batch, check_params
 
 HERE = Path(__file__).parent
@@ -35,16 +45,106 @@ def test_a_correct_variant_passes_and_is_shown_how_far_it_is_off() -> None:
     code, output = rnnbench("check", "numpy", FEW, "--cell=gru,lstm", "--seed=7")
     assert code == 0, output
     assert re.search(r"^numpy on cpu, numpy [\d.]+.*; seed 7$", output, re.M), output
-    for check in ("forward and bptt", "training, 50 updates"):
+    for check in ("forward and bptt", "rows of a batch", "training, 50 updates"):
         for dtype in ("float64", "float32"):
             assert re.search(rf"^{check} +{dtype} +\d+ +\d+ +right", output, re.M), output
     assert re.search(r"^around timed steps +float32 +\d+ +\d+ +right", output, re.M), output
     for kind in ("outputs", "states", "loss", "gradients", "training"):
         line = rf"^{kind} +float32 +\S+.* \d\.\de-\d\d +\d\.\de-\d\d *$"
         assert re.search(line, output, re.M), output
-    compared = re.search(r"^numpy passes: (\d+) tensors compared in \d+ s$", output, re.M)
+    pairs = re.search(
+        r"^the fixed models have (\d+) of (\d+) feasible pairs of levels", output, re.M
+    )
+    assert pairs, output
+    assert pairs[1] == pairs[2]
+    compared = re.search(
+        r"^numpy passes: complete, (\d+) of \1 models asked; (\d+) tensors compared in \d+ s, "
+        r"\d+ s of it for building and first calls$",
+        output,
+        re.M,
+    )
     assert compared, output
-    assert int(compared[1]) > 200
+    assert int(compared[2]) > 200
+
+
+def test_what_the_time_did_not_allow_has_not_passed() -> None:
+    code, output = rnnbench("check", "numpy", FEW, "--cell=gru", "--seconds=1")
+    assert code == 1, output
+    found = re.search(r"^numpy is incomplete: (\d+) of (\d+) models asked; ", output, re.M)
+    assert found, output
+    assert 1 <= int(found[1]) < int(found[2])
+    assert re.search(r"^forward and bptt, float32: \d+ more models were not asked", output, re.M)
+
+
+def test_what_was_interrupted_has_not_passed() -> None:
+    class Interrupted(InProcess):
+        builds = 0
+
+        def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
+            self.builds += operation == "build"
+            if self.builds > 4:
+                raise KeyboardInterrupt
+            return super().ask(dtype, operation, **arguments)
+
+    plan = Plan(cells=("gru",), models=1, timed=False)
+    findings = Kit(Interrupted(NumpyBackend()), plan).run()
+    assert findings.ok
+    assert not findings.complete
+    assert findings.line(PHASES_AGREE, "float64").models == 2
+    assert findings.unasked >= 2 * len(fixed_cases(0, ("gru",))) - 4
+    assert findings.pairs is not None
+    assert 0 < findings.pairs.covered < findings.pairs.feasible
+
+
+def test_a_dead_worker_is_a_failure_and_the_other_models_are_asked() -> None:
+    class Dying(InProcess):
+        builds = 0
+
+        def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
+            self.builds += operation == "build"
+            if self.builds == 4 and operation == "answer":
+                raise WorkerError("the worker is gone")
+            return super().ask(dtype, operation, **arguments)
+
+    plan = Plan(cells=("gru",), models=1, timed=False, shrink_seconds=0)
+    findings = Kit(Dying(NumpyBackend()), plan).run()
+    assert findings.complete
+    assert [failure.message for failure in findings.failures] == ["the worker is gone"]
+
+
+def test_first_calls_count_as_building() -> None:
+    """A framework compiles in the first call of each phase with each shape."""
+
+    class Compiling(InProcess):
+        calls = 0
+
+        def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
+            first = operation == "answer" and not self.calls
+            self.calls = 0 if operation == "build" else self.calls + first
+            time.sleep(0.2 * first)
+            return super().ask(dtype, operation, **arguments)
+
+    subject = BuildingClock(Compiling(NumpyBackend()))
+    case = CaseSpec(ModelSpec("gru", 2, 3))
+    examine(subject, case, "float64", ("forward",))
+    assert 0.2 <= subject.seconds < 0.35
+    examine(subject, case, "float64", ("forward",))
+    assert 0.4 <= subject.seconds < 0.7
+
+
+def test_no_two_models_differ_in_their_seed_alone() -> None:
+    plan = Plan(cells=("gru",), models=20)
+    refusing = checked.Named("numpy", refusal=without_layers)
+    models = Models(InProcess(refusing), plan, Findings("numpy", "cpu", 0))
+    asked = [*models.fixed(["float64"]), *models.random(["float64"])]
+    assert len({dataclasses.replace(case, seed=0) for case, _ in asked}) == len(asked) >= 30
+    assert {case.spec.num_layers for case, _ in asked} == {1}
+    have = models.pairs(asked)
+    assert have.covered > 0.7 * have.feasible, "only what has layers is left out"
+
+
+def without_layers(spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
+    return "it has one layer" if spec.num_layers > 1 else None
 
 
 @pytest.mark.slow
@@ -187,51 +287,8 @@ def test_every_case_is_a_model_and_a_batch_of_it(case: CaseSpec) -> None:
         assert (same.x == batch.x).all()
 
 
-# What the fixed models of each cell must have between them: a name, and whether a case has it.
-COVERED: dict[str, Callable[[CaseSpec], bool]] = {
-    "one direction": lambda case: not case.spec.bidirectional,
-    "both directions": lambda case: case.spec.bidirectional,
-    "one layer": lambda case: case.spec.num_layers == 1,
-    "several layers": lambda case: case.spec.num_layers > 1,
-    "a bias": lambda case: case.spec.bias,
-    "no bias": lambda case: not case.spec.bias,
-    "numbers": lambda case: case.spec.vocab_size is None,
-    "tokens": lambda case: case.spec.vocab_size is not None,
-    "a trained embedding": lambda case: case.spec.trainable()[0] == "E",
-    "a frozen embedding": lambda case: "E" in case.made()[0] and "E" not in case.spec.trainable(),
-    "every step": lambda case: case.spec.readout == "every_step",
-    "every step, tokens": lambda case: (
-        case.spec.readout == "every_step" and case.spec.vocab_size is not None
-    ),
-    "the last step": lambda case: case.spec.readout == "last_step",
-    "a head": lambda case: case.spec.output_size is not None,
-    "no head": lambda case: case.spec.output_size is None,
-    "cross entropy": lambda case: case.spec.loss == "cross_entropy",
-    "mean squared error": lambda case: case.spec.loss == "mse",
-    "a mean over time": lambda case: case.spec.time_reduction == "mean",
-    "a sum over time": lambda case: (
-        case.spec.time_reduction == "sum" and case.spec.readout == "every_step"
-    ),
-    "weights": lambda case: case.made()[1].weight is not None,
-    "no weights": lambda case: case.made()[1].weight is None,
-    "a state": lambda case: case.made()[1].state is not None,
-    "no state": lambda case: case.made()[1].state is None,
-}
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_the_fixed_models_of_each_cell_have_every_feature(cell: str) -> None:
-    cases = [case for case in fixed_cases(0) if case.spec.cell == cell]
-    assert len(cases) == 3
-    missing = [name for name, has in COVERED.items() if not any(map(has, cases))]
-    assert not missing
-    fields = {field.name for field in dataclasses.fields(ModelSpec)} - {"cell", "dropout"}
-    for name in fields:
-        assert len({getattr(case.spec, name) for case in cases}) > 1, name
-
-
 def test_what_is_asked_depends_on_the_seed_alone() -> None:
-    assert list(fixed_cases(1)) == list(fixed_cases(1))
+    assert fixed_cases(1) == fixed_cases(1)
     assert not {case.seed for case in fixed_cases(1)} & {case.seed for case in fixed_cases(2)}
     assert random_cases(3, 20) == random_cases(3, 20)
     assert random_cases(3, 20) != random_cases(4, 20)
@@ -240,7 +297,11 @@ def test_what_is_asked_depends_on_the_seed_alone() -> None:
 
 
 def test_a_case_shrinks_to_what_its_failure_needs() -> None:
-    case = next(fixed_cases(0, ("lstm",)))
+    (case, *_) = (
+        case
+        for case in fixed_cases(0, ("lstm",))
+        if case.spec.bidirectional and case.steps >= 2 and case.state and case.spec.num_layers > 1
+    )
     smallest = shrunk(case, lambda c: c.spec.bidirectional and c.steps >= 2 and c.state, seconds=30)
     assert smallest.spec == ModelSpec("lstm", 1, 1, bidirectional=True)
     assert (smallest.batch, smallest.steps, smallest.state) == (1, 2, True)
@@ -248,8 +309,10 @@ def test_a_case_shrinks_to_what_its_failure_needs() -> None:
 
 
 def test_a_refused_case_leaves_out_what_is_refused() -> None:
-    case = next(fixed_cases(0, ("gru",)))
+    (case, *_) = (case for case in fixed_cases(0, ("gru",)) if case.weight and case.state)
     assert nearest(case, lambda _: True) == case
+    single = nearest(case, lambda c: c.spec.num_layers == 1)
+    assert single == with_spec(case, num_layers=1), "the other fields stay"
     found = nearest(case, lambda c: c.spec.readout == "last_step" and c.spec.loss == "mse")
     assert found is not None
     assert found.weight is None

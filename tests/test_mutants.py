@@ -10,6 +10,7 @@ from typing import Any
 import mutants
 import mutants_by_the_clock
 import mutants_of_the_cell
+import mutants_of_the_levels
 import mutants_of_the_step
 import numpy as np
 import pytest
@@ -34,13 +35,15 @@ from tasks import TASKS
 from tasks.spec import CELLS, Batch, ModelSpec
 from tasks.task import Size
 
-ALL = mutants_of_the_cell.MUTANTS | mutants_of_the_step.MUTANTS
+ALL = mutants_of_the_cell.MUTANTS | mutants_of_the_step.MUTANTS | mutants_of_the_levels.MUTANTS
+# A workload has one batch size, so the checks around it do not see these.
+BY_THE_KIT = ALL | mutants_of_the_levels.OF_THE_ROWS
 DTYPES = ("float64", "float32")
 
 
 def subject(name: str) -> tuple[InProcess, str, str]:
     """The mutant, the cell in which it shows, and what its first failure says."""
-    cell, mutation, words = ALL[name]
+    cell, mutation, words = BY_THE_KIT[name]
     return InProcess(Mutant(name, mutation)), cell, words
 
 
@@ -48,7 +51,7 @@ def short(seed: int, cells: tuple[str, ...] = CELLS) -> Plan:
     return Plan(seed, cells, models=2 * len(cells), timed=False, stop_at_first=True)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", BY_THE_KIT)
 def test_the_kit_rejects_and_names_it(name: str) -> None:
     mutant, cell, words = subject(name)
     # What shows in training must show in the cells that everybody is asked about.
@@ -59,12 +62,13 @@ def test_the_kit_rejects_and_names_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3))]
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 11))]
 )
 def test_the_kit_lets_a_correct_one_pass(seed: int) -> None:
     for backend in (NumpyBackend(), Mutant("nothing changed", Mutation())):
         findings = Kit(InProcess(backend), short(seed)).run()
         assert findings.ok, findings.failures
+        assert findings.complete
         assert findings.tensors > 1000
 
 
@@ -117,9 +121,11 @@ def judged(checks: WorkloadChecks, ask: Callable[..., Any], name: str, phase: st
     return comparison.joined(found)
 
 
-def checked(mutant: InProcess, cell: str, workload_of: WorkloadOf) -> Iterator[Agreement]:
+def checked(
+    mutant: InProcess, cell: str, workload_of: WorkloadOf, most: int | None = None
+) -> Iterator[Agreement]:
     for dtype in DTYPES:
-        for case in fixed_cases(0, (cell,)):
+        for case in fixed_cases(0, (cell,))[:most]:
             for phase in PHASES:
                 workload = workload_of(case, phase, dtype)
                 ask = partial(mutant.ask, dtype)
@@ -148,10 +154,13 @@ def test_the_checks_reject_and_name_it(
 ) -> None:
     mutant, cell, words = subject(name)
     registered(mutant)
-    failures = [f for found in checked(mutant, cell, workload_of) for f in found.failures]
-    assert failures, "it passed in every phase"
     what = words.rpartition(": ")[2].split(" ")[0]  # the checks ask at other times than the kit
-    assert any(what in failure for failure in failures), failures
+    failures = []
+    for found in checked(mutant, cell, workload_of):
+        failures += found.failures
+        if any(what in failure for failure in found.failures):
+            return
+    pytest.fail(f"{what} is in none of {failures or 'its failures: it passed in every phase'}")
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -163,7 +172,7 @@ def test_the_checks_let_a_correct_one_pass(
     correct = InProcess(NumpyBackend())
     registered(correct)
     compared = 0
-    for found in checked(correct, cell, workload_of):
+    for found in checked(correct, cell, workload_of, most=4):
         assert not found.failures
         compared += found.tensors
     assert compared > 100
@@ -174,7 +183,7 @@ SKIPPING = {
     "sync does not wait": (mutants.NotWaiting, "sync does not wait"),
     "computed when it is read": (mutants_by_the_clock.LazyCopy, "sync"),
     "computed for whatever is placed": (mutants_by_the_clock.InLoad, "timed steps do not do all"),
-    "computed for what is placed": (mutants_by_the_clock.InLoadForOne, "timed steps do not do all"),
+    "computed for what is placed": (mutants_by_the_clock.InLoadForOne, "do not do all"),
     "kept from the fourth call on": (mutants_by_the_clock.LateMemo, "timed steps do not do all"),
     "kept until parameters or batch are new": (
         mutants_by_the_clock.Memo,
@@ -219,7 +228,7 @@ def test_the_kit_rejects_skipped_work_by_the_clock(
 
 
 def test_a_mutant_is_the_numpy_backend_but_for_one_thing() -> None:
-    case = next(fixed_cases(0, ("lstm",)))
+    case = fixed_cases(0, ("lstm",))[0]
     params, batch = case.made()
     options = {"device": "cpu", "dtype": "float64"}
     correct = NumpyBackend().build(case.spec, params, **options)

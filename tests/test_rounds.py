@@ -34,7 +34,9 @@ class Answers:
         self.asked += 1
         taken = self.seconds * np.exp(self.noise * self.rng.standard_normal(3))
         unbroken = self.seconds if arguments["unbroken"] else None
-        return taken.tobytes(), unbroken, None, 0.0, (6 if unbroken else 3) * self.seconds
+        of_batch = np.zeros(3, np.int8).tobytes()
+        wall = (6 if unbroken else 3) * self.seconds
+        return taken.tobytes(), of_batch, unbroken, None, 0.0, wall, []
 
 
 def timed(name: str, answers: Answers) -> TimedModel:
@@ -85,8 +87,9 @@ def test_most_of_a_block_is_timed(step_seconds: float, monkeypatch: pytest.Monke
         clock.now += step_seconds
 
     steps._model = types.SimpleNamespace(forward=forward, sync=lambda _: None)  # type: ignore[assignment]
+    steps._batches = [None]
     options = dataclasses.asdict(Block())
-    taken, _, _, whole, wall = steps.block(phase="forward", unbroken=False, **options)
+    taken, _, _, _, whole, wall, _ = steps.block(phase="forward", unbroken=False, **options)
     seconds = np.frombuffer(taken)
     assert seconds == pytest.approx(np.full(len(seconds), step_seconds))
     assert wall == pytest.approx(seconds.sum())

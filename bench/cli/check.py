@@ -12,7 +12,7 @@ from backends import registry
 from backends.interface import PHASES
 from bench.cli.console import Table, console, line, show, table, wrong_use
 from bench.config import validation
-from bench.kit.findings import Findings
+from bench.kit.findings import Findings, Pairs
 from bench.kit.plan import DTYPES, LONG, SHORT
 from tasks.spec import CELLS
 
@@ -34,15 +34,24 @@ def check(
             f"Default: {SHORT.models}.",
         ),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1.0,
+            help="Begin no further model after this time; a check that leaves models out is "
+            "incomplete. Default: no limit.",
+        ),
+    ] = None,
     long: Annotated[
-        bool, typer.Option("--long", help="Check 400 models, which may take half an hour.")
+        bool, typer.Option("--long", help="Check 400 random models, which may take half an hour.")
     ] = False,
 ) -> None:
     """Check one variant against the oracle: what is right, what is wrong, and how far.
 
     What the variant refuses is shown with its reason.
 
-    Exit status: 0 all good, 1 something is wrong or nothing was compared, 2 wrong use.
+    Exit status: 0 all good; 1 something is wrong, nothing was compared, or models were left out;
+    2 wrong use.
     """
     from bench.kit import ask  # with hypothesis, for which no other command need wait
 
@@ -57,11 +66,11 @@ def check(
     if missing:
         wrong_use(missing)
     plan = LONG if long else dataclasses.replace(SHORT, models=models or SHORT.models)
-    plan = dataclasses.replace(plan, seed=seed, cells=cells)
+    plan = dataclasses.replace(plan, seed=seed, cells=cells, seconds=seconds or plan.seconds)
     with console.status("") as status:
         findings = ask.check(name, device=device, plan=plan, progress=status.update)
     _show(findings)
-    raise typer.Exit(0 if findings.ok else 1)
+    raise typer.Exit(0 if findings.ok and findings.complete else 1)
 
 
 def _show(findings: Findings) -> None:
@@ -105,7 +114,9 @@ def _errors(findings: Findings) -> Table:
 
 
 def _unchecked(findings: Findings) -> Iterator[str]:
-    """Refusals with reasons, cases that could tell nothing, what the time did not allow."""
+    """The pairs of levels; refusals with reasons; cases that tell nothing or were left out."""
+    if findings.pairs is not None:
+        yield _pairs(findings.pairs)
     for reason, of in findings.refusals.items():
         words = [
             _some(of["cell"], CELLS, "every cell asked"),
@@ -117,7 +128,13 @@ def _unchecked(findings: Findings) -> Iterator[str]:
         yield f"left out {count}: {reason}"
     for (check, dtype), counts in findings.lines.items():
         if counts.unasked and not findings.failures:
-            yield f"{check}, {dtype}: {counts.unasked} more models were not asked: the time was up"
+            why = "the check was interrupted" if findings.interrupted else "the time was up"
+            yield f"{check}, {dtype}: {counts.unasked} more models were not asked: {why}"
+
+
+def _pairs(pairs: Pairs) -> str:
+    of = f"{pairs.covered} of {pairs.feasible} feasible pairs of levels"
+    return f"the fixed models have {of} of two fields; {pairs.infeasible} pairs are infeasible"
 
 
 def _some(found: set[str], every: tuple[str, ...], everything: str) -> str:
@@ -127,9 +144,16 @@ def _some(found: set[str], every: tuple[str, ...], everything: str) -> str:
 
 
 def _verdict(findings: Findings) -> str:
-    took = f"{findings.tensors} tensors compared in {findings.seconds:.0f} s"
+    took = (
+        f"{findings.tensors} tensors compared in {findings.seconds:.0f} s, "
+        f"{findings.building_seconds:.0f} s of it for building and first calls"
+    )
+    asked = f"{findings.asked} of {findings.asked + findings.unasked} models asked"
     if findings.failures:
         return f"{findings.name} FAILS: {len(findings.failures)} wrong; {took}"
+    if not findings.complete:
+        stopped = "interrupted, " if findings.interrupted else ""
+        return f"{findings.name} is incomplete: {stopped}{asked}; {took}"
     if not findings.tensors:
         return f"{findings.name} FAILS: nothing was compared, everything is refused"
-    return f"{findings.name} passes: {took}"
+    return f"{findings.name} passes: complete, {asked}; {took}"

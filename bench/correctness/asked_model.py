@@ -6,7 +6,7 @@ The conformance kit and the checks around a timed workload share this code.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,9 @@ READ_LATE = "read after other parameters were loaded"
 LOADED_LAST = "with parameters loaded after the batch was placed"
 
 
-def rolled(batch: Batch) -> Batch:
-    """Its inputs shifted by one time step: another batch, even for a task with only one."""
-    return dataclasses.replace(batch, x=np.roll(batch.x, 1, axis=1))
+def rolled(batch: Batch, steps: int = 1) -> Batch:
+    """Its inputs shifted by some time steps: another batch, even for a task with only one."""
+    return dataclasses.replace(batch, x=np.roll(batch.x, steps, axis=1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,17 +37,24 @@ class AskedModel:
     dtype: str
     optimizer: OptimizerSpec | None = None  # None: not trained
 
-    def build(self, case: Inputs, spec: ModelSpec | None = None, *, again: bool = False) -> float:
+    def build(
+        self,
+        case: Inputs,
+        spec: ModelSpec | None = None,
+        *,
+        others: Sequence[Inputs] = (),
+        again: bool = False,
+    ) -> float:
         """Build it and place the batch; return the seconds that building took.
 
-        `spec` replaces that of the case, to add dropout. `again` marks a further build of one
-        workload.
+        `spec` replaces that of the case, to add dropout. Timed steps also take the batches of
+        `others`. `again` marks a further build of one workload.
         """
         seconds: float = self.ask(
             "build",
             spec=pack_spec(spec or case.spec),
             params=pack(case.params),
-            batch=pack_batch(case.batch),
+            batches=[pack_batch(each.batch) for each in (case, *others)],
             device=self.device,
             dtype=self.dtype,
             optimizer=pack_spec(self.optimizer) if self.optimizer else None,
@@ -58,6 +65,10 @@ class AskedModel:
     def renew(self, params: Inputs, batch: Inputs | None = None) -> None:
         """Load the parameters of `params`; place the batch of `batch`, by default of `params`."""
         self.ask("renew", params=pack(params.params), batch=pack_batch((batch or params).batch))
+
+    def reload(self, params: Inputs) -> None:
+        """Load the parameters of `params`; the placed batches stay."""
+        self.ask("reload", params=pack(params.params))
 
     def call(self, phase: str) -> tuple[float, Tensors]:
         """Make one call; return its seconds and its result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
@@ -11,17 +12,19 @@ import numpy as np
 from backends import registry
 from bench.config import batches, given_params
 from bench.correctness import comparison, oracle
-from bench.correctness.asked_model import Ask, AskedModel
+from bench.correctness.asked_model import Ask, AskedModel, rolled
+from bench.correctness.judged_answers import DURING, JudgedAnswers
 from bench.correctness.oracle import Reference, ReferenceCase, Tensors
-from bench.correctness.skipped_work import SkippedWork
+from bench.correctness.skipped_work import BATCHES, SkippedWork, TimedBlock
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
 from bench.workers.serialization import unpack
-from tasks.spec import OptimizerSpec, init_params
+from tasks.spec import Batch, OptimizerSpec, init_params
 
 # Length of the loss curve that is compared with the oracle's, in updates.
 LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
 AFTER = "after the rounds"
+SEED_STEP = 10_000  # of the batches of the timed steps
 
 
 @lru_cache(maxsize=8)
@@ -39,28 +42,55 @@ def reference_case(workload: Workload, seed: int, *, given: bool = True) -> Refe
     The oracle cannot reproduce random masks, so its model has no dropout. Without `given`, all
     parameters are random, even where the workload has some of its own.
     """
+    return _reference_case(_without_phase(workload), seed, given)
+
+
+def _without_phase(workload: Workload) -> Workload:
+    """What decides the results of the oracle, and so is equal for all phases and variants."""
     spec = dataclasses.replace(workload.spec, dropout=0.0)
     device = workload.device.partition(":")[0]
     whatever = {"phase": "", "device": device, "threads": 0, "optimizer": None, "overridden": ()}
-    return _reference_case(msgspec.structs.replace(workload, spec=spec, **whatever), seed, given)
+    return msgspec.structs.replace(workload, spec=spec, **whatever)
+
+
+def other_batches(workload: Workload, first: Batch, seed: int) -> list[Batch]:
+    """The further batches of the timed steps; a task with a single batch has it shifted in time."""
+    drawn = [batches.of_workload(workload, seed + SEED_STEP * n) for n in range(1, BATCHES)]
+    return [
+        rolled(batch, number) if np.array_equal(batch.x, first.x) else batch
+        for number, batch in enumerate(drawn, 1)
+    ]
+
+
+@lru_cache(maxsize=8)
+def _timed_cases(workload: Workload, seed: int) -> list[ReferenceCase]:
+    """The case of a workload, and the same model on its further batches."""
+    first = _reference_case(workload, seed, given=True)
+    others = other_batches(workload, batches.of_workload(workload, seed), seed)
+    return [first, *(oracle.another(first, batch) for batch in others)]
 
 
 class WorkloadChecks:
-    """The checks of one workload; the worker that answers `ask` holds the variant."""
+    """The checks of one workload; the worker that answers `ask` holds the variant.
 
-    def __init__(self, workload: Workload, seed: int) -> None:
+    Without `timed` there are no rounds, and so no further batches.
+    """
+
+    def __init__(self, workload: Workload, seed: int, *, timed: bool = True) -> None:
         self.workload = workload
         self._first = reference_case(workload, seed)
+        timed_cases = _timed_cases(_without_phase(workload), seed) if timed else []
+        self._cases = timed_cases or [self._first]
         self._fresh = reference_case(workload, seed + 1, given=False)
-        self._curves: dict[tuple[OptimizerSpec, bool, int], Reference] = {}
+        self._curves: dict[tuple[OptimizerSpec, str, int], Reference] = {}
 
     def _model(self, ask: Ask) -> AskedModel:
         workload = self.workload
         return AskedModel(ask, workload.device, workload.dtype, workload.optimizer)
 
     def build(self, ask: Ask) -> float:
-        """Build the model and place the batch; return the seconds that building took."""
-        return self._model(ask).build(self._first, self.workload.spec)
+        """Build the model and place the batches; return the seconds that building took."""
+        return self._model(ask).build(self._first, self.workload.spec, others=self._cases[1:])
 
     def before(self, ask: Ask, variant: str) -> tuple[float, float | None, Agreement]:
         """Seconds of the first call, the loss, and the comparison of all tensors of the phase.
@@ -75,9 +105,9 @@ class WorkloadChecks:
         model.build(self._first, again=True)
         _, loss, without = self._before(ask, variant)
         ask("release")
-        model.build(self._first, self.workload.spec, again=True)
+        model.build(self._first, self.workload.spec, others=self._cases[1:], again=True)
         seconds, _ = model.call(self.workload.phase)
-        model.renew(self._first)
+        model.reload(self._first)
         forward = model.answer(self._first, "forward", "with dropout")
         return seconds, loss, comparison.joined([without, forward])
 
@@ -85,7 +115,7 @@ class WorkloadChecks:
         model, phase = self._model(ask), self.workload.phase
         seconds, actual = model.call(phase)
         if phase == "train_step":
-            model.renew(self._first)  # the first call has updated the parameters
+            model.reload(self._first)  # the first call has updated the parameters
             actual |= model.call("bptt")[1]
         if phase != "forward":
             actual |= model.call("forward")[1]
@@ -103,11 +133,29 @@ class WorkloadChecks:
         With dropout the comparison is rough: all tensors, finite, and a plausible loss.
         """
         when, phase = "its last timed step", self.workload.phase
-        if self._random():
-            return self._plausible(unpack(ask("last_answer")), self._first, when)
-        if phase == "train_step":
+        if phase == "train_step" and not self._random():
             return None
-        return self._model(ask).compare(self._first, phase, unpack(ask("last_answer")), when)
+        number, packed = ask("last_answer")
+        if self._random():
+            return self._plausible(unpack(packed), self._cases[number], when)
+        return self._model(ask).compare(self._cases[number], phase, unpack(packed), when)
+
+    def looks(self, ask: Ask, variant: str) -> JudgedAnswers | None:
+        """What judges the answers during the rounds; None where masks make each one different."""
+        if self._random():
+            return None
+        model, phase = self._model(ask), self.workload.phase
+
+        def compare(number: int, actual: Tensors) -> Agreement:
+            case = self._cases[number]
+            if self.workload.optimizer is None:
+                return model.compare(case, phase, actual, DURING)
+            after = {name: value for name, value in actual.items() if name != "loss"}
+            expected = self._curve(variant, case, str(number), self.workload.optimizer, 1)
+            curve = oracle.curve([float(actual["loss"])], after)
+            return comparison.compare(expected, phase, curve, DURING)
+
+        return JudgedAnswers(ask, phase, compare)
 
     def after(self, ask: Ask, variant: str, block_steps: int) -> Agreement:
         """Compare with parameters and a batch that the model has not seen.
@@ -134,10 +182,17 @@ class WorkloadChecks:
             ]
         )
 
-    def skipped_work(self, ask: Ask, step_seconds: float) -> str | None:
+    def skipped_work(
+        self,
+        ask: Ask,
+        step_seconds: float,
+        throughput_seconds: float | None = None,
+        blocks: Sequence[TimedBlock] = (),
+    ) -> str | None:
         """A message if a timed step skips work, else None."""
-        model = self._model(ask)
-        return SkippedWork(self.workload, model, self._first, self._fresh, step_seconds).find()
+        cases = self._model(ask), self._first, self._fresh
+        times = step_seconds, throughput_seconds, blocks
+        return SkippedWork(self.workload, *cases, *times).find()
 
     def _plausible(
         self, actual: Tensors, case: ReferenceCase, when: str, before: Tensors | None = None
@@ -167,9 +222,22 @@ class WorkloadChecks:
         when: str = "",
     ) -> Agreement:
         """Train from `case`, and compare with the oracle under the declared optimizer."""
-        model.renew(case)
+        first = case is self._first
+        (model.reload if first else model.renew)(case)
+        which = "0" if first else "fresh"
+        return model.train(self._curve(variant, case, which, optimizer, steps), steps, when)
+
+    def _curve(
+        self,
+        variant: str,
+        case: ReferenceCase,
+        which: str,
+        optimizer: OptimizerSpec,
+        steps: int,
+    ) -> Reference:
+        """The oracle's curve from `case`, which `which` names, as the variant declares it."""
         declared = registry.ask(variant, "optimizer", optimizer)
-        key = declared, case is self._first, steps
+        key = declared, which, steps
         if key not in self._curves:
             self._curves[key] = oracle.training_reference(
                 case.spec,
@@ -180,4 +248,4 @@ class WorkloadChecks:
                 steps,
                 self.workload.device,
             )
-        return model.train(self._curves[key], steps, when)
+        return self._curves[key]

@@ -7,13 +7,18 @@ of it while nothing changes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
 
 from bench.config import batches
 from bench.correctness.asked_model import AskedModel
 from bench.correctness.oracle import ReferenceCase
 from bench.records.workload import Workload
 from bench.workers.serialization import pack, pack_batch
+from tasks import flops
 
 # Limit of (seconds per step without syncs) / (seconds per step with a sync each). It is about 1 if
 # `sync` waits, and larger if it does not. A disturbance is gone on the next try.
@@ -30,6 +35,18 @@ READING_SECONDS_A_BYTE = 2e-9
 READING_STEPS = 0.5
 READING_LIMIT = 2.0
 
+# Limit of the seconds for a sync of a result that an earlier sync has passed, in steps.
+LATE_SYNC_SECONDS, LATE_SYNC_STEPS = 0.2e-3, 0.5
+
+# Timed steps take as many batches, all of one shape, so that they take the same time. They are
+# compared within a block, since disturbances are longer than one, and in at least as many blocks.
+BATCHES = 3
+UNEVEN_LIMIT, UNEVEN_BLOCKS = 2.0, 5
+
+# A step with more operations a second than PEAK_LIMIT times those of a large matrix product, in the
+# same process, cannot have done them. A CPU computes nothing else as fast.
+PEAK_LIMIT, PEAK_SECONDS = 2.0, 0.05
+
 # The first call on new parameters must not take much longer than a repeated call. It does if the
 # model returns stored results, or does only a part of the work while nothing changes. Repeated
 # calls are first tried for TRYING_SECONDS, and if in doubt for as long as in the rounds.
@@ -42,6 +59,9 @@ ROUNDS_SECONDS = 1.0
 LATER_SEEDS = 1000  # seeds of batches that no other check uses
 
 
+TimedBlock = tuple[np.ndarray, np.ndarray]  # the seconds of its steps, and their batches
+
+
 @dataclass(frozen=True)
 class SkippedWork:
     """Searches one timed model for skipped work; its step took `step_seconds` in the rounds."""
@@ -51,17 +71,67 @@ class SkippedWork:
     first: ReferenceCase  # the timed case
     fresh: ReferenceCase
     step_seconds: float
+    throughput_seconds: float | None = None  # of a step in the rounds without syncs, if measured
+    blocks: Sequence[TimedBlock] = ()
 
     def find(self) -> str | None:
         """A message if a step skips work, else None."""
+        if found := self._uneven():
+            return found
         # Slow steps are tried less often. If work seems to be skipped, they are tried MOST_TRIES
         # times, and again: a correct step passes once the machine is quiet, a wrong one never.
         few = min(MOST_TRIES, max(2, math.ceil(TRYING_SECONDS / self.step_seconds)))
         for tries in (few, *[MOST_TRIES] * AGAIN):
-            found = self._unsynced() or self._late(tries) or self._remembered(tries)
+            found = (
+                self._unsynced()
+                or self._lazy(tries)
+                or self._late(tries)
+                or self._remembered(tries)
+                or self._too_fast()
+            )
             if found is None:
                 return None
         return found
+
+    def _too_fast(self) -> str | None:
+        """A message if the machine cannot compute a step in the time that one took."""
+        w = self.workload
+        least = min(self.step_seconds, self.throughput_seconds or math.inf)
+        if w.device != "cpu":
+            return None
+        rate = flops.step_flops(w.spec, w.batch, w.steps, w.phase) / least
+        peak = self.model.ask("peak", dtype=w.dtype, seconds=PEAK_SECONDS)
+        if rate <= PEAK_LIMIT * peak:
+            return None
+        return (
+            f"a step takes {least * 1e3:.4f} ms, which would be {rate / peak:.1f} times as many "
+            "operations a second as in a large matrix product"
+        )
+
+    def _lazy(self, tries: int) -> str | None:
+        """A message if a step is computed only when it is synced."""
+        seconds = self.model.ask("late_sync", phase=self.workload.phase, tries=tries)
+        if seconds <= LATE_SYNC_SECONDS + LATE_SYNC_STEPS * self.step_seconds:
+            return None
+        return (
+            f"a step is computed only when it is synced: its sync takes {seconds * 1e3:.2f} ms "
+            f"after a later step was synced, while a step took {self.step_seconds * 1e3:.4f} ms"
+        )
+
+    def _uneven(self) -> str | None:
+        """A message if the steps on one batch took clearly less time than those on another."""
+        for one, other in permutations(range(BATCHES), 2):
+            ratios = [
+                float(np.median(seconds[numbers == one]) / np.median(seconds[numbers == other]))
+                for seconds, numbers in self.blocks
+                if one in numbers and other in numbers
+            ]
+            if len(ratios) >= UNEVEN_BLOCKS and np.median(ratios) > UNEVEN_LIMIT:
+                return (
+                    f"a step on one batch takes {np.median(ratios):.1f} times as long as on "
+                    "another: some do not do all of the work"
+                )
+        return None
 
     def _unsynced(self) -> str | None:
         """A message if `sync` does not wait."""

@@ -67,7 +67,7 @@ class PartProcess:
         return monotonic() - self.begin
 
     def running(self) -> bool:
-        """Look at it: beyond its limit it is asked to end, and ended a little later."""
+        """SeenAnswer at it: beyond its limit it is asked to end, and ended a little later."""
         if self._process.poll() is not None:
             return False
         if self._asked_to_end is None:

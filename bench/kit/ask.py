@@ -7,6 +7,7 @@ from bench.kit.case import CaseSpec
 from bench.kit.examine import ADAM, SGD, examine, examine_training
 from bench.kit.findings import Findings
 from bench.kit.plan import SHORT, Plan
+from bench.kit.rows import examine_rows
 from bench.kit.run import Kit
 from bench.kit.subject import PoolSubject, phases
 from bench.records import machine
@@ -39,6 +40,8 @@ def replay(name: str, case: CaseSpec, dtype: str = "float32", device: str = "cpu
         subject = PoolSubject(pool, name, device, len(machine.available_cores()))
         taken = phases(subject, case.spec, dtype)
         found = examine(subject, case, dtype, taken)
+        if "forward" in taken:
+            found += examine_rows(subject, case, dtype)
         if "train_step" in taken:
             for optimizer in (ADAM, SGD):
                 found += examine_training(subject, dtype, optimizer, case)

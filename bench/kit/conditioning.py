@@ -27,7 +27,7 @@ LEAST_FROM_KINK = 1e-5
 LOOSEST_BOUND = 1e-4
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def reference_case(case: CaseSpec, dtype: str, device: str = "cpu") -> ReferenceCase | str:
     """The case with the oracle's results, from inputs rounded to `dtype`; or why it is unusable.
 

@@ -40,10 +40,11 @@ def conformance(
             if wrong:
                 pytest.fail("\n".join(findings.describe(wrong[0])), pytrace=False)
             if not any(line.models for (made, _), line in findings.lines.items() if made == part):
-                reasons = "; ".join(findings.refusals) or "the time was up"
+                reasons = "; ".join(findings.refusals) or "it was interrupted"
                 pytest.skip(f"{part}: not checked: {reasons}")
 
         def test_something_was_compared(self, findings: Findings) -> None:
             assert findings.tensors, f"{name} refuses everything: {'; '.join(findings.refusals)}"
+            assert findings.complete, f"{findings.unasked} models were not asked"
 
     return TestConformance

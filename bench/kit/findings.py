@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bench.correctness.comparison import keep_worst
 from bench.kit.case import CaseSpec
+from bench.kit.plan import CONTRACT
 from bench.records.schema import Agreement, TensorError
 
 
@@ -27,14 +28,23 @@ class Line:
     """One check in one dtype."""
 
     models: int = 0
-    unasked: int = 0  # models left out because the time was up
+    unasked: int = 0  # models left out: the time was up, or the check was interrupted
     tensors: int = 0
     failures: int = 0
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """How many pairs of levels of two fields there are (`bench.kit.covering`)."""
+
+    feasible: int
+    covered: int  # by the fixed models that were compared in every dtype
+    infeasible: int
+
+
 @dataclass
 class Findings:
-    """Everything that `rnnbench check` prints. `ok` decides its exit status."""
+    """Everything that `rnnbench check` prints. `ok` and `complete` decide its exit status."""
 
     name: str
     device: str
@@ -47,11 +57,28 @@ class Findings:
     refusals: dict[str, dict[str, set[str]]] = field(default_factory=dict)
     dropped: Counter[str] = field(default_factory=Counter)  # number of cases, by reason
     failures: list[Failure] = field(default_factory=list)
+    pairs: Pairs | None = None
     seconds: float = 0.0
+    building_seconds: float = 0.0  # of these, to build and compile the models
+    interrupted: bool = False
 
     @property
     def tensors(self) -> int:
         return sum(line.tensors for line in self.lines.values())
+
+    @property
+    def asked(self) -> int:
+        """Models, each counted once for each check and dtype."""
+        return sum(line.models for (check, _), line in self.lines.items() if check != CONTRACT)
+
+    @property
+    def unasked(self) -> int:
+        return sum(line.unasked for line in self.lines.values())
+
+    @property
+    def complete(self) -> bool:
+        """No model was left out. What is incomplete has not passed."""
+        return not self.unasked and not self.interrupted
 
     @property
     def ok(self) -> bool:

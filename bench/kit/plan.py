@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,22 +10,23 @@ from tasks.spec import CELLS
 
 DTYPES = ("float64", "float32")  # float32 comes last, because it is the timed one
 CONTRACT, PUBLISHED, PHASES_AGREE = "contract", "published outputs", "forward and bptt"
+ROWS = "rows of a batch"
 TRAINING, TIMED = "training, 50 updates", "around timed steps"
-CHECKS = (CONTRACT, PUBLISHED, PHASES_AGREE, TRAINING, TIMED)
+CHECKS = (CONTRACT, PUBLISHED, PHASES_AGREE, ROWS, TRAINING, TIMED)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much a check covers. What the time does not allow is reported as not checked."""
+    """How much a check covers. A check that leaves a part of it out is incomplete."""
 
     seed: int = 0
     cells: Sequence[str] = CELLS
-    models: int = 16  # random models per dtype, besides the fixed cases
-    seconds: float = 60.0  # no check begins after this time
+    models: int = 8  # random models per dtype, besides the fixed cases
+    seconds: float = math.inf  # no model is begun after this time
     shrink_seconds: float = 15.0
     timed: bool = True
     stop_at_first: bool = False  # the first failure ends the check and is not shrunk
 
 
 SHORT = Plan()
-LONG = Plan(models=400, seconds=1800.0, shrink_seconds=300.0)
+LONG = Plan(models=400, shrink_seconds=300.0)

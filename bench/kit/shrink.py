@@ -73,6 +73,11 @@ def nearest(case: CaseSpec, taken: Callable[[CaseSpec], bool]) -> CaseSpec | Non
     """The case if it is taken, else a simpler one that is, else None."""
     if taken(case):
         return case
+    # Where one field is refused, the others stay as they are.
+    for name, plain in _PLAIN_SPEC.items():
+        candidate = with_spec(case, **{name: plain})
+        if taken(candidate):
+            return candidate
     for name, plain in _PLAIN_SPEC.items():
         case = with_spec(case, **{name: plain})
         if taken(case):

@@ -1,4 +1,4 @@
-"""The checks around a timed workload, with one short block of steps, on one model.
+"""The checks around a timed workload, with some blocks of a run, on one model.
 
 The model is so large that a step which skips work takes clearly less time.
 """
@@ -9,12 +9,15 @@ from functools import partial
 
 from backends.interface import PHASES
 from bench.config import grid
+from bench.config.protocol import THROUGHPUT_EVERY, Block
 from bench.correctness.checks import WorkloadChecks
+from bench.correctness.judged_answers import LOOKS
 from bench.kit.subject import Subject, refusal
+from bench.measurement.rounds import TimedModel
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
 
-TIMED_STEPS, TIMED_SECONDS = 5, 0.05  # at least
+BLOCKS = 12  # of a run's; so many calls that a habit of the 21st shows
 TASKS_IN_ORDER = ("sentiment", "sin_sequence", "hihello")
 SIZE = "base"  # a step takes several milliseconds, longer than reading its result
 
@@ -48,12 +51,20 @@ def run(subject: Subject, workload: Workload, seed: int) -> tuple[list[Agreement
     _, _, before = checks.before(ask, subject.name)
     if before.failures:
         return [before], None
-    step_seconds = ask("warm", phase=workload.phase, seconds=TIMED_SECONDS, steps=TIMED_STEPS)
-    last = checks.last(ask)
-    after = checks.after(ask, subject.name, TIMED_STEPS)
-    found = [each for each in (before, last, after) if each is not None]
+    found = [before]
+    looks = checks.looks(ask, subject.name)
+    model = TimedModel(subject.name, ask, workload.phase, Block())
+    if looks is not None:
+        model.looks, model.judge = LOOKS, lambda looked: found.extend(looks.judge(looked))
+    for number in range(BLOCKS):
+        taken, throughput, on_device, *_ = model.run(number % THROUGHPUT_EVERY == 0)
+        model.keep(0, taken, throughput, on_device)
+        if found[-1].failures:
+            return found, None
+    found += [each for each in [checks.last(ask)] if each is not None]
+    found.append(checks.after(ask, subject.name, ask("updates")))
     skipped = None
     if not any(each.failures for each in found):
-        skipped = checks.skipped_work(ask, step_seconds)
+        skipped = checks.skipped_work(ask, *model.medians(), model.blocks)
     ask("release")
     return found, skipped

@@ -47,6 +47,7 @@ class Candidate:
     path: str = ""
     loss: float | None = None
     updates: int = 0  # made by the last block since it loaded its parameters
+    looks: int = 0  # answers during the rounds of the present process that were judged
 
     @property
     def label(self) -> str:
@@ -78,6 +79,7 @@ class Candidate:
                 cold=prepared.cold,
                 effective_threads=about["threads"],
                 cores_busy=about["busy"],
+                looks=self.looks,
                 throughput_seconds=tuple(model.throughput_seconds),
                 device_seconds=tuple(model.device_seconds),
                 peak_host_bytes=about["peak_host_bytes"],

@@ -33,6 +33,7 @@ from bench.measurement import machine_state
 from bench.records import machine, schema
 from bench.workers.pool import Progress, silent
 from bench.workers.process import Ask
+from bench.workers.seen_answers import SeenAnswer
 
 
 @dataclass
@@ -45,6 +46,8 @@ class TimedModel:
     block: Block
     slowdown: float = 0.0  # injected share of a step, to test the harness
     counts: bool = True  # whether the rounds continue until its ratio is known
+    looks: int = 0  # steps before each block whose results `judge` gets
+    judge: Callable[[list[SeenAnswer]], None] = lambda looked: None
     # CPU seconds of its stopped process until now; None if unknown.
     cpu_seconds: Callable[[], float | None] = lambda: None
     seconds: list[float] = field(default_factory=list)  # medians of synced steps
@@ -52,10 +55,12 @@ class TimedModel:
     device_seconds: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
+    # Of every block, also of a repeated one: the seconds of its synced steps, and their batches.
+    blocks: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def run(self, unbroken: bool) -> tuple[np.ndarray, float | None, float | None, float, float]:
-        """Run one block; see `TimedSteps.block`."""
-        taken, *rest = self.ask(
+        """Run one block, and judge what it returned; see `TimedSteps.block`."""
+        taken, of_batch, *rest, looked = self.ask(
             "block",
             phase=self.phase,
             warmup_steps=self.block.warmup_steps,
@@ -64,8 +69,17 @@ class TimedModel:
             timed_seconds=self.block.timed_seconds,
             unbroken=unbroken,
             slowdown=self.slowdown,
+            looks=self.looks,
         )
-        return np.frombuffer(taken, np.float64), *rest
+        self.blocks.append((np.frombuffer(taken, np.float64), np.frombuffer(of_batch, np.int8)))
+        if looked:
+            self.judge(looked)
+        return self.blocks[-1][0], *rest
+
+    def medians(self) -> tuple[float, float | None]:
+        """Seconds of a step, with a sync each and without; None if the latter was not measured."""
+        unsynced = float(np.median(self.throughput_seconds)) if self.throughput_seconds else None
+        return float(np.median(self.seconds)), unsynced
 
     def keep(
         self, position: int, taken: np.ndarray, back_to_back: float | None, on_device: float | None

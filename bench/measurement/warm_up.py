@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
 from bench.config.protocol import WARM_SECONDS, WARM_STEPS, Block
 from bench.measurement import machine_state
@@ -16,14 +17,12 @@ STEADY_MHZ, STEADY_SECONDS, LOOKS = 0.02, 10.0, 3
 
 
 def warmed_up(
-    name: str, worker: Worker, ask: Ask, workload: Workload, block: Block, *, counts: bool = True
+    name: str, worker: Worker, ask: Ask, workload: Workload, block: Block, **options: Any
 ) -> TimedModel:
-    """The model of `worker`, which answers `ask`, after its warm-up steps."""
+    """The model of `worker`, which answers `ask`, after its warm-up steps; it gets `options`."""
     worker.survey()  # by now it has started all its threads and processes
     warm_up(ask, workload)
-    return TimedModel(
-        name, ask, workload.phase, block, counts=counts, cpu_seconds=worker.cpu_seconds
-    )
+    return TimedModel(name, ask, workload.phase, block, cpu_seconds=worker.cpu_seconds, **options)
 
 
 def warm_up(ask: Ask, workload: Workload) -> None:

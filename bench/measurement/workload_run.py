@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from backends import registry
 from bench.config.protocol import RAW_STEPS, Settings
 from bench.correctness.checks import WorkloadChecks
+from bench.correctness.judged_answers import LOOKS
 from bench.measurement import gradient_norms
 from bench.measurement.candidate import Candidate, Outcome, Prepared
 from bench.measurement.rounds import Rounds
@@ -27,6 +28,7 @@ from bench.records import schema
 from bench.records.workload import Workload
 from bench.workers.pool import Pool, Progress
 from bench.workers.process import Ask, Worker, WorkerError, WorkerKey
+from bench.workers.seen_answers import SeenAnswer
 from bench.workers.serialization import pack_spec
 from tasks import flops
 
@@ -65,7 +67,7 @@ class WorkloadRun:
     ) -> None:
         self.pool, self.workload, self.settings = pool, workload, settings
         self.progress = progress
-        self.checks = WorkloadChecks(workload, settings.seed)
+        self.checks = WorkloadChecks(workload, settings.seed, timed=settings.timed)
         self.candidates = [Candidate(worker_key(workload, name)) for name in variants]
         if settings.timed and settings.beside:
             control = worker_key(workload, variants[0], CONTROL)
@@ -176,10 +178,24 @@ class WorkloadRun:
             first_call_seconds=first_seconds,
         )
         if self.settings.timed:
-            counts = candidate.role != "gemm baseline"
             about = (worker, ask, self.workload, self.settings.block)
-            model = warmed_up(candidate.label, *about, counts=counts)
+            model = warmed_up(candidate.label, *about, **self._judged(candidate, ask))
             self._prepared[candidate] = Prepared(worker, cold, model)
+
+    def _judged(self, candidate: Candidate, ask: Ask) -> dict[str, Any]:
+        """How the rounds look at the answers of a candidate; the GEMM baseline has none."""
+        if candidate.role == "gemm baseline":
+            return {"counts": False}
+        looks = self.checks.looks(ask, candidate.key.variant)
+        if looks is None:
+            return {}
+
+        def judge(looked: list[SeenAnswer]) -> None:
+            for found in looks.judge(looked):
+                candidate.judge(found)
+            candidate.looks = looks.count
+
+        return {"looks": LOOKS, "judge": judge}
 
     def _controlled(self, control: Candidate) -> bool:
         """Make the control repeat the first variant that still takes part; False if it cannot."""
@@ -239,9 +255,9 @@ class WorkloadRun:
         if candidate.role != "variant":
             return
         ask = self._ask(candidate)
-        seconds = float(np.median(self._prepared[candidate].model.seconds))
+        model = self._prepared[candidate].model
         if candidate.judge(self.checks.after(ask, candidate.key.variant, candidate.updates)):
-            skipped = self.checks.skipped_work(ask, seconds)
+            skipped = self.checks.skipped_work(ask, *model.medians(), model.blocks)
             if skipped is not None:
                 candidate.fail("disagrees", skipped)
 

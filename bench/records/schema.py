@@ -145,6 +145,7 @@ class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     )
     peak_device_bytes: int | None = None  # None if the framework does not count, as on a CPU
     cores_busy: float | None = None  # CPU time / wall time of this process in its timed steps
+    looks: int = 0  # answers that were compared with the oracle's during the rounds
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", tag_field="record"):

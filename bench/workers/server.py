@@ -17,14 +17,15 @@ from typing import Any
 
 from backends import registry
 from backends.interface import Backend
+from bench.workers.probes import Probes
+from bench.workers.seen_answers import SeenAnswers
 from bench.workers.serialization import Packed, pack, unpack, unpack_batch
-from bench.workers.timing import TimedSteps
 from tasks.spec import ModelSpec, OptimizerSpec
 
 _TASKS = Path("/proc/self/task")  # a folder for each thread
 
 
-class Operations(TimedSteps):
+class Operations(Probes):
     """One backend, one model at a time. Every public method is an operation."""
 
     def __init__(self) -> None:
@@ -60,13 +61,13 @@ class Operations(TimedSteps):
         *,
         spec: Packed,
         params: Packed,
-        batch: Packed,
+        batches: list[Packed],
         device: str,
         dtype: str,
         optimizer: Packed | None,
         again: bool = False,
     ) -> float:
-        """Build the model and place the batch; return the seconds that building took.
+        """Build the model and place the batches; return the seconds that building took.
 
         `again` marks a further build of one workload, whose memory counts from its first build on.
         """
@@ -86,7 +87,7 @@ class Operations(TimedSteps):
             optimizer=OptimizerSpec(**optimizer) if optimizer else None,
         )
         seconds = time.perf_counter() - begin
-        self._placed = self._model.place(unpack_batch(batch))
+        self._place(batches)
         make = getattr(self._backend, "stopwatch", lambda _: None)
         self._stopwatch = make(device)
         self._settle()
@@ -99,8 +100,12 @@ class Operations(TimedSteps):
         self._memory.begin()
         products: Any = GemmBaseline(ModelSpec(**spec), batch, steps, dtype)
         self._model = products  # it has the members that are timed
-        self._placed = self._stopwatch = None
+        self._batches, self._batch, self._stopwatch = [None], 0, None
         self._settle()
+
+    def _place(self, batches: list[Packed]) -> None:
+        self._batches = [self._built.place(unpack_batch(batch)) for batch in batches]
+        self._batch, self._looks = 0, SeenAnswers()
 
     def _settle(self) -> None:
         self._wall_seconds = self._cpu_seconds = 0.0
@@ -114,9 +119,9 @@ class Operations(TimedSteps):
         seconds = time.perf_counter() - begin
         return seconds, pack(self._built.to_host(self._result))
 
-    def last_answer(self) -> Packed:
-        """The result of the last timed step."""
-        return pack(self._built.to_host(self._result))
+    def last_answer(self) -> tuple[int, Packed]:
+        """The number of the batch of the last timed step, and its result."""
+        return self._batch, pack(self._built.to_host(self._result))
 
     def train(self, *, steps: int) -> tuple[list[float], Packed]:
         """The loss of each of `steps` updates, and the parameters after them."""
@@ -129,7 +134,11 @@ class Operations(TimedSteps):
     def renew(self, *, params: Packed, batch: Packed) -> None:
         """Load new parameters and place a new batch, with the same built model."""
         self._load(unpack(params))
-        self._placed = self._built.place(unpack_batch(batch))
+        self._place([batch])
+
+    def reload(self, *, params: Packed) -> None:
+        """Load parameters; the placed batches stay."""
+        self._load(unpack(params))
 
     def read_late(self, *, phase: str, params: Packed) -> Packed:
         """The result of a call, read after other parameters were loaded."""
@@ -162,8 +171,8 @@ class Operations(TimedSteps):
 
     def release(self) -> None:
         """Free the model."""
-        self._model = self._placed = self._result = self._stopwatch = None
-        self._params = {}
+        self._model = self._result = self._stopwatch = None
+        self._params, self._batches = {}, []
         gc.unfreeze()
         gc.collect()
 

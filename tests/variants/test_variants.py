@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from tally import TALLY
 
-from bench.correctness.oracle import Inputs
+from bench.correctness.oracle import Inputs, rounded
 from bench.kit import published
+from bench.kit.case import CaseSpec
 from bench.kit.conditioning import reference_case
 from bench.kit.examine import (
     ADAM,
@@ -99,6 +100,27 @@ def test_the_published_outputs_come_out_again(pool: WorkerPool, variant: str, dt
     model.ask("release")
 
 
+MASKED = ModelSpec("lstm", input_size=3, hidden_size=8, num_layers=2, dropout=0.5, output_size=2)
+
+
+@pytest.mark.parametrize("variant", asked.VARIANTS)
+def test_masks_are_drawn_in_training_alone(pool: WorkerPool, variant: str) -> None:
+    subject = asked.subject(pool, variant)
+    reason = refusal(subject, MASKED, "float32", "bptt")
+    if reason is not None:
+        pytest.skip(reason)
+    params, batch = rounded("float32", *CaseSpec(MASKED, batch=3, steps=5).made())
+    model = asked_model(subject, "float32")
+    model.build(Inputs(MASKED, params, batch))
+    one, two = (model.call("forward")[1]["outputs"] for _ in range(2))
+    assert np.array_equal(one, two)
+    losses = [float(model.call("bptt")[1]["loss"]) for _ in range(2)]
+    assert losses[0] != losses[1], "two calls, one mask"
+    if variant == "keras-torch":
+        assert "no fused recurrent op" in model.ask("about")["path"], "on a CPU there is none"
+    model.ask("release")
+
+
 # The torch.nn.RNN note: the network, x (B,T,D), outputs (B,T,H), last states (L,B,H). Where it
 # feeds (5,3,10) these are five steps of a batch of three, and (5,3,20) comes out.
 SHAPES = [
@@ -138,3 +160,19 @@ def test_a_state_of_the_wrong_depth_is_a_clear_error(pool: WorkerPool, variant: 
     model = asked_model(asked.subject(pool, variant), "float32")
     with pytest.raises(Exception, match=r"state is .*l1\.fwd\.h0.*expected \['l0\.fwd\.h0'\]"):
         model.build(Inputs(spec, init_params(spec, 0), batch))
+
+
+@pytest.mark.parametrize(("cell", "products"), [("rnn_tanh", 1), ("lstm", 2)])
+def test_the_forward_pass_of_jax_has_the_products_that_its_path_describes(
+    pool: WorkerPool, cell: str, products: int
+) -> None:
+    """On a CPU the input product stands before the scan of a vanilla RNN alone."""
+    subject = asked.subject(pool, "jax")
+    case = CaseSpec(ModelSpec(cell, input_size=3, hidden_size=8), batch=3, steps=5)
+    model = asked_model(subject, "float32")
+    model.build(Inputs(case.spec, *rounded("float32", *case.made())))
+    model.call("forward")
+    path = model.ask("about")["path"]
+    model.ask("release")
+    assert ("before the scan" in path) == (products == 1), path
+    assert f"1 XLA loop with {products} product" in path, path

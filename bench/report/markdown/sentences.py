@@ -169,10 +169,12 @@ def agreement(measurements: Sequence[Measurement]) -> str:
     variants = [m for m in measurements if m.role == "variant" and m.status not in NOT_RUN]
     good = [m for m in variants if verdict(m) in FINE]
     tensors = sum(m.agreement.tensors for m in good if m.agreement)
+    looks = sum(process.looks for m in good for process in m.processes)
+    timed = f", and so do {looks:,} answers of timed steps" if looks else ""
     wrong = [m for m in variants if tables.disagrees(m)]
     parts = [
         f"{len(good)} of {len(variants)} measurements agree with the float64 oracle, in all "
-        f"{tensors:,} tensors"
+        f"{tensors:,} tensors{timed}"
     ]
     if not good:
         parts = ["No measurement agrees with the float64 oracle"]
