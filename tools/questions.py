@@ -44,7 +44,7 @@ stands for an undecided rank: the machine was too busy.
 
 # Options that change neither the workloads nor how they are timed.
 _HARMLESS = re.compile(
-    r"-[vqsx]+|--(?:verbose|quiet|color|tb|benchmark-(?:json|save|sort|columns))(?:=.*)?"
+    r"-[vqsxp]+|no:\w+|--(?:verbose|quiet|color|tb|benchmark-(?:json|save|sort|columns))(?:=.*)?"
 )
 
 
