@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+from in_process import InProcess
 from tally import TALLY
 from threadpoolctl import threadpool_limits
 
+from backends import registry
 from bench.records import machine
 
 _COMMON = {
@@ -50,6 +53,20 @@ def _own_cores() -> None:
 
 
 _own_cores()
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[InProcess], None]:
+    """The checks ask the registry what a variant declares; here it is the one in this process."""
+
+    def register(mutant: InProcess) -> None:
+        def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
+            assert name == mutant.name
+            return mutant.consult(member, *arguments, **options)
+
+        monkeypatch.setattr(registry, "ask", ask)
+
+    return register
 
 
 def _module(path: Path) -> str:

@@ -17,7 +17,6 @@ import pytest
 from in_process import InProcess
 from mutations import Mutant, Mutation
 
-from backends import registry
 from backends.interface import PHASES
 from backends.numpy.backend import NumpyBackend
 from bench.config import grid
@@ -130,20 +129,6 @@ def checked(
                 workload = workload_of(case, phase, dtype)
                 ask = partial(mutant.ask, dtype)
                 yield judged(WorkloadChecks(workload, case.seed), ask, mutant.name, phase)
-
-
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[[InProcess], None]:
-    """The checks ask the registry what a variant declares; here it is the one in this process."""
-
-    def register(mutant: InProcess) -> None:
-        def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
-            assert name == mutant.name
-            return mutant.consult(member, *arguments, **options)
-
-        monkeypatch.setattr(registry, "ask", ask)
-
-    return register
 
 
 @pytest.mark.parametrize("name", ALL)

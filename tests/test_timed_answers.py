@@ -13,7 +13,6 @@ from in_process import InProcess
 from mutants_by_habit import HABITS, ComputedWhenSynced
 from mutations import Mutant, Mutation
 
-from backends import registry
 from bench.config import batches, grid
 from bench.correctness.checks import WorkloadChecks, other_batches
 from bench.correctness.judged_answers import MORE, JudgedAnswers
@@ -25,20 +24,6 @@ from bench.workers.seen_answers import SeenAnswers
 from bench.workers.timing import TimedSteps
 
 Register = Callable[[InProcess], None]
-
-
-@pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> Register:
-    """The checks ask the registry what a variant declares; here it is the one in this process."""
-
-    def register(mutant: InProcess) -> None:
-        def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
-            assert name == mutant.name
-            return mutant.consult(member, *arguments, **options)
-
-        monkeypatch.setattr(registry, "ask", ask)
-
-    return register
 
 
 def workload(phase: str = "bptt", task: str = "sentiment", cell: str = "rnn_tanh") -> Workload:
