@@ -412,9 +412,9 @@ def test_the_parts_come_in_the_order_of_their_worth_and_those_alone_last() -> No
     assert {"flashrnn", "braun2018", "gpu-beside-cpu", "clocks", "check-cupy"} <= set(names)
     for entry in devices.entries():
         assert [n for n in names if n.startswith(f"agree-{entry.name}")], entry.name
-    # 100 s are left for the timing, even if every part before it takes all of its time.
+    # Two minutes are left for the timing, even if every part before it takes all of its time.
     shared = sum(part.seconds for part in parts[1:first_alone])
-    assert parts[0].seconds + shared / runner.MOST_SLOTS + 100 < 60 * MINUTES
+    assert parts[0].seconds + shared / runner.MOST_SLOTS + 120 < 60 * MINUTES
 
 
 @needs("torch", "jax", "flax")

@@ -33,7 +33,9 @@ class BuildingClock:
         return self._subject.about(dtype)
 
     def ask(self, dtype: str, operation: str, /, **arguments: Any) -> Any:
-        if "batch" in arguments and isinstance(arguments["batch"], Mapping):
+        if operation == "build":
+            self._shape = _shape(arguments["batches"][0])
+        elif operation == "renew":
             self._shape = _shape(arguments["batch"])
         begin = monotonic()
         answer = self._subject.ask(dtype, operation, **arguments)

@@ -59,7 +59,7 @@ def run(subject: Subject, workload: Workload, seed: int) -> tuple[list[Agreement
     for number in range(BLOCKS):
         taken, throughput, on_device, *_ = model.run(number % THROUGHPUT_EVERY == 0)
         model.keep(0, taken, throughput, on_device)
-        if found[-1].failures:
+        if any(each.failures for each in found):
             return found, None
     found += [each for each in [checks.last(ask)] if each is not None]
     found.append(checks.after(ask, subject.name, ask("updates")))
