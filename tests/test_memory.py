@@ -143,3 +143,17 @@ def test_a_numpy_model_holds_the_buffers_of_one_phase() -> None:
 
     assert held("bptt", "forward", "bptt") == pytest.approx(held("bptt"), rel=0.05)
     assert held("bptt") > 1.3 * held("forward") > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_what_is_read_during_the_rounds_is_not_counted() -> None:
+    count = MemoryCount()
+    count.imported()
+    count.begin()
+    count.settle()
+    np.ones(100 * MIB, np.uint8)
+    with count.paused():
+        np.ones(400 * MIB, np.uint8)
+    assert host(count)[0] == pytest.approx(100 * MIB, rel=0.1), "the peak before stays"
+    np.ones(200 * MIB, np.uint8)
+    assert host(count)[0] == pytest.approx(200 * MIB, rel=0.1), "and counting goes on"

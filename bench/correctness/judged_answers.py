@@ -14,6 +14,7 @@ from bench.records.schema import Agreement
 from bench.workers.seen_answers import SeenAnswer
 from bench.workers.serialization import unpack
 
+FIRST_LOOKS, FIRST_SECONDS = 8, 1.0  # before the first round; fewer if they take so long
 LOOKS = 3  # before each block; the last timed step is looked at as well
 MORE = 20  # once an answer was wrong: they show how often
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from backends import registry
 from bench.config.protocol import RAW_STEPS, Settings
 from bench.correctness.checks import WorkloadChecks
-from bench.correctness.judged_answers import LOOKS
+from bench.correctness.judged_answers import FIRST_LOOKS, FIRST_SECONDS, LOOKS
 from bench.measurement import gradient_norms
 from bench.measurement.candidate import Candidate, Outcome, Prepared
 from bench.measurement.rounds import Rounds
@@ -195,6 +195,8 @@ class WorkloadRun:
                 candidate.judge(found)
             candidate.looks = looks.count
 
+        # Before the rounds, so that what is sent for the first time adds nothing to their memory.
+        judge(ask("look", phase=self.workload.phase, looks=FIRST_LOOKS, seconds=FIRST_SECONDS))
         return {"looks": LOOKS, "judge": judge}
 
     def _controlled(self, control: Candidate) -> bool:

@@ -21,6 +21,7 @@ class MemoryCount:
         self._workloads = 0
         self._held: int | None = None
         self._settled = self._counted = False
+        self._peak = 0  # until the count was last paused
 
     def imported(self) -> None:
         """Call after the imports, before any build: all counts are relative to this moment.
@@ -35,6 +36,7 @@ class MemoryCount:
         """Call before the first build of a workload."""
         self._workloads += 1
         self._settled = self._counted = False
+        self._peak = 0
         _give_back()
         self._held = _resident_bytes("VmRSS")
 
@@ -57,11 +59,27 @@ class MemoryCount:
         `held_host_bytes` is what earlier workloads left resident at `begin`, also above the
         imports. It is part of the peak, and this workload may or may not have reused it.
         """
-        peak = _resident_bytes("VmHWM") if self._counted else None
+        peak = self._highest() if self._counted else None
         return {
             "peak_host_bytes": self._above_imports(peak),
             "held_host_bytes": 0 if self._workloads == 1 else self._above_imports(self._held),
         }
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the peak of this block out of the count."""
+        if self._counted:
+            self._peak = self._highest() or 0
+        try:
+            yield
+        finally:
+            if self._counted:
+                _trim()
+                _forget_peak()
+
+    def _highest(self) -> int | None:
+        now = _resident_bytes("VmHWM")
+        return None if now is None else max(now, self._peak)
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:
@@ -102,8 +120,13 @@ def _forget_peak() -> bool:
 
 
 def _give_back() -> None:
-    """Return memory that the C library keeps for reuse to the system, if it can (glibc)."""
+    """Return memory that nobody uses to the system, if the C library can (glibc)."""
     gc.collect()
+    _trim()
+
+
+def _trim() -> None:
+    """The same for what the C library keeps for reuse, without collecting garbage."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

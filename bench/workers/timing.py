@@ -72,7 +72,10 @@ class TimedSteps:
         looked at.
         """
         whole = time.process_time()
-        looked = self.look(phase=phase, looks=looks, seconds=timed_seconds) if looks else []
+        looked: list[SeenAnswer] = []
+        if looks:
+            with self._memory.paused():
+                looked = self.look(phase=phase, looks=looks, seconds=timed_seconds)
         if phase == "train_step":
             self._load(self._params)
         with without_collections():
@@ -87,7 +90,8 @@ class TimedSteps:
         self._cpu_seconds += cpu
         self._wall_seconds += wall
         if looks and phase != "train_step":
-            looked.append(self._looks.take(self._batch, self._built.to_host(self._result)))
+            with self._memory.paused():
+                looked.append(self._looks.take(self._batch, self._built.to_host(self._result)))
         whole = time.process_time() - whole
         taken_bytes = np.asarray(taken, np.float64).tobytes()
         of_batch_bytes = np.asarray(of_batch, np.int8).tobytes()
