@@ -32,6 +32,8 @@ BUILT_IN: tuple[Entry, ...] = (
     Entry("keras-torch", "backends.keras.backend:keras_torch", ("keras", "torch"), "keras,torch"),
     Entry("jax", "backends.jax.backend:jax_scan", ("jax",), "jax"),
     Entry("flax", "backends.flax.nnx:flax_nnx", ("jax", "flax"), "jax"),
+    # Sequences of different lengths without packing.
+    Entry("torch-padded", "backends.torch.padded:torch_padded", ("torch",), "torch", default=False),
     # A time loop in Python, as the source notes teach it; slow.
     Entry("torch-cell", "backends.torch.cell:torch_cell", ("torch",), "torch", default=False),
     # Options of a framework, each as a variant of its own.

@@ -15,6 +15,7 @@ import numpy as np
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
 
 PHASES = ("forward", "bptt", "train_step")
+FEATURES = {"lengths": "sequences of different lengths"}  # Batch.lengths
 DTYPES = ("float32", "float64", "tf32", "bfloat16")
 
 
@@ -59,6 +60,9 @@ class Backend(Protocol):
         """A model that holds `params`. Raises ValueError if `refusal` gives a reason."""
         ...
 
+    # Optional and pure; a backend without it goes on working, and is refused where one is asked:
+    # supports(feature, spec, *, device, dtype) -> str | None    why it does not offer a feature of
+    #     FEATURES; None if it does
     # Optional, in the worker only; None if unknown:
     # threads() -> int | None              the threads that the framework itself uses
     # peak_bytes(device) -> int | None     peak memory on a device since the last build

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from backends.built_in import BUILT_IN as BUILT_IN
 from backends.described import READERS
+from backends.described import Activation as Activation
 from backends.described import Described as Described
 from backends.described import NotDescribableError as NotDescribableError
 from backends.described import random_input as random_input
 from backends.entry import Entry as Entry
+from backends.features import supports
 from backends.interface import Backend
 from backends.plugins import entry_points, environments, loading
 from backends.plugins.errors import BrokenBackendError as BrokenBackendError
@@ -132,8 +134,9 @@ def oracle(tanh: Tanh | None = None) -> Backend:
 
 
 def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
-    """The result of a pure member (environment, refusal, optimizer) of a backend.
+    """The result of a pure member (environment, refusal, supports, optimizer) of a backend.
 
+    Those of `supports` are all given by name; a backend without it gives the reason (`features`).
     Raises UnknownBackendError, or BrokenBackendError if the member is missing or raises.
     """
     entry = find(name)
@@ -142,10 +145,12 @@ def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:
     if entry.third_party:
         from backends.plugins import client
 
-        spec = arguments[0] if arguments else None
+        spec = arguments[0] if arguments else options.pop("spec", None)
         return client.answer(entry, member, spec, tuple(sorted(options.items())))
     backend = load(name)
     try:
+        if member == "supports":
+            return supports(backend, **options)
         return getattr(backend, member)(*arguments, **options)
     except Exception as error:  # any fault of a variant becomes its reason, not the run's end
         raise BrokenBackendError(

@@ -24,6 +24,7 @@ class Custom:
     sizes: Mapping[str, Size] = named(base=Size(batch=32, steps=50, input=64, hidden=128))
     target: None = None
     sets: frozenset[str] = frozenset()
+    own_lengths: None = None
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
         """An LSTM with C = 10 that is read at every step, with the overrides.

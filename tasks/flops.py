@@ -3,7 +3,8 @@
 Per layer and direction, the forward pass has 2 T B G H (I + H). The backward pass has twice that,
 without 2 T B G H I if the layer's input needs no gradient: in the first layer without a trained
 embedding. The head has 2 N F C forward, and three times that with the backward pass, N = T B or B.
-Activations, losses and updates are not counted, because they are of lower order.
+Activations, losses and updates are not counted, because they are of lower order. Of sequences with
+lengths, the `real` steps alone count: nothing needs to be computed for the others.
 """
 
 from __future__ import annotations
@@ -11,27 +12,32 @@ from __future__ import annotations
 from tasks.spec import ModelSpec
 
 
-def forward_flops(spec: ModelSpec, batch: int, steps: int) -> int:
-    """FLOPs of the outputs and last states, for B = `batch` and T = `steps`."""
+def forward_flops(spec: ModelSpec, batch: int, steps: int, real: int | None = None) -> int:
+    """FLOPs of the outputs and last states, for B = `batch` and T = `steps`.
+
+    `real` are the steps of the whole batch that are no padding; None: all B T of them.
+    """
+    rows = batch * steps if real is None else real
     return sum(
-        2 * steps * batch * spec.gates * spec.hidden_size * (inputs + spec.hidden_size)
+        2 * rows * spec.gates * spec.hidden_size * (inputs + spec.hidden_size)
         for inputs in _input_sizes(spec)
-    ) + _head(spec, batch, steps)
+    ) + _head(spec, batch, rows)
 
 
-def bptt_flops(spec: ModelSpec, batch: int, steps: int) -> int:
-    """FLOPs of the forward pass and every gradient, through all T steps."""
-    gates = 2 * steps * batch * spec.gates * spec.hidden_size
+def bptt_flops(spec: ModelSpec, batch: int, steps: int, real: int | None = None) -> int:
+    """FLOPs of the forward pass and every gradient, through all steps."""
+    rows = batch * steps if real is None else real
+    gates = 2 * rows * spec.gates * spec.hidden_size
     unneeded = 0
     if not input_needs_gradient(spec):
         unneeded = gates * spec.layer_input_size(0) * len(spec.directions)
-    return 3 * forward_flops(spec, batch, steps) - unneeded
+    return 3 * forward_flops(spec, batch, steps, real) - unneeded
 
 
-def step_flops(spec: ModelSpec, batch: int, steps: int, phase: str) -> int:
+def step_flops(spec: ModelSpec, batch: int, steps: int, phase: str, real: int | None = None) -> int:
     """FLOPs of one step of `phase`, without the optimizer's update."""
     of = forward_flops if phase == "forward" else bptt_flops
-    return of(spec, batch, steps)
+    return of(spec, batch, steps, real)
 
 
 def input_needs_gradient(spec: ModelSpec) -> bool:
@@ -44,8 +50,8 @@ def _input_sizes(spec: ModelSpec) -> list[int]:
     return [spec.layer_input_size(layer) for layer, _, _ in spec.stack()]
 
 
-def _head(spec: ModelSpec, batch: int, steps: int) -> int:
+def _head(spec: ModelSpec, batch: int, rows: int) -> int:
     if spec.output_size is None:
         return 0
-    rows = batch * (steps if spec.readout == "every_step" else 1)
-    return 2 * rows * spec.feature_size * spec.output_size
+    read = rows if spec.readout == "every_step" else batch
+    return 2 * read * spec.feature_size * spec.output_size

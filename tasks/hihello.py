@@ -37,6 +37,7 @@ class HiHello:
         base=Size(batch=64, steps=64, input=5, hidden=64),
     )
     sets: frozenset[str] = frozenset(("vocab_size", "readout", "loss"))
+    own_lengths: None = None
     target: Target = Target(
         metric="accuracy",
         threshold=1.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tasks.batch import step_weight
 from tasks.spec import Batch, ModelSpec
 
 
@@ -20,14 +21,16 @@ def step_losses(spec: ModelSpec, outputs: np.ndarray, batch: Batch) -> np.ndarra
 def loss(spec: ModelSpec, outputs: np.ndarray, batch: Batch) -> float:
     """The mean over batch and steps, or with `time_reduction` "sum" the sum over the steps.
 
-    With a weight (B,T): sum(w * l) / sum(w), or 0 if sum(w) is 0; with "sum", sum(w * l) / B.
+    With a weight (B,T): sum(w * l) / sum(w), or 0 if sum(w) is 0; with "sum", sum(w * l) / B. The
+    weight of padding is 0.
     """
     each = step_losses(spec, outputs, batch)
-    if batch.weight is not None:
-        total = float((batch.weight * each).sum())
+    weight = step_weight(batch) if spec.readout == "every_step" else None
+    if weight is not None:
+        total = float((weight * each).sum())
         if spec.time_reduction == "sum":
             return total / len(each)
-        weights = float(batch.weight.sum())
+        weights = float(weight.sum())
         return total / weights if weights else 0.0
     if spec.time_reduction == "sum" and each.ndim == 2:
         return float(each.sum() / len(each))

@@ -75,6 +75,11 @@ class Sentiment:
             row[-len(words) :] = [ids[word] for word in words]
         return Batch(x=x, y=y.astype(np.int64))
 
+    def own_lengths(self, batch: Batch) -> np.ndarray:
+        """The words of each sentence, (B,) in 1..T: what is not padding in front."""
+        steps: int = batch.x.shape[1]
+        return steps - np.argmax(batch.x != 0, axis=1)
+
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`accuracy`: the share of sentences that the argmax of outputs (B,C) labels correctly."""
         if outputs.shape[:-1] != batch.y.shape:

@@ -35,6 +35,7 @@ class SinSequence:
         base=Size(batch=64, steps=100, input=1, hidden=64, layers=2),
     )
     sets: frozenset[str] = frozenset(("vocab_size", "readout", "loss"))
+    own_lengths: None = None
     target: Target = Target(
         metric="mse",
         threshold=0.005,

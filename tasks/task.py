@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -64,6 +64,11 @@ class Task(Protocol):
     shape: Shape
     sizes: Mapping[str, Size]  # "source" (as the source notes have it); "base", "large"
     sets: frozenset[str]  # the fields of ModelSpec that the task decides and no option changes
+
+    @property
+    def own_lengths(self) -> Callable[[Batch], np.ndarray] | None:
+        """The lengths (B,) of the sequences of a batch, which are padded in front; None if none."""
+        ...
 
     @property
     def target(self) -> Target | None:

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from backends import registry
+from backends.features import supports
 from backends.interface import Backend
 from bench.workers.process import WorkerRaisedError
 from bench.workers.server import Operations
@@ -25,6 +26,8 @@ class InProcess:
 
     def consult(self, member: str, /, *arguments: Any, **options: Any) -> Any:
         try:
+            if member == "supports":
+                return supports(self._backend, **options)
             return getattr(self._backend, member)(*arguments, **options)
         except Exception as error:
             raise registry.BrokenBackendError(f"{self.name}: {error}") from error

@@ -34,6 +34,36 @@ OF_ANSWERS = [name for name in FAULTS if re.match("lying-(?!versions)|bad-variab
 OF_MODELS = [name for name in FAULTS if re.match("model-(without|misnamed)", name)]
 
 
+ASKED = {"spec": GIVEN["refusal"]["spec"], "feature": "lengths", **CALL}
+
+
+def test_a_backend_that_knows_no_feature_offers_none() -> None:
+    backend = third_party.Without(_made("correct"), "supports")
+    assert contract.backend_faults(backend, "correct") == [], "the member is optional"
+    reason = contract.answer(backend, "supports", {**ASKED, "spec": dict(ASKED["spec"])})
+    assert reason == "correct does not offer sequences of different lengths"
+    offers = contract.answer(_made("correct"), "supports", {**ASKED, "spec": dict(ASKED["spec"])})
+    assert offers is None
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        (lambda feature, spec, *, device, dtype: 7, "returns 7 .*expected a reason in words"),
+        (lambda spec, *, device, dtype: None, "expected supports"),
+        ("yes", "has str as `supports`"),
+    ],
+)
+def test_a_wrong_answer_about_a_feature_is_named(member: Any, words: str) -> None:
+    backend = third_party.Without(_made("correct"), "supports", member)
+    faults = contract.backend_faults(backend, "correct")
+    if not faults:
+        with pytest.raises(ContractError, match=words):
+            contract.answer(backend, "supports", {**ASKED, "spec": dict(ASKED["spec"])})
+    else:
+        assert re.search(words, faults[0])
+
+
 def _made(name: str) -> Any:
     return loading.make(Entry(name, third_party.ENTRY_POINTS[name], plugin=True))
 

@@ -15,6 +15,7 @@ from bench.kit.covering import (
     LEVELS,
     OF_THE_CASE,
     OF_THE_MODEL,
+    TOGETHER,
     Excluded,
     all_pairs,
     covering_array,
@@ -25,7 +26,8 @@ from bench.kit.covering import (
     shown_pairs,
 )
 from bench.kit.fixed_cases import fixed_cases
-from tasks.spec import CELLS, Batch, ModelSpec, check_batch
+from tasks.batch import check_batch
+from tasks.spec import CELLS, Batch, ModelSpec
 
 ANY_CELLS = [CELLS, *((cell,) for cell in CELLS), ("gru", "lstm")]
 
@@ -42,8 +44,10 @@ def test_every_field_has_levels_and_every_named_value_is_one() -> None:
     fields = {field.name for field in dataclasses.fields(ModelSpec)}
     assert fields == {*OF_THE_MODEL, "dropout"}, "dropout is 0 wherever agreement is checked"
     assert {field.name for field in dataclasses.fields(CaseSpec)} == {*OF_THE_CASE, "spec", "seed"}
-    # x, weight and state are fields of the case; y follows from the model.
-    assert {field.name for field in dataclasses.fields(Batch)} == {"x", "y", "weight", "state"}
+    # x, weight, state and lengths are fields of the case; y follows from the model.
+    assert {field.name for field in dataclasses.fields(Batch)} == {
+        *("x", "y", "weight", "state", "lengths")
+    }
     annotated = {field.name: field.type for field in dataclasses.fields(ModelSpec)}
     for name, levels in LEVELS.items():
         assert len(levels) > 1, name
@@ -71,11 +75,28 @@ def test_the_fixed_models_have_every_feasible_pair(seed: int, cells: tuple[str, 
     assert len({dataclasses.replace(case, seed=0) for case in cases}) == len(cases)
 
 
+@pytest.mark.parametrize("names", TOGETHER, ids="-".join)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_fields_of_one_mechanism_have_every_feasible_combination(
+    seed: int, names: tuple[str, ...]
+) -> None:
+    """The padding in the loss shows only where it is read, unweighted, as a mean or as a sum."""
+    have = {tuple(levels_of(case)[name] for name in names) for case in fixed_cases(seed)}
+    infeasible = set(infeasible_pairs())
+    feasible = {
+        levels
+        for levels in itertools.product(*(LEVELS[name] for name in names))
+        if not infeasible & set(pairs_of(dict(zip(names, levels, strict=True))))
+    }
+    assert have == feasible
+    assert len(feasible) > 8
+
+
 def test_most_pairs_are_feasible_and_told() -> None:
     pairs, infeasible = all_pairs(), infeasible_pairs()
-    assert (len(pairs), len(infeasible), len(pairs_to_show())) == (1037, 5, 822)
+    assert (len(pairs), len(infeasible), len(pairs_to_show())) == (1178, 5, 948)
     assert set(infeasible) < pairs
-    assert len(infeasible_pairs(["rnn_relu"])) == 4 + 40, "relu has no model of zeros alone"
+    assert len(infeasible_pairs(["rnn_relu"])) == 4 + 43, "relu has no model of zeros alone"
 
 
 @pytest.mark.parametrize("each", INFEASIBLE, ids=lambda each: "-".join(each.levels))

@@ -37,7 +37,7 @@ def test_the_baseline_runs_just_the_products_that_are_counted(
         return product(a, b, out=out)
 
     monkeypatch.setattr(gemm_baseline.np, "matmul", counting)
-    model = GemmBaseline(spec, BATCH, STEPS, dtype)
+    model = GemmBaseline(spec, [BATCH] * STEPS, dtype)
     model.forward(None)
     assert sum(counted) == forward_flops(spec, BATCH, STEPS)
     counted.clear()
@@ -57,7 +57,7 @@ def test_flops_of_a_net_that_can_be_counted_by_hand() -> None:
 
 def test_an_arithmetic_without_a_blas_is_refused() -> None:
     with pytest.raises(ValueError, match="expected float32 or float64"):
-        GemmBaseline(SPECS[0], BATCH, STEPS, "tf32")
+        GemmBaseline(SPECS[0], [BATCH] * STEPS, "tf32")
 
 
 def test_the_baseline_names_its_blas(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_the_baseline_names_its_blas(monkeypatch: pytest.MonkeyPatch) -> None:
         {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31"},
         {"user_api": "blas", "internal_api": "blis", "version": None},
     ]
-    model = GemmBaseline(SPECS[0], BATCH, STEPS, "float32")
+    model = GemmBaseline(SPECS[0], [BATCH] * STEPS, "float32")
     monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: pools)
     assert model.path() == "blis, openblas 0.3.31"
     monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: pools[:1])

@@ -30,7 +30,8 @@ from bench.kit.run import Kit
 from bench.kit.shrink import nearest, shrunk, with_spec
 from bench.kit.strategy import random_cases
 from bench.workers.process import WorkerError
-from tasks.spec import CELLS, ModelSpec, check_batch, check_params
+from tasks.batch import check_batch
+from tasks.spec import CELLS, ModelSpec, check_params
 
 HERE = Path(__file__).parent
 FEW = "--models=3"

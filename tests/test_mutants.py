@@ -9,6 +9,7 @@ from typing import Any
 
 import mutants
 import mutants_by_the_clock
+import mutants_of_lengths
 import mutants_of_the_cell
 import mutants_of_the_levels
 import mutants_of_the_step
@@ -35,6 +36,7 @@ from tasks.spec import CELLS, Batch, ModelSpec
 from tasks.task import Size
 
 ALL = mutants_of_the_cell.MUTANTS | mutants_of_the_step.MUTANTS | mutants_of_the_levels.MUTANTS
+ALL |= mutants_of_lengths.MUTANTS
 # A workload has one batch size, so the checks around it do not see these.
 BY_THE_KIT = ALL | mutants_of_the_levels.OF_THE_ROWS
 DTYPES = ("float64", "float32")

@@ -12,6 +12,7 @@ import pytest
 from backends.numpy.backend import NumpyModel, numpy_backend
 from backends.torch.backend import torch_nn
 from backends.torch.cell import torch_cell
+from backends.torch.padded import torch_padded
 from tasks.loss import loss
 from tasks.spec import CELLS, Batch, ModelSpec, OptimizerSpec, Params, init_params
 
@@ -39,6 +40,20 @@ CASES: Mapping[str, dict[str, Any]] = {
     "weighted_zero": {"weight": "zero"},
     "weighted_zero_sum": {"weight": "zero", "time_reduction": "sum"},
     "given_state": {"state": True, "num_layers": 2, "bidirectional": True},
+    "lengths": {"lengths": True},
+    "lengths_no_head": {"lengths": True, "output_size": None, "bidirectional": True, "state": True},
+    "lengths_two_layers": {"lengths": True, "num_layers": 2, "bidirectional": True, "state": True},
+    "lengths_last_step": {"lengths": True, "num_layers": 2, "readout": "last_step"},
+    "lengths_last_step_bidirectional": {
+        "lengths": True,
+        "readout": "last_step",
+        "bidirectional": True,
+        "vocab_size": V,
+    },
+    "lengths_sum": {"lengths": True, "time_reduction": "sum", "loss": "mse"},
+    "lengths_weighted": {"lengths": True, "weight": "random", "bidirectional": True},
+    "lengths_weighted_sum": {"lengths": True, "weight": "random", "time_reduction": "sum"},
+    "lengths_embedding": {"lengths": True, "vocab_size": V, "num_layers": 2},
     "one_step": {"steps": 1, "state": True},
     "one_sequence": {"size": 1, "bidirectional": True},
     "one_unit": {"hidden": 1, "size": 1, "steps": 1, "bidirectional": True},
@@ -51,6 +66,7 @@ def make(
     *,
     weight: str | None = None,
     state: bool = False,
+    lengths: bool = False,
     size: int = B,
     steps: int = T,
     hidden: int = H,
@@ -74,7 +90,8 @@ def make(
         "random": rng.uniform(0, 2, (size, steps)) * (rng.random((size, steps)) < 0.7),
     }
     initial = {f"{n}0": rng.uniform(-0.9, 0.9, (size, hidden)) for n in spec.state_names()}
-    return spec, params, Batch(x, y, weights[weight], initial if state else None)
+    own = np.array([1, T, 2]) if lengths else None
+    return spec, params, Batch(x, y, weights[weight], initial if state else None, own)
 
 
 def model(
@@ -133,11 +150,12 @@ def test_gradients_are_central_differences(cell: str, case: str) -> None:
 
 def torch_model(variant: str, spec: ModelSpec, params: Params, optimizer: Any = None) -> Any:
     pytest.importorskip("torch", reason="torch is not installed: pip install torch")
-    backend = {"torch": torch_nn, "torch-cell": torch_cell}[variant]()
+    made = {"torch": torch_nn, "torch-cell": torch_cell, "torch-padded": torch_padded}
+    backend = made[variant]()
     return backend.build(spec, params, device="cpu", dtype="float64", optimizer=optimizer)
 
 
-@pytest.mark.parametrize("variant", ["torch", "torch-cell"])
+@pytest.mark.parametrize("variant", ["torch", "torch-cell", "torch-padded"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("case", CASES)
 def test_forward_and_gradients_are_those_of_torch(cell: str, case: str, variant: str) -> None:
@@ -208,6 +226,25 @@ def test_earlier_calls_leave_no_trace(cell: str, case: str) -> None:
         assert found
         for name, value in expected.items():
             np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("case", [name for name in CASES if "lengths" in name])
+def test_a_sequence_is_what_it_is_alone_without_its_padding(cell: str, case: str) -> None:
+    spec, params, batch = make(cell, 5, **CASES[case])
+    found = run(model(spec, params), "forward", batch)
+    assert batch.lengths is not None
+    for row, length in enumerate(batch.lengths):
+        state = {name: h[row : row + 1] for name, h in (batch.state or {}).items()}
+        y = batch.y[row : row + 1]
+        y = y[:, :length] if spec.readout == "every_step" else y
+        alone = Batch(batch.x[row : row + 1, :length], y, state=state or None)
+        for name, value in run(model(spec, params), "forward", alone).items():
+            mine = found[name][row : row + 1]
+            if name == "outputs" and spec.readout == "every_step":
+                assert not mine[:, length:].any()
+                mine = mine[:, :length]
+            np.testing.assert_allclose(mine, value, rtol=1e-12, atol=1e-14, err_msg=name)
 
 
 def test_a_result_that_was_overwritten_is_refused() -> None:

@@ -9,19 +9,16 @@ import numpy as np
 import pytest
 
 from backends import registry
+from tasks.batch import carried, check_batch, time_first, unbatched
 from tasks.loss import loss
 from tasks.spec import (
     Batch,
     ModelSpec,
     OptimizerSpec,
-    carried,
-    check_batch,
     check_params,
     init_params,
     param_shapes,
     parameter_count,
-    time_first,
-    unbatched,
 )
 
 RNG = np.random.default_rng(7)

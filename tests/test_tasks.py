@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from tasks import DEFAULT_TASKS, TASKS
+from tasks.batch import check_batch
 from tasks.hihello import HiHello
 from tasks.sentiment import PAD, Sentiment
 from tasks.sentiment_grammar import FEELING, REVIEW, REVIEW_WORDS, Language, read_review
 from tasks.sin_sequence import SinSequence
-from tasks.spec import CELLS, Batch, check_batch
+from tasks.spec import CELLS, Batch
 from tasks.task import ADD_HEAD, Size, Target, Task
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -194,3 +194,27 @@ def test_they_run_beside_the_others(newcomer: Newcomer, plugins: Path, tmp_path:
         }.get((variant, phase), ("ok", ""))
         assert (m.status, words in m.reason) == (status, True), m
     assert len(measured) == 2 * 2 * 3
+
+
+def test_they_are_refused_by_name_where_sequences_have_lengths(
+    newcomer: Newcomer, plugins: Path, tmp_path: Path
+) -> None:
+    code, output = newcomer.run(
+        "rnnbench",
+        "run",
+        "--backend=numpy,onnxruntime,cupy",
+        "--task=sentiment",
+        "--lengths=own",
+        "--padding=behind",
+        "--phase=forward",
+        "--benchmark-disable",
+        f"--reports={tmp_path}",
+        folder=plugins,
+    )
+    assert code == 0, output
+    (file,) = tmp_path.glob("*/measurements.jsonl")
+    _, found, _ = store.read(file)
+    reasons = {m.variant: m.reason for m in found if m.status == "refused"}
+    assert reasons["onnxruntime"] == "onnxruntime does not offer sequences of different lengths"
+    assert "on a GPU alone" in reasons["cupy"]  # which comes first
+    assert {m.variant for m in found if m.status == "ok"} == {"numpy"}

@@ -5,6 +5,7 @@ Wrong options of a net are here, too. Everything runs in this process, and nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,12 +96,15 @@ dropout = 0.5
 initial-state = true
 weighted = true
 values = "normal"
+lengths = "sorted"
+padding = "front"
 """
 
 
 def test_a_file_can_set_every_option_of_a_workload(tmp_path: Path) -> None:
     written = {line.partition(" = ")[0] for line in EVERY_OPTION.split("\n") if line}
-    assert written == {option(name) for name in FIELDS} - {"weights", "embedding"}
+    others = {"weights", "embedding", "steps-vary"}  # which goes without steps
+    assert written == {option(name) for name in FIELDS} - others
     (workload,) = workloads(tmp_path, HEAD + EVERY_OPTION)
     assert workload.spec == ModelSpec(
         cell="lstm",
@@ -122,7 +126,8 @@ def test_a_file_can_set_every_option_of_a_workload(tmp_path: Path) -> None:
     assert (workload.optimizer.name, workload.threads) == ("sgd", LEFT_ALONE)
     assert workload.inputs.initial_state
     assert workload.inputs.weighted
-    assert workload.name == "custom-lstm-my-net-cuda:0-float64"
+    assert (workload.inputs.lengths, workload.inputs.padding) == ("sorted", "front")
+    assert workload.name == "custom-lstm-my-net+front-cuda:0-float64"
 
 
 def test_a_list_is_a_grid_and_its_values_stand_in_the_names(tmp_path: Path) -> None:
@@ -258,7 +263,7 @@ def test_the_example_is_a_file_that_can_be_run(tmp_path: Path) -> None:
     ids = [line.partition(": ")[0] for line in output.splitlines()]
     assert len(ids) == len(set(ids)) == 6
     assert sorted(dry(tmp_path, file)) == sorted(ids)
-    names = {option(name) for name in FIELDS} - {"task", "size", "optimizer", "values"}
+    names = {option(name) for name in FIELDS} - {"task", "size", "optimizer", "values", "padding"}
     for name in (*names, *workload_file.OF_RUN):
         assert f"\n{name} = " in text.replace("# ", ""), f"{name} is not in the example"
 
@@ -275,6 +280,8 @@ def test_every_line_of_the_example_that_is_commented_out_can_be_used(tmp_path: P
         name = line.partition(" = ")[0]
         run_option = name in workload_file.OF_RUN
         text = TINY + ("vocab = 7\n" if name == "frozen-embedding" else "")
+        if name == "steps-vary":
+            text = re.sub(r"^steps = .*\n", "", text, flags=re.MULTILINE)
         file = write(tmp_path, f"{line}\n{text}" if run_option else f"{text}{line}\n")
         code, output = rnnbench("workload", file)
         assert code == 0, f"{line}: {output}"

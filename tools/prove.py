@@ -50,6 +50,10 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         ("-m", "tools.false_alarms", "--runs", "5", "--busy-core"),
         "nor do those of 5 runs beside a process that keeps a core busy",
     ),
+    "lengths": (
+        (*_TESTS, "tests/variants/test_of_lengths.py", "-m", "prove"),
+        "default variants agree where sequences have lengths, in every kind of model",
+    ),
     "check-seeds": (
         ("-m", "tools.check_seeds", "--seeds", "10"),
         "the conformance kit passes correct variants with ten seeds",

@@ -18,13 +18,17 @@ from os.path import relpath
 from pathlib import Path
 from urllib.parse import quote
 
+from bench.analysis import changing_steps as of_changing_steps
+from bench.analysis import lengths as of_lengths
 from bench.analysis import text
+from bench.analysis.changing_steps import ChangingSteps
+from bench.analysis.lengths import WithLengths
 from bench.analysis.workload_view import WorkloadView, views
 from bench.config import presets
 from bench.config.presets import Preset
 from bench.records import store
 from bench.records.schema import Run
-from bench.report.markdown import overview
+from bench.report.markdown import changing_steps, lengths, overview
 
 HEAD = """# Questions that people asked
 
@@ -103,7 +107,21 @@ def _answer(preset: Preset, answer: Answer | None) -> list[str]:
     lead = f"On {machine}{gpus}, {text.date(run.started)} ({where}){_took(found)}:"
     if not found:
         return [f"{lead} no variant could run.", ""]
-    return [lead, "", overview.lines(found), "", overview.table(found), ""]
+    more = [*map(_lengths, of_lengths.find(found)), *map(_steps, of_changing_steps.find(found))]
+    return [lead, "", overview.lines(found), "", overview.table(found), "", *more]
+
+
+def _lengths(found: WithLengths) -> str:
+    """Whether lengths pay in one workload."""
+    parts = (f"**{lengths.title(found)}**", lengths.table(found), lengths.sentences(found))
+    return "".join(f"{part}\n\n" for part in parts if part).removesuffix("\n")
+
+
+def _steps(found: ChangingSteps) -> str:
+    """What each new T costs in one workload."""
+    title, table = changing_steps.title(found), changing_steps.table(found)
+    parts = (f"**{title}**", table, changing_steps.costs(found))
+    return "".join(f"{part}\n\n" for part in parts).removesuffix("\n")
 
 
 def _took(found: Sequence[WorkloadView]) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from backends.jax.base import JaxBackend
+from backends.jax.model import Placed
 from tasks.spec import ModelSpec, Params
 
 # The gates of a parameter by linen's names: (layer of the cell, kernel or bias).
@@ -43,7 +44,7 @@ def make_cell(spec: ModelSpec, dtype: str) -> Any:
 
 
 def make_module(spec: ModelSpec, dtype: str) -> Any:
-    """The model; x (B,T,D) or ids (B,T), state by name -> outputs and last states by name."""
+    """The model; x (B,T,D) or ids (B,T), state by name, lengths (B,) -> outputs, last states."""
     import jax.numpy as jnp
     from flax import linen as nn
 
@@ -52,7 +53,7 @@ def make_module(spec: ModelSpec, dtype: str) -> Any:
 
     class RecurrentNet(nn.Module):
         @nn.compact
-        def __call__(self, x: Any, state: Any, training: bool) -> dict[str, Any]:
+        def __call__(self, x: Any, state: Any, lengths: Any, training: bool) -> dict[str, Any]:
             zeros = jnp.zeros((x.shape[0], spec.hidden_size), dtype)
             if spec.vocab_size is not None:
                 x = nn.Embed(spec.vocab_size, spec.input_size, name="embed", **at)(x)
@@ -71,7 +72,11 @@ def make_module(spec: ModelSpec, dtype: str) -> Any:
                         keep_order=True,
                         name=name.replace(".", "_"),
                     )
-                    end, h_steps = rnn(x, initial_carry=carry if len(carry) > 1 else carry[0])
+                    end, h_steps = rnn(
+                        x,
+                        initial_carry=carry if len(carry) > 1 else carry[0],
+                        seq_lengths=lengths,
+                    )
                     end = end if len(carry) > 1 else (end,)
                     last.update({f"{name}.{k}": v for k, v in zip(kinds, end, strict=True)})
                     hs.append(h_steps)
@@ -143,6 +148,8 @@ class LinenNet:
     a GRU.
     """
 
+    lengths_by: str = "seq_lengths"
+
     def __init__(self, spec: ModelSpec, *, device: str, dtype: str) -> None:
         self._spec, self._module = spec, make_module(spec, dtype)
 
@@ -157,13 +164,14 @@ class LinenNet:
         return to_canonical(self._spec, tree) if "l0_fwd" in tree else tree
 
     def apply(
-        self, trainable: Any, frozen: Any, x: Any, state: Any, *, training: bool, key: Any
+        self, trainable: Any, frozen: Any, batch: Placed, *, training: bool, key: Any
     ) -> dict[str, Any]:
         tree = dict(trainable)
         if "E" in frozen:
             tree["embed"] = {"embedding": frozen["E"]}
         masks = {} if key is None else {"dropout": key}
-        return self._module.apply({"params": tree}, x, state, training and bool(masks), rngs=masks)
+        given = batch.x, batch.state, batch.lengths, training and bool(masks)
+        return self._module.apply({"params": tree}, *given, rngs=masks)
 
     def describe(self, *, training: bool) -> str:
         cell = make_cell(self._spec, "float32")

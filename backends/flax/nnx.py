@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from backends.jax.base import JaxBackend
+from backends.jax.model import Placed
 from tasks.spec import ModelSpec, Params, param_shapes
 
 
@@ -69,7 +70,9 @@ def make_module(spec: ModelSpec, *, dtype: str) -> Any:
             if spec.output_size is not None:
                 self.head = nnx.Linear(spec.feature_size, spec.output_size, **options)
 
-        def __call__(self, x: Any, state: Any, *, training: bool, key: Any) -> dict[str, Any]:
+        def __call__(
+            self, x: Any, state: Any, lengths: Any, *, training: bool, key: Any
+        ) -> dict[str, Any]:
             xs = self.embed(x) if spec.vocab_size is not None else x
             kinds = ("c", "h") if spec.cell == "lstm" else ("h",)  # the order of Flax' carry
             zeros = jnp.zeros((x.shape[0], spec.hidden_size), dtype)
@@ -83,7 +86,11 @@ def make_module(spec: ModelSpec, *, dtype: str) -> Any:
                     name = f"l{layer}.{direction}"
                     start = tuple(state[f"{name}.{k}0"] if state else zeros for k in kinds)
                     rnn = getattr(self, name.replace(".", "_"))
-                    carry, h_steps = rnn(xs, initial_carry=start if len(start) > 1 else start[0])
+                    carry, h_steps = rnn(
+                        xs,
+                        initial_carry=start if len(start) > 1 else start[0],
+                        seq_lengths=lengths,
+                    )
                     carry = carry if len(start) > 1 else (carry,)
                     last.update({f"{name}.{k}": v for k, v in zip(kinds, carry, strict=True)})
                     hs.append(h_steps)
@@ -119,6 +126,8 @@ def paths(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
 class FlaxNet:
     """The module as a `Net`; both trees are its own nested dicts."""
 
+    lengths_by: str = "seq_lengths"
+
     def __init__(self, spec: ModelSpec, *, device: str, dtype: str) -> None:
         from flax import nnx
         from flax.traverse_util import flatten_dict
@@ -147,13 +156,13 @@ class FlaxNet:
         return {self._names[path]: value for path, value in flatten_dict(tree).items()}
 
     def apply(
-        self, trainable: Any, frozen: Any, x: Any, state: Any, *, training: bool, key: Any
+        self, trainable: Any, frozen: Any, batch: Placed, *, training: bool, key: Any
     ) -> dict[str, Any]:
         from flax import nnx
 
         # With a given initial carry nnx.RNN draws none, which jax.grad could not trace.
         module = nnx.merge(self._graph, trainable, frozen)
-        return module(x, state, training=training, key=key)
+        return module(batch.x, batch.state, batch.lengths, training=training, key=key)
 
     def describe(self, *, training: bool) -> str:
         cell = type(self._cell).__name__

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from backends.jax.base import JaxBackend
+from backends.jax.model import Placed
 from tasks.spec import ModelSpec, Params
 
 
@@ -76,23 +77,29 @@ def scan_layer(
     reverse: bool,
     hoist: bool,
     keep: bool,
+    real: Any = None,
     unroll: int = 1,
 ) -> tuple[tuple[Any, ...], Any]:
     """xs (T,B,I), carry of (B,H) -> last carry, hs (T,B,H) in the order of xs, or None.
 
-    Each pass of the loop makes `unroll` steps.
+    Where `real` (T,B,1) is False, a step leaves the carry as it is. Each pass of the loop makes
+    `unroll` steps.
     """
+    import jax.numpy as jnp
     from jax import lax
 
     def project(x: Any) -> Any:
         return x @ w["W_xh"] + w.get("b", 0.0)
 
-    def step(carry: tuple[Any, ...], x: Any) -> tuple[tuple[Any, ...], Any]:
-        carry = cell(w, carry, x if hoist else project(x))
-        return carry, carry[0] if keep else None
+    def step(carry: tuple[Any, ...], given: Any) -> tuple[tuple[Any, ...], Any]:
+        x, is_real = given
+        new = cell(w, carry, x if hoist else project(x))
+        if is_real is not None:
+            new = tuple(jnp.where(is_real, n, c) for n, c in zip(new, carry, strict=True))
+        return new, new[0] if keep else None
 
     rows = project(xs) if hoist else xs
-    return lax.scan(step, carry, rows, reverse=reverse, unroll=unroll)
+    return lax.scan(step, carry, (rows, real), reverse=reverse, unroll=unroll)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,7 @@ class ScanNet:
     device: str  # cpu | cuda
     dtype: str
     unroll: int = 1
+    lengths_by: str = "a mask at each step"
 
     def split(self, params: Params) -> tuple[Params, Params]:
         trainable = self.spec.trainable()
@@ -113,12 +121,14 @@ class ScanNet:
         return tree
 
     def apply(
-        self, trainable: Any, frozen: Any, x: Any, state: Any, *, training: bool, key: Any
+        self, trainable: Any, frozen: Any, batch: Placed, *, training: bool, key: Any
     ) -> dict[str, Any]:
         import jax
         import jax.numpy as jnp
 
         spec, params = self.spec, {**trainable, **frozen}
+        x, state = batch.x, batch.state
+        real = None if batch.lengths is None else batch.real().T[..., None]  # (T,B,1)
         hoist = hoists_input(spec.cell, device=self.device, training=training)
         every_step = spec.readout == "every_step"
         kinds = ("h", "c") if spec.cell == "lstm" else ("h",)
@@ -144,6 +154,7 @@ class ScanNet:
                     reverse=direction == "bwd",
                     hoist=hoist,
                     keep=every_step or layer + 1 < spec.num_layers,
+                    real=real,
                     unroll=self.unroll,
                 )
                 last.update({f"{prefix}{k}": v for k, v in zip(kinds, carry, strict=True)})

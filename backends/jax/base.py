@@ -48,6 +48,9 @@ class JaxBackend:
             return "train_step needs optax: pip install optax"
         return None
 
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        return None if feature == "lengths" else f"{feature!r} is unknown; expected lengths"
+
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="corrected")
 

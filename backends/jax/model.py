@@ -12,15 +12,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from backends.jax.xla import summary
-from tasks.spec import (
-    Batch,
-    ModelSpec,
-    OptimizerSpec,
-    Params,
-    check_batch,
-    check_params,
-    param_shapes,
-)
+from tasks.batch import check_batch
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
 # float32 means true fp32 on every device: by default, recent GPUs would multiply in TF32.
 PRECISION = {"float32": "highest", "float64": "highest", "tf32": "tensorfloat32"}
@@ -39,12 +32,18 @@ class Net(Protocol):
         ...
 
     def apply(
-        self, trainable: Any, frozen: Any, x: Any, state: Any, *, training: bool, key: Any
+        self, trainable: Any, frozen: Any, batch: Placed, *, training: bool, key: Any
     ) -> dict[str, Any]:
-        """x (B,T,D) or ids (B,T), state by name or None -> outputs (B,T,C) or (B,C), last states.
+        """The batch's x, state and lengths -> outputs (B,T,C) or (B,C), last states by name.
 
-        `key` is for the dropout masks; None: no dropout.
+        With lengths each direction keeps to its sequence; outputs in the padding are any. `key` is
+        for the dropout masks; None: no dropout.
         """
+        ...
+
+    @property
+    def lengths_by(self) -> str:
+        """How its layers keep to the lengths of the sequences."""
         ...
 
     def describe(self, *, training: bool) -> str:
@@ -53,12 +52,19 @@ class Net(Protocol):
 
 
 class Placed(NamedTuple):
-    """A batch on the device; jit compiles separately with and without weight and state."""
+    """A batch on the device; jit compiles separately with and without what may be None."""
 
     x: Any  # (B,T,D) | (B,T)
     y: Any  # (B,T) | (B,) | (B,T,C) | (B,C)
     weight: Any  # (B,T) | None
     state: Any  # {"l0.fwd.h0": (B,H), ...} | None
+    lengths: Any = None  # (B,) | None
+
+    def real(self) -> Any:
+        """(B,T) bool: which steps are no padding; with lengths only."""
+        import jax.numpy as jnp
+
+        return jnp.arange(self.x.shape[1]) < self.lengths[:, None]
 
 
 def loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
@@ -71,8 +77,11 @@ def loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
     else:
         log_p = jax.nn.log_softmax(outputs)
         each = -jnp.take_along_axis(log_p, batch.y[..., None], axis=-1)[..., 0]
-    if batch.weight is not None:
-        total, weights = (batch.weight * each).sum(), batch.weight.sum()
+    weight = batch.weight
+    if batch.lengths is not None and spec.readout == "every_step":
+        weight = batch.real().astype(each.dtype) * (1.0 if weight is None else weight)
+    if weight is not None:
+        total, weights = (weight * each).sum(), weight.sum()
         if spec.time_reduction == "sum":
             return total / len(each)
         return jnp.where(weights == 0.0, 0.0, total / jnp.where(weights == 0.0, 1.0, weights))
@@ -88,15 +97,19 @@ def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> di
     train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout.
     """
     import jax
+    import jax.numpy as jnp
 
     def forward(trainable: Any, frozen: Any, batch: Placed, step: Any) -> dict[str, Any]:
         with jax.default_matmul_precision(precision):
-            return net.apply(trainable, frozen, batch.x, batch.state, training=False, key=None)
+            out = net.apply(trainable, frozen, batch, training=False, key=None)
+        if batch.lengths is not None and spec.readout == "every_step":
+            out["outputs"] = jnp.where(batch.real()[..., None], out["outputs"], 0.0)
+        return out
 
     def batch_loss(trainable: Any, frozen: Any, batch: Placed, step: Any) -> Any:
         key = None if step is None else jax.random.fold_in(jax.random.key(0), step)
         with jax.default_matmul_precision(precision):
-            out = net.apply(trainable, frozen, batch.x, batch.state, training=True, key=key)
+            out = net.apply(trainable, frozen, batch, training=True, key=key)
         return loss(spec, out["outputs"], batch)
 
     def bptt(trainable: Any, frozen: Any, batch: Placed, step: Any) -> dict[str, Any]:
@@ -158,7 +171,9 @@ class JaxModel:
 
         weight = None if batch.weight is None else np.array(batch.weight, self._storage)
         state = None if batch.state is None else {n: cast(v) for n, v in batch.state.items()}
-        return jax.device_put(Placed(cast(batch.x), cast(batch.y), weight, state), self._device)
+        lengths = None if batch.lengths is None else cast(batch.lengths)
+        placed = Placed(cast(batch.x), cast(batch.y), weight, state, lengths)
+        return jax.device_put(placed, self._device)
 
     def forward(self, placed: Placed) -> dict[str, Any]:
         return self._run("forward", placed)
@@ -202,7 +217,8 @@ class JaxModel:
             raise ValueError("nothing has run yet; call forward, bptt or train_step before path")
         phase, placed = self._last_call
         hlo = self._phases[phase].lower(*self._arguments(phase, placed)).compile().as_text()
-        return f"{self._net.describe(training=phase != 'forward')}; {summary(hlo)}"
+        lengths = "" if placed.lengths is None else f", lengths by {self._net.lengths_by}"
+        return f"{self._net.describe(training=phase != 'forward')}{lengths}; {summary(hlo)}"
 
 
 def optax_update(spec: OptimizerSpec) -> Any:

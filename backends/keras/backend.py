@@ -22,7 +22,8 @@ from backends.keras.on_jax import Jax
 from backends.keras.on_tensorflow import TensorFlow
 from backends.keras.on_torch import Torch
 from backends.keras.steps import Engine, Forward, Gradients
-from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_batch, check_params
+from tasks.batch import check_batch
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params
 
 
 def keras_tensorflow() -> KerasBackend:
@@ -74,6 +75,9 @@ class KerasBackend:
         if dtype == "tf32" and device == "cpu":
             return "tf32 exists only on a GPU; the CPU has float32 and float64"
         return self.engine.float64_refusal if dtype == "float64" else None
+
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        return None if feature == "lengths" else f"{feature!r} is unknown; expected lengths"
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="uncorrected")
@@ -142,6 +146,7 @@ class KerasModel:
     ) -> None:
         self._spec, self._dtype, self._index_dtype = spec, dtype, engine.index_dtype
         self._numpy = engine.numpy
+        self._masked = False  # whether the last batch had lengths
         self._device = "cpu" if device == "cpu" else f"gpu:{device.partition(':')[2] or 0}"
         with self._on_device():
             self._net = net(spec, dtype)
@@ -181,7 +186,9 @@ class KerasModel:
             given, names = batch.state, self._spec.state_names()
             state = None if given is None else [tensor(given[f"{name}0"]) for name in names]
             weight = None if batch.weight is None else tensor(batch.weight.astype(self._dtype))
-            return Placed(tensor(batch.x), tensor(batch.y), weight, state)
+            lengths = None if batch.lengths is None else tensor(batch.lengths)
+            self._masked = lengths is not None
+            return Placed(tensor(batch.x), tensor(batch.y), weight, state, lengths)
 
     def forward(self, placed: Placed) -> Forward:
         return self._steps.forward(placed)
@@ -218,7 +225,7 @@ class KerasModel:
         return to_canonical(self._spec, held)
 
     def path(self) -> str:
-        return self._steps.path()
+        return f"{self._steps.path()}{', layers masked' if self._masked else ''}"
 
 
 def _keras_optimizer(spec: OptimizerSpec, dtype: str) -> Any:

@@ -24,12 +24,29 @@ class Placed(NamedTuple):
     y: Any  # (B,T) | (B,) | (B,T,C) | (B,C)
     weight: Any  # (B,T) | None
     state: Any  # list of (B,H) in the order of spec.state_names() | None
+    lengths: Any = None  # (B,) | None
+
+    def inputs(self) -> dict[str, Any]:
+        """What the net gets of it."""
+        return {"x": self.x, "state": self.state, "real": self.real()}
+
+    def real(self) -> Any:
+        """(B,T) bool: which steps are no padding; None without lengths."""
+        from keras import ops
+
+        if self.lengths is None:
+            return None
+        return ops.arange(self.x.shape[1], dtype=self.lengths.dtype) < self.lengths[:, None]
 
 
 def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = False) -> Any:
-    """A built keras.Model: (x, state, training) -> outputs (B,T,C) or (B,C), last states (B,H)."""
+    """A built keras.Model: (x, state, real, training) -> outputs (B,T,C) or (B,C), last states.
+
+    `real` (B,T) bool or None is the mask of the layers. Outputs in the padding are 0, except in
+    training, where no gradient comes from them.
+    """
     import keras
-    from keras import layers
+    from keras import layers, ops
 
     per_layer = len(spec.state_names()) // spec.num_layers
 
@@ -59,7 +76,9 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = F
                 self.head.build((None, spec.feature_size))
             self.built = True
 
-        def call(self, x: Any, state: Any = None, training: bool = False) -> tuple[Any, list[Any]]:
+        def call(
+            self, x: Any, state: Any = None, real: Any = None, training: bool = False
+        ) -> tuple[Any, list[Any]]:
             if self.embedding is not None:
                 x = self.embedding(x)
             last: list[Any] = []
@@ -68,9 +87,12 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = F
                     x = self.dropout(x, training=training)
                 start = layer * per_layer
                 initial = None if state is None else list(state[start : start + per_layer])
-                x, *states = recurrent(x, initial_state=initial, training=training)
+                x, *states = recurrent(x, initial_state=initial, mask=real, training=training)
                 last += states
-            return x if self.head is None else self.head(x), last
+            x = x if self.head is None else self.head(x)
+            if real is not None and spec.readout == "every_step" and not training:
+                x = ops.where(real[..., None], x, ops.zeros_like(x))
+            return x, last
 
     net = Net()
     net.build()
@@ -156,8 +178,12 @@ def batch_loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
         each = ops.mean(ops.square(outputs - batch.y), axis=-1)
     else:
         each = ops.sparse_categorical_crossentropy(batch.y, outputs, from_logits=True)
-    if batch.weight is not None:
-        total, weights = ops.sum(batch.weight * each), ops.sum(batch.weight)
+    weight, real = batch.weight, batch.real()
+    if real is not None and spec.readout == "every_step":
+        real = ops.cast(real, each.dtype)
+        weight = real if weight is None else weight * real
+    if weight is not None:
+        total, weights = ops.sum(weight * each), ops.sum(weight)
         if spec.time_reduction == "sum":
             return total / each.shape[0]
         # Both branches stay finite, so that no gradient is 0 times infinity.

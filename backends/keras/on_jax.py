@@ -79,14 +79,12 @@ class JaxSteps:
         self._moments: list[Any] = []  # the optimizer's variables
 
         def forward(trainable: Any, frozen: Any, batch: Placed) -> Forward:
-            result, _ = net.stateless_call(
-                trainable, frozen, batch.x, state=batch.state, training=False
-            )
+            result, _ = net.stateless_call(trainable, frozen, **batch.inputs(), training=False)
             return Forward(*result)
 
         def net_loss(trainable: Any, frozen: Any, batch: Placed) -> tuple[Any, Any]:
             (outputs, _), frozen = net.stateless_call(
-                trainable, frozen, batch.x, state=batch.state, training=True
+                trainable, frozen, **batch.inputs(), training=True
             )
             return loss(outputs, batch), frozen
 

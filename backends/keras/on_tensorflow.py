@@ -93,12 +93,12 @@ class TensorFlowSteps:
 
         def forward(batch: Placed) -> Forward:
             with tf.device(device):
-                return Forward(*net(batch.x, state=batch.state, training=False))
+                return Forward(*net(**batch.inputs(), training=False))
 
         def bptt(batch: Placed) -> Gradients:
             with tf.device(device):
                 with tf.GradientTape() as tape:
-                    outputs, _ = net(batch.x, state=batch.state, training=True)
+                    outputs, _ = net(**batch.inputs(), training=True)
                     value = loss(outputs, batch)
                 gradients = tape.gradient(value, net.trainable_variables)
                 # The gradient of an embedding is IndexedSlices; the contract asks for dense ones.

@@ -70,7 +70,7 @@ class TorchSteps:
 
         self._ran = (self.forward, batch)
         with torch.inference_mode(), keras.device(self._device):
-            return Forward(*self._net(batch.x, state=batch.state, training=False))
+            return Forward(*self._net(**batch.inputs(), training=False))
 
     def bptt(self, batch: Placed) -> Gradients:
         import keras
@@ -78,7 +78,7 @@ class TorchSteps:
         self._ran = (self.bptt, batch)
         with keras.device(self._device):
             self._net.zero_grad()
-            outputs, _ = self._net(batch.x, state=batch.state, training=True)
+            outputs, _ = self._net(**batch.inputs(), training=True)
             loss = self._loss(outputs, batch)
             loss.backward()
         return Gradients(loss.detach(), [v.value.grad for v in self._net.trainable_variables])

@@ -64,7 +64,7 @@ def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:
             self.net = net
 
         def call(self, batch: Placed, training: bool = False) -> Any:
-            outputs, _ = self.net(batch.x, state=batch.state, training=training)
+            outputs, _ = self.net(**batch.inputs(), training=training)
             return outputs
 
         def compute_loss(

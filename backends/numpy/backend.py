@@ -13,15 +13,8 @@ import numpy as np
 from backends.interface import PHASES
 from backends.numpy.net import Arrays, Placed, Workspace
 from backends.numpy.scan import Tanh, reorder
-from tasks.spec import (
-    Batch,
-    ModelSpec,
-    OptimizerSpec,
-    Params,
-    check_batch,
-    check_params,
-    param_shapes,
-)
+from tasks.batch import check_batch
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
 DTYPES = ("float32", "float64")
 
@@ -54,6 +47,9 @@ class NumpyBackend:
         if phase not in PHASES:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         return None
+
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        return None if feature == "lengths" else f"{feature!r} is unknown; expected lengths"
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return spec  # Adam implements both eps placements
@@ -129,7 +125,8 @@ class NumpyModel:
         )
         weight = None if batch.weight is None else np.array(batch.weight, self._dtype)
         state = {name: np.array(h, self._dtype) for name, h in (batch.state or {}).items()}
-        return Placed(x, y, weight, state)
+        lengths = None if batch.lengths is None else np.array(batch.lengths, np.intp)
+        return Placed(x, y, weight, state, lengths)
 
     def forward(self, placed: Placed) -> Result:
         work = self._workspace(placed, keep=False)
@@ -173,7 +170,8 @@ class NumpyModel:
         return self._canonical(self._values)
 
     def path(self) -> str:
-        return f"numpy ufuncs in place, products by {_blas()}"
+        masks = " with masks" if any(work.shape[2] for work in self._works.values()) else ""
+        return f"numpy ufuncs in place{masks}, products by {_blas()}"
 
     def _canonical(self, arrays: Arrays) -> Arrays:
         return {
@@ -184,12 +182,11 @@ class NumpyModel:
 
     def _workspace(self, placed: Placed, *, keep: bool) -> Workspace:
         """The buffers for a batch of this shape; reused if the last batch had the same shape."""
-        shape = placed.x.shape[:2]
-        if keep not in self._works or self._works[keep].shape != shape:
+        if keep not in self._works or self._works[keep].shape != placed.shape:
             gradients = self._gradients if keep else None
             self._works.clear()  # one at a time: training does not keep the buffers of forward
             self._works[keep] = Workspace(
-                self._spec, self._values, gradients, shape, self._rng, self._tanh
+                self._spec, self._values, gradients, placed.shape, self._rng, self._tanh
             )
         return self._works[keep]
 

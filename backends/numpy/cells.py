@@ -15,20 +15,28 @@ class RnnTanh(Scan):
     def forward(self) -> None:
         self.input_product()
         W_hh, rec, tanh = self.weights.W_hh, self.rec, self.tanh
-        for pre, _, h_prev, h in self.steps:
+        for (pre, _, h_prev, h), pad in zip(self.steps, self.pads, strict=True):
             np.dot(h_prev, W_hh, out=rec)
             np.add(rec, pre, out=rec)
             tanh(rec, out=h)
+            if pad is not None:
+                np.copyto(h, h_prev, where=pad)
 
     def backward(self) -> None:
         W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
-        for (da, _, _, h), dy in self.back_steps:
+        for (da, _, _, h), dy, pad in self.back_steps:
             if dy is not None:
                 np.add(dh, dy, out=dh)
+            if pad is not None:
+                np.copyto(self.kept, dh)
             np.multiply(h, h, out=slope)
             np.subtract(self.one, slope, out=slope)
             np.multiply(dh, slope, out=da)
+            if pad is not None:
+                np.copyto(da, 0, where=pad)
             np.dot(da, W_hh_T, out=dh)
+            if pad is not None:
+                np.copyto(dh, self.kept, where=pad)
 
 
 class RnnRelu(Scan):
@@ -37,19 +45,27 @@ class RnnRelu(Scan):
     def forward(self) -> None:
         self.input_product()
         W_hh, rec = self.weights.W_hh, self.rec
-        for pre, _, h_prev, h in self.steps:
+        for (pre, _, h_prev, h), pad in zip(self.steps, self.pads, strict=True):
             np.dot(h_prev, W_hh, out=rec)
             np.add(rec, pre, out=rec)
             np.maximum(rec, 0, out=h)
+            if pad is not None:
+                np.copyto(h, h_prev, where=pad)
 
     def backward(self) -> None:
         W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
-        for (da, _, _, h), dy in self.back_steps:
+        for (da, _, _, h), dy, pad in self.back_steps:
             if dy is not None:
                 np.add(dh, dy, out=dh)
+            if pad is not None:
+                np.copyto(self.kept, dh)
             np.greater(h, 0, out=slope)
             np.multiply(dh, slope, out=da)
+            if pad is not None:
+                np.copyto(da, 0, where=pad)
             np.dot(da, W_hh_T, out=dh)
+            if pad is not None:
+                np.copyto(dh, self.kept, where=pad)
 
 
 class Lstm(Scan):
@@ -66,8 +82,13 @@ class Lstm(Scan):
         if self.gradients:
             c = list(np.empty((steps + 1, batch, hidden), dtype))
             tanh_c = list(np.empty((steps, batch, hidden), dtype))
+            self.kept_c = np.empty((batch, hidden), dtype)
         else:
-            c = [np.empty((batch, hidden), dtype)] * (steps + 1)
+            # With padding a step needs the c before it, to restore it.
+            both = [
+                np.empty((batch, hidden), dtype) for _ in range(1 if self.pads[0] is None else 2)
+            ]
+            c = [both[t % len(both)] for t in range(steps + 1)]
             tanh_c = [self.tmp] * steps
         self.c0, self.last_c = c[0], c[-1]
         self.dc = np.empty((batch, hidden), dtype)
@@ -87,7 +108,8 @@ class Lstm(Scan):
         self.input_product()
         W_hh, rec, tmp, tanh = self.weights.W_hh, self.rec, self.tmp, self.tanh
         with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
-            for pre, gates, ifo, i, f, o, g, c_prev, c, tanh_c, h_prev, h in self.steps:
+            for views, pad in zip(self.steps, self.pads, strict=True):
+                pre, gates, ifo, i, f, o, g, c_prev, c, tanh_c, h_prev, h = views
                 np.dot(h_prev, W_hh, out=rec)
                 np.add(rec, pre, out=gates)
                 _sigmoid(ifo, self.one)
@@ -97,6 +119,9 @@ class Lstm(Scan):
                 np.add(c, tmp, out=c)
                 tanh(c, out=tanh_c)
                 np.multiply(o, tanh_c, out=h)
+                if pad is not None:
+                    np.copyto(h, h_prev, where=pad)
+                    np.copyto(c, c_prev, where=pad)
 
     def backward(self) -> None:
         W_hh_T, one, dh, dc, tmp = self.weights.W_hh.T, self.one, self.dh, self.dc, self.tmp
@@ -104,9 +129,12 @@ class Lstm(Scan):
         di, df, do = (self.rec[:, k * hidden : (k + 1) * hidden] for k in range(3))
         d_ifo = self.rec[:, : 3 * hidden]
         dc.fill(0)
-        for (_, da, ifo, i, f, o, g, c_prev, _, tanh_c, _, _), dy in self.back_steps:
+        for (_, da, ifo, i, f, o, g, c_prev, _, tanh_c, _, _), dy, pad in self.back_steps:
             if dy is not None:
                 np.add(dh, dy, out=dh)
+            if pad is not None:
+                np.copyto(self.kept, dh)
+                np.copyto(self.kept_c, dc)
             np.multiply(dh, tanh_c, out=do)
             np.multiply(tanh_c, tanh_c, out=tmp)
             np.subtract(one, tmp, out=tmp)
@@ -123,7 +151,12 @@ class Lstm(Scan):
             np.multiply(d_ifo, ifo, out=d_ifo)
             np.subtract(one, ifo, out=ifo)
             np.multiply(d_ifo, ifo, out=ifo)  # da_s = ds s (1 - s)
+            if pad is not None:
+                np.copyto(da, 0, where=pad)
+                np.copyto(dc, self.kept_c, where=pad)
             np.dot(da, W_hh_T, out=dh)
+            if pad is not None:
+                np.copyto(dh, self.kept, where=pad)
 
 
 class Gru(Scan):
@@ -165,7 +198,8 @@ class Gru(Scan):
         split, tanh = 2 * tmp.shape[1], self.tanh
         rec_rz, rec_n = rec[:, :split], rec[:, split:]
         with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
-            for pre_n, pre_rz, _, rz, n, r, z, u, h_prev, h in self.steps:
+            for views, pad in zip(self.steps, self.pads, strict=True):
+                pre_n, pre_rz, _, rz, n, r, z, u, h_prev, h = views
                 np.dot(h_prev, W_hh, out=rec)
                 np.add(rec_rz, pre_rz, out=rz)
                 _sigmoid(rz, self.one)
@@ -176,14 +210,18 @@ class Gru(Scan):
                 np.subtract(h_prev, n, out=tmp)
                 np.multiply(tmp, z, out=tmp)
                 np.add(tmp, n, out=h)  # (1 - z) n + z h
+                if pad is not None:
+                    np.copyto(h, h_prev, where=pad)
 
     def backward(self) -> None:
         W_hh_T, one, dh, dn, z_dh = self.weights.W_hh.T, self.one, self.dh, self.tmp, self.z_dh
         split = dh.shape[1]
         d_rz, dr, dz = self.rz, self.rz[:, :split], self.rz[:, split:]
-        for (_, _, da_recurrent, rz, n, r, z, u, h_prev, _), dy in self.back_steps:
+        for (_, _, da_recurrent, rz, n, r, z, u, h_prev, _), dy, pad in self.back_steps:
             if dy is not None:
                 np.add(dh, dy, out=dh)
+            if pad is not None:
+                np.copyto(self.kept, dh)
             np.multiply(z, dh, out=z_dh)
             np.subtract(dh, z_dh, out=dn)
             np.subtract(h_prev, n, out=dz)
@@ -196,8 +234,13 @@ class Gru(Scan):
             np.multiply(d_rz, rz, out=d_rz)
             np.subtract(one, rz, out=rz)
             np.multiply(d_rz, rz, out=rz)  # da_s = ds s (1 - s)
+            if pad is not None:
+                np.copyto(n, 0, where=pad)
+                np.copyto(da_recurrent, 0, where=pad)
             np.dot(da_recurrent, W_hh_T, out=dh)
             np.add(dh, z_dh, out=dh)
+            if pad is not None:
+                np.copyto(dh, self.kept, where=pad)
 
 
 def _sigmoid(a: np.ndarray, one: np.ndarray) -> None:

@@ -23,6 +23,13 @@ class Placed:
     y: np.ndarray  # (B,T) | (B,) int, or (B,T,C) | (B,C)
     weight: np.ndarray | None  # (B,T)
     state: Mapping[str, np.ndarray]  # "l0.fwd.h0" (B,H); empty for zeros
+    lengths: np.ndarray | None = None  # (B,) int
+
+    @property
+    def shape(self) -> tuple[int, int, bool]:
+        """B, T, and whether there are lengths: what the buffers depend on."""
+        batch, steps = self.x.shape[:2]
+        return batch, steps, self.lengths is not None
 
 
 @dataclass
@@ -38,7 +45,7 @@ class Layer:
 
 
 class Workspace:
-    """Every buffer that a batch of `shape` (B,T) needs, allocated once, with time-major rows.
+    """Every buffer that a batch of `shape` needs, allocated once, with time-major rows.
 
     `values` and `gradients` hold parameters by name, with gate columns in the order of `cells`.
     Without `gradients` there is no backward pass and no dropout, and nothing is kept for them.
@@ -49,13 +56,14 @@ class Workspace:
         spec: ModelSpec,
         values: Arrays,
         gradients: Arrays | None,
-        shape: tuple[int, int],
+        shape: tuple[int, int, bool],
         rng: np.random.Generator,
         tanh: Tanh | None = None,
     ) -> None:
         self.shape, self._tanh = shape, tanh
         self._spec, self._values, self._gradients, self._rng = spec, values, gradients, rng
-        (batch, steps), dtype = shape, values["l0.fwd.W_hh"].dtype
+        (batch, steps, padded), dtype = shape, values["l0.fwd.W_hh"].dtype
+        self._padding = np.empty((steps, batch, 1), bool) if padded else None
         self._x = np.empty((steps, batch, spec.input_size), dtype)
         every = spec.readout == "every_step"
         rows, features = steps * batch if every else batch, spec.feature_size
@@ -69,7 +77,11 @@ class Workspace:
             x = self._layers[-1].states[1:-1] if dropped is None else dropped
         self._features = x.reshape(rows, features) if every else np.empty((batch, features), dtype)
         head = spec.output_size is not None
-        self._outputs = np.empty((rows, spec.logit_size), dtype) if head else self._features
+        # Outputs in the padding are 0, while the features there still hold states.
+        self._own_outputs = head or (padded and every)
+        self._outputs = (
+            np.empty((rows, spec.logit_size), dtype) if self._own_outputs else self._features
+        )
         if gradients is not None:
             self._rows = np.arange(rows)
             self._ones = np.ones(rows, dtype)
@@ -98,6 +110,7 @@ class Workspace:
                 None if from_last_step else self._d_states,
                 half=slice(k * hidden, (k + 1) * hidden),
                 reverse=direction == "bwd",
+                padding=self._padding,
                 tanh=self._tanh,
             )
         made = Layer(scans, states, None, None)
@@ -119,6 +132,9 @@ class Workspace:
             np.copyto(self._x, placed.x.transpose(1, 0, 2))
         else:
             np.take(self._values["E"], placed.x.T, axis=0, out=self._x, mode="clip")
+        if self._padding is not None and placed.lengths is not None:
+            steps = np.arange(len(self._x))[:, None, None]
+            np.greater_equal(steps, placed.lengths[:, None], out=self._padding)
         for layer in self._layers:
             for prefix, scan in layer.scans.items():
                 scan.start(placed.state.get(f"{prefix}.h0"), placed.state.get(f"{prefix}.c0"))
@@ -134,6 +150,10 @@ class Workspace:
         if self._spec.output_size is not None:
             np.matmul(self._features, self._values["W_hy"], out=self._outputs)
             np.add(self._outputs, self._values["b_y"], out=self._outputs)
+        elif self._own_outputs:
+            np.copyto(self._outputs, self._features)
+        if self._padding is not None and self._spec.readout == "every_step":
+            np.copyto(self._outputs, 0, where=self._padding.reshape(-1, 1))
 
     def backward(self, placed: Placed) -> np.floating:
         """Return the loss, and write every gradient; overwrites what `forward` kept."""
@@ -182,7 +202,7 @@ class Workspace:
 
     def _loss(self, placed: Placed) -> np.floating:
         """Return the loss of `tasks.loss`; write its gradient by the outputs into the buffer."""
-        scale, d = self._scale(placed.weight), self._d_outputs
+        scale, d = self._scale(placed), self._d_outputs
         if self._spec.loss == "cross_entropy":
             each = _cross_entropy(self._outputs, self._time_first(placed.y), self._rows, d)
             factor = scale
@@ -196,12 +216,15 @@ class Workspace:
         np.multiply(d, factor[:, None], out=d)
         return np.dot(each, scale)
 
-    def _scale(self, weight: np.ndarray | None) -> Any:
-        """The factor of each output's loss: a number, or (T*B) from weight (B,T)."""
+    def _scale(self, placed: Placed) -> Any:
+        """The factor of each output's loss: a number, or (T*B) with weights or padding."""
         batch, total_over_steps = self.shape[0], self._spec.time_reduction == "sum"
-        if weight is None:
+        every_step, weight = self._spec.readout == "every_step", placed.weight
+        real = None if self._padding is None or not every_step else ~self._padding.reshape(-1)
+        if weight is None and real is None:
             return 1 / (batch if total_over_steps else len(self._outputs))
-        w = self._time_first(weight)
+        w = np.ones_like(self._outputs[:, 0]) if weight is None else self._time_first(weight)
+        w = w if real is None else w * real
         divisor = batch if total_over_steps else w.sum()
         return w / divisor if divisor else np.zeros_like(w)
 
@@ -215,7 +238,7 @@ class Workspace:
         """The result of `forward`: outputs (B,T,C) or (B,C), last states (B,H) by name."""
         outputs: np.ndarray = self._outputs
         if self._spec.readout == "every_step":
-            batch, steps = self.shape
+            batch, steps, _ = self.shape
             outputs = outputs.reshape(steps, batch, -1).swapaxes(0, 1)
         found = {"outputs": outputs.copy()}
         for layer in self._layers:

@@ -55,8 +55,9 @@ class Scan:
     x (T,B,I) and states (T+2,B,F) belong to the layer: states[t + 1] is the output of step t, and
     the first and last items hold the initial states of fwd and bwd. `half` are the columns of F of
     this direction. d_states (T,B,F) is the gradient from above, or None if only the last step has
-    one. Lists of views are in the order of processing, which is back in time for bwd. `tanh`
-    replaces numpy's, to show what a less accurate one does to the results.
+    one. Lists of views are in the order of processing, which is back in time for bwd. `padding`
+    (T,B,1) marks the steps that are none: they leave the states as they are, and get no gradient.
+    `tanh` replaces numpy's, to show what a less accurate one does to the results.
     """
 
     extra_gates = 0  # blocks of H columns in the buffer of the gates, besides G*H
@@ -71,6 +72,7 @@ class Scan:
         *,
         half: slice,
         reverse: bool,
+        padding: np.ndarray | None = None,
         tanh: Tanh | None = None,
     ) -> None:
         (steps, batch, _), dtype = x.shape, x.dtype
@@ -98,11 +100,14 @@ class Scan:
             gates = [rows[t] for t in order]
         else:  # all steps share one buffer, so it stays in the cache
             gates = [np.empty((batch, wide), dtype) if self.extra_gates else self.rec] * steps
+        self.pads = [None if padding is None else padding[t] for t in order]
         self.steps = self._views(pre, gates, h_prev, h)
         if gradients:
             self.dh = np.empty((batch, hidden), dtype)
+            self.kept = np.empty_like(self.dh)  # dh before a step with padding
             dy = [None if d_states is None else d_states[t][:, half] for t in order]
-            self.back_steps = list(zip(reversed(self.steps), reversed(dy), strict=True))
+            backward = (reversed(column) for column in (self.steps, dy, self.pads))
+            self.back_steps = list(zip(*backward, strict=True))
 
     def _views(
         self,

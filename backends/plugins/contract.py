@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from backends import interface
+from backends import features, interface
 from backends.interface import PHASES
 from backends.plugins.errors import ContractError
 from backends.plugins.sanitize import first_line, plain
@@ -20,6 +20,7 @@ from tasks.spec import ModelSpec, OptimizerSpec, Params
 NEEDED = ("environment", "refusal", "versions", "devices", "build")
 OF_TRAINING = ("optimizer",)  # needed unless train_step is refused
 OPTIONAL: Mapping[str, inspect.Signature] = {
+    "supports": inspect.signature(lambda feature, spec, *, device, dtype: None),
     "threads": inspect.signature(lambda: None),
     "peak_bytes": inspect.signature(lambda device: None),
     "stopwatch": inspect.signature(lambda device: None),
@@ -154,8 +155,12 @@ def answer(backend: Any, member: str, given: dict[str, Any]) -> Any:
     """The result of a pure member as plain values; raises ContractError for an invalid result."""
     if member == "environment":
         return _variables(backend.environment(**given))
-    if member == "refusal":
-        reason = backend.refusal(ModelSpec(**given.pop("spec")), **given)
+    if member in ("refusal", "supports"):
+        spec = ModelSpec(**given.pop("spec"))
+        if member == "refusal":
+            reason = backend.refusal(spec, **given)
+        else:
+            reason = features.supports(backend, spec=spec, **given)
         if reason is not None and not isinstance(reason, str):
             raise _unfit(member, reason, "a reason in words, or None")
         return None if reason is None else plain(reason) or "no reason is given"

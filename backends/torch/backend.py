@@ -15,7 +15,7 @@ from typing import Any
 
 from backends.interface import PHASES
 from backends.torch.gpu import forget_peak, peak_bytes, set_float32_products
-from backends.torch.model import Net, TorchModel
+from backends.torch.model import Lengths, Net, TorchModel
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
 
@@ -49,6 +49,9 @@ class TorchBackend:
         if phase not in PHASES:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         return None
+
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        return None if feature == "lengths" else f"{feature!r} is unknown; expected lengths"
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="corrected")
@@ -90,7 +93,7 @@ class TorchBackend:
         dtype: str,
         optimizer: OptimizerSpec | None = None,
     ) -> TorchModel:
-        if reason := self.refusal(spec, device=device, dtype=dtype, phase="forward"):
+        if reason := self.refusal(spec, device=device, dtype=dtype, phase="bptt"):
             raise ValueError(reason)
         import torch
 
@@ -169,12 +172,19 @@ class NnNet:
             for ours, theirs in names.items():
                 self.tensors[f"{prefix}.{ours}"] = getattr(self.module, f"{theirs}_{suffix}")
 
-    def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
-        if self.module.mode != "LSTM":
-            y, h = self.module(x, state[0] if state else None)
-            return y, h, None
-        y, (h, c) = self.module(x, state)
-        return y, h, c
+    def run(
+        self, x: Any, state: tuple[Any, ...] | None, lengths: Lengths | None
+    ) -> tuple[Any, Any, Any]:
+        from torch.nn.utils import rnn
+
+        steps = x.shape[1]
+        if lengths is not None:
+            x = rnn.pack_padded_sequence(x, lengths.host, batch_first=True, enforce_sorted=False)
+        lstm = self.module.mode == "LSTM"
+        y, last = self.module(x, state if lstm or state is None else state[0])
+        if lengths is not None:
+            y, _ = rnn.pad_packed_sequence(y, batch_first=True, total_length=steps)
+        return (y, *last) if lstm else (y, last, None)
 
     def title(self) -> str:
         return f"nn.{type(self.module).__name__}"

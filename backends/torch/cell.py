@@ -7,9 +7,11 @@ results a (B,G*H) and u (B,G*H) and the states h, c (B,H); it has no time axis.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from backends.torch.backend import TorchBackend
+from backends.torch.model import Lengths
 from tasks.spec import ModelSpec
 
 States = tuple[Any, ...]  # h (B,H), for an LSTM also c (B,H)
@@ -72,13 +74,15 @@ class CellNet:
             found = {f"{prefix}.{name}": t for name, t in named.items() if t is not None}
             self.tensors |= found
 
-    def run(self, x: Any, state: States | None) -> tuple[Any, Any, Any]:
+    def run(self, x: Any, state: States | None, lengths: Lengths | None) -> tuple[Any, Any, Any]:
         import torch
         from torch.nn import functional as F
 
         spec, last = self._spec, []
         zeros = x.new_zeros(len(x), spec.hidden_size)
         directions = len(spec.directions)
+        # For each step (B,1): which sequences are not over; None without lengths.
+        real = None if lengths is None else lengths.real(x.shape[1])[..., None].unbind(1)
         for layer in range(spec.num_layers):
             if layer and spec.dropout:
                 x = F.dropout(x, spec.dropout, self.module.training)
@@ -86,7 +90,7 @@ class CellNet:
             for k, direction in enumerate(spec.directions):
                 index = layer * directions + k
                 start = [part[index] for part in state] if state else [zeros] * self._states
-                y, end = self._scan(index, x.unbind(1), start, reverse=direction == "bwd")
+                y, end = self._scan(index, x.unbind(1), start, real, reverse=direction == "bwd")
                 outputs.append(y)
                 last.append(end)
             x = torch.cat(outputs, dim=-1) if directions > 1 else outputs[0]
@@ -97,14 +101,20 @@ class CellNet:
     def _states(self) -> int:
         return 2 if self._spec.cell == "lstm" else 1
 
-    def _scan(self, index: int, x: Any, state: Any, *, reverse: bool) -> tuple[Any, States]:
+    def _scan(
+        self, index: int, x: Any, state: Any, real: Any, *, reverse: bool
+    ) -> tuple[Any, States]:
         """Outputs (B,T,H) and last states of one layer and direction, from T inputs (B,I)."""
         import torch
 
         i2h, h2h = self.module[index]
         outputs = []
-        for x_t in reversed(x) if reverse else x:
-            state = self._cell(i2h(x_t), h2h(state[0]), *state)
+        steps = range(len(x))
+        for t in reversed(steps) if reverse else steps:
+            new = self._cell(i2h(x[t]), h2h(state[0]), *state)
+            if real is not None:  # padding leaves the states as they are
+                new = tuple(map(partial(torch.where, real[t]), new, state))
+            state = new
             outputs.append(state[0])
         return torch.stack(outputs[::-1] if reverse else outputs, dim=1), tuple(state)
 

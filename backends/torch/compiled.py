@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from backends.torch.backend import NnNet, TorchBackend
+from backends.torch.model import Lengths
 from tasks.spec import ModelSpec
+
+NO_LENGTHS = "torch.compile does not unroll packed sequences"
 
 
 class CompiledNet(NnNet):
@@ -30,7 +33,11 @@ class CompiledNet(NnNet):
         # One program per shape: other batches of the checks must not make the timed one generic.
         self._compiled = torch.compile(self.module, dynamic=False)
 
-    def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
+    def run(
+        self, x: Any, state: tuple[Any, ...] | None, lengths: Lengths | None
+    ) -> tuple[Any, Any, Any]:
+        if lengths is not None:
+            raise ValueError(NO_LENGTHS)
         if self.module.mode != "LSTM":
             y, h = self._compiled(x, state[0] if state else None)
             return y, h, None
@@ -55,6 +62,9 @@ class CompiledBackend(TorchBackend):
         if spec.cell == "lstm" and device == "cpu":
             return "torch.compile fails on the fused layer of nn.LSTM (mkldnn_rnn_layer, TypeError)"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
+
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        return NO_LENGTHS
 
 
 def torch_compile() -> CompiledBackend:

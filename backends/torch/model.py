@@ -9,19 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tasks.spec import (
-    Batch,
-    ModelSpec,
-    OptimizerSpec,
-    Params,
-    check_batch,
-    check_params,
-    param_shapes,
-)
+from tasks.batch import check_batch
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
 
 class Net(Protocol):
@@ -30,16 +23,32 @@ class Net(Protocol):
     module: Any  # nn.Module with their parameters and the training mode
     tensors: dict[str, Any]  # canonical name -> trainable parameter, matrices (out, in)
 
-    def run(self, x: Any, state: tuple[Any, ...] | None) -> tuple[Any, Any, Any]:
+    def run(
+        self, x: Any, state: tuple[Any, ...] | None, lengths: Lengths | None
+    ) -> tuple[Any, Any, Any]:
         """Outputs (B,T,F), last h, and last c or None, (L*directions,B,H) in `spec.stack` order.
 
         x (B,T,D); state: h0, for an LSTM also c0, with the shape of the last states; None: zeros.
+        With lengths (B,) each direction keeps to its sequence; outputs in the padding are any.
         """
         ...
 
     def title(self) -> str:
         """Its name for a user of torch."""
         ...
+
+
+class Lengths(NamedTuple):
+    """The lengths (B,) of the sequences: on the host, as packing needs them, and on the device."""
+
+    host: Any
+    device: Any
+
+    def real(self, steps: int) -> Any:
+        """(B,T) bool on the device: which steps are no padding."""
+        import torch
+
+        return torch.arange(steps, device=self.device.device) < self.device[:, None]
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class Placed:
     y: Any  # (B,T) | (B,) int, or (B,T,C) | (B,C)
     weight: Any  # (B,T) or None
     state: tuple[Any, ...] | None  # h0, LSTM also c0, (L*directions,B,H)
+    lengths: Lengths | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,11 @@ class TorchModel:
             stacked = (np.stack([batch.state[f"{p}.{kind}0"] for p in prefixes]) for kind in kinds)
             state = tuple(map(put, stacked))
         weight = None if batch.weight is None else put(batch.weight)
-        return Placed(put(batch.x), put(batch.y), weight, state)
+        lengths = None
+        if batch.lengths is not None:
+            host = torch.tensor(batch.lengths, dtype=torch.int64)
+            lengths = Lengths(host, put(batch.lengths))
+        return Placed(put(batch.x), put(batch.y), weight, state, lengths)
 
     def forward(self, placed: Placed) -> Result:
         import torch
@@ -125,6 +139,9 @@ class TorchModel:
             self._net.module.eval()
         with torch.inference_mode():
             outputs, h, c = self._run(placed)
+            if placed.lengths is not None and self._spec.readout == "every_step":
+                padding = ~placed.lengths.real(outputs.shape[1])
+                outputs = outputs.masked_fill(padding[..., None], 0.0)
         states = {"h": h} if c is None else {"h": h, "c": c}
         return Result("forward", {"outputs": outputs, **states})
 
@@ -182,14 +199,17 @@ class TorchModel:
         ]
         products = [name for name in counts if name in ("addmm", "mm", "bmm", "addbmm", "baddbmm")]
         kernels = ", ".join(f"{counts[name]} {name}" for name in sorted(fused) or sorted(products))
-        return f"{self._net.title()}: {'' if fused else 'no fused kernel, products '}{kernels}"
+        packed = "_pack_padded_sequence" in counts
+        lengths = "" if placed.lengths is None else ", packed" if packed else ", not packed"
+        what = "" if fused else "no fused kernel, products "
+        return f"{self._net.title()}{lengths}: {what}{kernels}"
 
     def _run(self, placed: Placed) -> tuple[Any, Any, Any]:
         """Outputs (B,T,C) or (B,C), and the last states as in `Net.run`."""
         import torch
 
         x = placed.x if self._embedding is None else self._embedding(placed.x)
-        y, h, c = self._net.run(x, placed.state)
+        y, h, c = self._net.run(x, placed.state, placed.lengths)
         if self._spec.readout == "last_step":
             y = torch.cat((h[-2], h[-1]), dim=-1) if self._spec.bidirectional else h[-1]
         return (y if self._head is None else self._head(y)), h, c
@@ -225,12 +245,16 @@ def _loss(spec: ModelSpec, outputs: Any, placed: Placed) -> Any:
     classes = spec.loss == "cross_entropy"
     function: Callable[..., Any] = F.cross_entropy if classes else F.mse_loss
     y, width = placed.y.reshape(-1 if classes else rows.shape), 1 if classes else rows.shape[-1]
-    if placed.weight is None:
+    weight = placed.weight
+    if placed.lengths is not None and spec.readout == "every_step":
+        real = placed.lengths.real(outputs.shape[1]).to(outputs.dtype)
+        weight = real if weight is None else weight * real
+    if weight is None:
         if spec.time_reduction == "mean":
             return function(rows, y)
         return function(rows, y, reduction="sum") / (width * len(outputs))
     each = function(rows, y, reduction="none").reshape(len(rows), -1).mean(dim=-1)
-    weight = placed.weight.reshape(-1)
+    weight = weight.reshape(-1)
     if spec.time_reduction == "sum":
         return torch.dot(weight, each) / len(outputs)
     total = weight.sum()

@@ -113,13 +113,16 @@ def _split(workload: Workload, axis: str) -> tuple[int, tuple[object, ...]]:
     # The model, without the sizes that can be an axis.
     spec: ModelSpec = dataclasses.replace(workload.spec, hidden_size=1)
     optimizer: OptimizerSpec | None = workload.optimizer
-    where = (workload.phase, workload.task, workload.device, workload.dtype, workload.threads)
+    where: tuple[object, ...] = (workload.phase, workload.task, workload.device, workload.dtype)
+    where += (workload.threads, workload.inputs, workload.steps_vary)
     return value, (*where, *sizes.items(), spec, optimizer)
 
 
 def _words(workload: Workload) -> tuple[str, ...]:
     spec, named = workload.spec, workload.overridden
     words = {"bidirectional": "bi", "dropout": f"dropout{spec.dropout:g}"}
+    if workload.inputs.lengths:
+        words |= {name: workload.words[name] for name in ("lengths", "padding")}
     if workload.optimizer is not None:
         words["optimizer"] = workload.optimizer.name
     return tuple(words[field] for field in words if field in named)

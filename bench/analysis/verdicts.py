@@ -140,6 +140,29 @@ def compare(a: Measurement, b: Measurement, between: BetweenProcess) -> Estimate
     return estimate(estimators.log_ratios(a, b), deviation, degrees)
 
 
+def unpaired(a: Measurement, b: Measurement, between: BetweenProcess) -> Estimate:
+    """`a` against `b`, which were timed in rounds of their own, one after the other.
+
+    The interval contains the scatter of the rounds of both and the between-process standard
+    deviation, but not what the machine may have changed between them.
+    """
+    deviation = deviation_of(between, a.variant, b.variant)
+    degrees = degrees_of(between, a.variant, b.variant)
+    logs = [[np.log(process.seconds) for process in m.processes] for m in (a, b)]
+    first, second = (float(np.mean(list(map(estimators.centre, each)))) for each in logs)
+    errors = [np.mean([estimators.standard_error(rounds) ** 2 for rounds in each]) for each in logs]
+    within, processes = float(sum(errors)), min(map(len, logs))
+    margin = math.log1p(max(LEAST_MARGIN, deviation / math.sqrt(processes)))
+    if not math.isfinite(within):
+        return Estimate(first - second, math.inf, 1.0, margin)
+    rounds = sum(len(values) - 1 for each in logs for values in each)
+    freedom = estimators.satterthwaite(
+        ((deviation**2, degrees), (within, rounds)), otherwise=degrees + rounds
+    )
+    variance = (deviation**2 + within) / processes
+    return Estimate(first - second, math.sqrt(variance), freedom, margin)
+
+
 def judge(estimates: Mapping[str, Estimate], *, disturbed: float = 0.0) -> dict[str, Comparison]:
     """The verdicts on all candidates that were compared with one reference in one workload.
 

@@ -93,6 +93,7 @@ def _facts(workload: Workload) -> dict[str, Any]:
     return {
         "batch": workload.batch,
         "steps": workload.steps,
+        "steps_vary": workload.steps_vary,
         **dataclasses.asdict(workload.spec),
         **dataclasses.asdict(workload.inputs),
         **{

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+
 from bench.records.workload import Workload
 from tasks import TASKS
+from tasks.flops import step_flops
 from tasks.inputs import make_batch
 from tasks.spec import Batch
 
@@ -12,3 +18,27 @@ def of_workload(workload: Workload, seed: int) -> Batch:
     """A batch that depends on what the workload computes, and on the seed, alone."""
     task = TASKS[workload.task]
     return make_batch(task, workload.numbers, workload.spec, workload.inputs, seed)
+
+
+@lru_cache(maxsize=64)
+def sequences(workload: Workload) -> tuple[int, ...]:
+    """(T,) sequences of its first batch that are not over at each step: without lengths all B."""
+    if not workload.has_lengths:
+        return (workload.batch,) * workload.steps
+    lengths = of_workload(workload, 0).lengths
+    assert lengths is not None
+    return tuple(int(count) for count in (lengths > np.arange(workload.steps)[:, None]).sum(1))
+
+
+def at_steps(workload: Workload, steps: int) -> Workload:
+    """The same with a fixed T."""
+    return msgspec.structs.replace(workload, steps=steps, steps_vary=())
+
+
+def flops(workload: Workload) -> int:
+    """FLOPs of the matrix products of one step; where T varies, their mean."""
+    if workload.steps_vary:
+        of_each = [flops(at_steps(workload, steps)) for steps in workload.steps_vary]
+        return round(sum(of_each) / len(of_each))
+    real = sum(sequences(workload))
+    return step_flops(workload.spec, workload.batch, workload.steps, workload.phase, real)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import psutil
+
+from bench.records.workload import ITEM_BYTES
+from tasks.memory import step_bytes
 from tasks.spec import Batch, ModelSpec
-from tasks.task import Task
+from tasks.task import Size, Task
 
 
 def expect_same(chosen: Mapping[str, Any], table: Mapping[str, int]) -> None:
@@ -49,3 +53,28 @@ def expect_outputs(spec: ModelSpec, batch: Batch) -> None:
         f"the labels go up to {batch.y.max()}, and {outputs} = {spec.logit_size}; expected at "
         f"least {batch.y.max() + 1} (--classes, or --classes=0 and --hidden)"
     )
+
+
+def expect_room(
+    spec: ModelSpec,
+    size: Size,
+    asked: Sequence[tuple[str, str | None]],
+    dtypes: Sequence[str],
+    candidates: int,
+) -> None:
+    """Raise ValueError if the arrays of the oracle and of all candidates do not fit into memory.
+
+    `asked` are phases, each with the name of its optimizer; `candidates` are those on the host.
+    """
+    about = (spec, size.batch, size.steps)
+    item = max(ITEM_BYTES.get(dtype, 4) for dtype in dtypes)
+    # The oracle computes gradients in every phase.
+    oracle = max(step_bytes(*about, phase, 8, name) for phase, name in [("bptt", None), *asked])
+    each = max(step_bytes(*about, phase, item, name) for phase, name in asked)
+    needed, there = oracle + candidates * each, psutil.virtual_memory().total
+    if needed > there:
+        processes = "process" if candidates == 1 else "processes"
+        raise ValueError(
+            f"it needs at least {needed:,} bytes of memory ({oracle:,} to compute the reference, "
+            f"{each:,} in each of {candidates} {processes}); this machine has {there:,}"
+        )

@@ -11,13 +11,15 @@ from backends.interface import DTYPES, PHASES
 from bench.config import validation
 from bench.records.workload import LEFT_ALONE
 from tasks import TASKS
-from tasks.inputs import VALUES
+from tasks.inputs import LENGTHS, PADDINGS, VALUES, share_of_padding
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
 SIZES = ("source", "base", "large")
 OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
 DEFAULT_THREADS = "default"  # of --threads: LEFT_ALONE
 ALL_THREADS = "all"  # of --threads: one for each core
+
+FEWEST_STEPS = 3  # of --steps-vary
 
 # Those that change the shapes of parameters.
 SHAPES = ("cell", "input", "hidden", "layers", "vocab", "classes", "no_bias", "bidirectional")
@@ -31,6 +33,7 @@ class Field:
 
     parse: Callable[[str, str], Any]  # (option, word)
     kinds: tuple[type, ...] = (str,)  # of its values in a workload file
+    whole: bool = False  # a list, or a word with commas, is one value and makes no grid
 
     @property
     def switch(self) -> bool:
@@ -67,6 +70,26 @@ def _file(name: str, word: str) -> Path:
     return Path(word)
 
 
+def _lengths(name: str, word: str) -> str:
+    if word in LENGTHS:
+        return word
+    try:
+        return f"{share_of_padding(word):g}"
+    except ValueError as error:
+        near = validation.did_you_mean(word, LENGTHS)
+        raise ValueError(f"--{name} {str(error).removeprefix('lengths is ')}{near}") from error
+
+
+def _steps_vary(name: str, word: str) -> tuple[int, ...]:
+    found = validation.whole_numbers(name, word)
+    if len(found) < FEWEST_STEPS:
+        raise ValueError(
+            f"--{name} {word!r}: expected at least {FEWEST_STEPS} different numbers of steps, so "
+            "that nobody can foresee which comes next"
+        )
+    return tuple(sorted(found))
+
+
 _WHOLE = Field(validation.whole_number, (int,))
 _SWITCH = Field(lambda _, word: word == "true", (bool,))
 
@@ -82,8 +105,11 @@ MODEL: Mapping[str, Field] = {
     "dropout": Field(validation.share, (float, int)),
     **dict.fromkeys(("initial_state", "weighted"), _SWITCH),
     "values": _choice(VALUES),
-    "weights": Field(_file),
-    "embedding": Field(_file),
+    "lengths": Field(_lengths, (str, float)),
+    "padding": _choice(PADDINGS),
+    "steps_vary": Field(_steps_vary, (int,), whole=True),
+    "weights": Field(_file, whole=True),
+    "embedding": Field(_file, whole=True),
 }
 FIELDS: Mapping[str, Field] = {
     "task": _choice(tuple(TASKS)),

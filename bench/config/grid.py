@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from bench.config import given_params
-from bench.config.expectations import expect_effect, expect_outputs, expect_same
+from bench.config.expectations import expect_effect, expect_outputs, expect_room, expect_same
 from bench.config.fields import MODEL, OPTIMIZERS, option
-from bench.records.workload import ITEM_BYTES, LETTERS, GivenFile, Workload
+from bench.records.workload import LETTERS, GivenFile, Workload
 from tasks import TASKS
-from tasks.inputs import InputOptions, make_batch
-from tasks.memory import step_bytes
-from tasks.spec import ModelSpec, OptimizerSpec, check_batch
+from tasks.batch import check_batch
+from tasks.inputs import PADDINGS, InputOptions, make_batch
+from tasks.spec import ModelSpec, OptimizerSpec
 from tasks.task import Size, Task
 
 # The default sizes. The note of hihello has a single sequence, so its default is "source".
@@ -45,7 +43,7 @@ _SPEC: Mapping[str, str] = {
     "dropout": "dropout",
 }
 _NEGATED = ("no_bias", "frozen_embedding")
-_INPUTS = ("initial_state", "weighted", "values")
+_INPUTS = ("initial_state", "weighted", "values", "lengths", "padding")
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ class _Model:
     weights: GivenFile | None
     embedding: GivenFile | None
     shown: frozenset[str]  # what its label shows without being asked
+    steps_vary: tuple[int, ...] = ()
 
 
 def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
@@ -104,6 +103,7 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
             models, request.devices, request.dtypes, request.threads, _optimizers(request, phase)
         ):
             hidden = {"cell"} if optimizer else {"cell", "optimizer"}
+            hidden |= {"padding", "steps_vary"} - model.shown
             yield Workload(
                 phase=phase,
                 task=model.task.name,
@@ -112,6 +112,7 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
                 spec=model.spec,
                 batch=model.numbers.batch,
                 steps=model.numbers.steps,
+                steps_vary=model.steps_vary,
                 device=device,
                 dtype=dtype,
                 threads=threads,
@@ -141,22 +142,46 @@ def _models(request: Request, candidates: int) -> Iterator[_Model]:
             f"{_place(request)}size {unknown[0]!r} is unknown; {' and '.join(request.tasks)} "
             f"{'have' if len(request.tasks) > 1 else 'has'} {', '.join(sorted(known))}"
         )
-    given = [name for name in MODEL if request.model.get(name)]
+    asked = dict(request.model)
+    if asked.get("lengths"):
+        # Whether lengths pay is seen beside the same sequences without them.
+        asked.setdefault("padding", PADDINGS)
+    given = [name for name in MODEL if asked.get(name)]
     for name in request.tasks:
         task = TASKS[name]
         default = DEFAULT_SIZES.get(name, DEFAULT_SIZE)
         names = [size for size in request.sizes or [default] if size in task.sizes]
-        for size, *values in itertools.product(names, *(request.model[name] for name in given)):
-            yield _checked(task, size, dict(zip(given, values, strict=True)), request, candidates)
+        for size, *values in itertools.product(names, *(asked[name] for name in given)):
+            chosen = dict(zip(given, values, strict=True))
+            yield _checked(task, size, chosen, request, candidates)
+            if steps := chosen.pop("steps_vary", ()):
+                # What it costs that T varies is seen beside the largest T alone.
+                fixed = {**chosen, "steps": steps[-1]}
+                yield _checked(task, size, fixed, request, candidates, beside=True)
 
 
 def _checked(
-    task: Task, size: str, chosen: Mapping[str, Any], request: Request, candidates: int
+    task: Task,
+    size: str,
+    chosen: Mapping[str, Any],
+    request: Request,
+    candidates: int,
+    *,
+    beside: bool = False,
 ) -> _Model:
-    """The model, with a batch that fits it and memory that holds it."""
+    """The model, with a batch that fits it and memory that holds it.
+
+    `beside` marks one with the largest T of a model whose T varies.
+    """
     try:
-        model = _model(task, size, chosen, request)
-        _expect_room(model, request, candidates)
+        model = _model(task, size, chosen, request, beside)
+        asked = [
+            (phase, optimizer.name if optimizer else None)
+            for phase in request.phases
+            for optimizer in _optimizers(request, phase)
+        ]
+        on_host = candidates if "cpu" in request.devices else 0
+        expect_room(model.spec, model.numbers, asked, request.dtypes, on_host)
         if model.weights is not None:
             given_params.check(model.spec, chosen["weights"], model.weights)
         batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
@@ -183,11 +208,15 @@ def _asked(size: str, chosen: Mapping[str, Any]) -> str:
             words += [option(name)] if value else []
         elif name != "cell":
             shown = value.name if isinstance(value, Path) else value
+            if isinstance(value, tuple):
+                shown = "-".join(map(str, value))
             words.append(f"{LETTERS.get(name) or option(name)}{shown}")
     return "+".join(words)
 
 
-def _model(task: Task, size: str, chosen: Mapping[str, Any], request: Request) -> _Model:
+def _model(
+    task: Task, size: str, chosen: Mapping[str, Any], request: Request, beside: bool
+) -> _Model:
     for name in chosen:
         if _SPEC.get(name) in task.sets or (name == "embedding" and "vocab_size" in task.sets):
             raise ValueError(
@@ -201,12 +230,16 @@ def _model(task: Task, size: str, chosen: Mapping[str, Any], request: Request) -
         expect_same(chosen, table)
     fields = {_SPEC[name]: _value(name, v) for name, v in {**chosen, **table}.items()
               if name in _SPEC}  # fmt: skip
-    numbers = task.sizes[size].with_overrides(
-        **{name: chosen[name] for name in ("batch", "steps") if name in chosen}
-    )
+    vary = chosen.get("steps_vary", ())
+    if vary and ("steps" in chosen or "lengths" in chosen):
+        raise ValueError("--steps-vary sets T; expected no --steps and no --lengths beside it")
+    changed = {name: chosen[name] for name in ("batch", "steps") if name in chosen}
+    numbers = task.sizes[size].with_overrides(**changed | ({"steps": vary[-1]} if vary else {}))
     spec = task.spec(numbers, **fields)
     expect_effect(task, spec, chosen)
     inputs = InputOptions(**{name: chosen[name] for name in _INPUTS if name in chosen})
+    if "padding" in chosen and not inputs.lengths:
+        raise ValueError("without lengths there is no padding; expected --lengths beside --padding")
     if inputs.values == "denormal":
         _expect_forward_in_float32(task, request)
     weights = None
@@ -218,7 +251,17 @@ def _model(task: Task, size: str, chosen: Mapping[str, Any], request: Request) -
     added = spec.output_size is not None and task.spec(size).output_size is None
     return _Model(
         *(task, numbers, spec, inputs, weights, embedding),
-        shown=frozenset({"classes"} if added else ()),
+        shown=frozenset(
+            name
+            for name, holds in {
+                "classes": added,
+                "padding": inputs.padding == "front",
+                "steps_vary": vary,
+                "steps": beside,
+            }.items()
+            if holds
+        ),
+        steps_vary=vary,
     )
 
 
@@ -244,26 +287,3 @@ def _value(name: str, value: Any) -> Any:
     if name in _NEGATED:
         return not value
     return value or None if name == "classes" else value
-
-
-def _expect_room(model: _Model, request: Request, candidates: int) -> None:
-    """Raise ValueError if the arrays of the oracle and of all candidates do not fit into memory."""
-    about = (model.spec, model.numbers.batch, model.numbers.steps)
-    item = max(ITEM_BYTES.get(dtype, 4) for dtype in request.dtypes)
-    asked: list[tuple[str, str | None]] = [
-        (phase, optimizer.name if optimizer else None)
-        for phase in request.phases
-        for optimizer in _optimizers(request, phase)
-    ]
-    # The oracle computes gradients in every phase.
-    oracle = max(step_bytes(*about, phase, 8, name) for phase, name in [("bptt", None), *asked])
-    each = 0
-    if "cpu" in request.devices:
-        each = max(step_bytes(*about, phase, item, name) for phase, name in asked)
-    needed, there = oracle + candidates * each, psutil.virtual_memory().total
-    if needed > there:
-        processes = "process" if candidates == 1 else "processes"
-        raise ValueError(
-            f"it needs at least {needed:,} bytes of memory ({oracle:,} to compute the reference, "
-            f"{each:,} in each of {candidates} {processes}); this machine has {there:,}"
-        )

@@ -11,7 +11,7 @@ from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
 from bench.config.grid import DEFAULT_OPTIMIZER
 from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
 from tasks import DEFAULT_TASKS, TASKS
-from tasks.inputs import VALUES
+from tasks.inputs import PADDINGS, VALUES
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
 DEFAULT_PHASES = ("forward", "bptt")
@@ -64,11 +64,12 @@ WHAT = (
 SIZE = (
     Option(
         "size",
-        f"Sizes of the tasks: {', '.join(SIZES)}. Default: source for hihello, base for others.",
+        f"{', '.join(SIZES)}. Default: base; hihello: source.",
         "LIST",
     ),
     Option("batch", "B, the sequences in a batch.", "LIST"),
     Option("steps", "T, the time steps.", "LIST"),
+    Option("steps-vary", "Each call comes with another of these T.", "LIST"),
     Option("input", "D, the size of the input or of the embedding.", "LIST"),
     Option("hidden", "H, the size of the hidden state.", "LIST"),
     Option("layers", "L, the number of recurrent layers.", "LIST"),
@@ -79,7 +80,7 @@ MODEL = (
     Option("bidirectional", "Every layer runs in both directions."),
     Option(
         "dropout",
-        "This share is dropped between layers in training. It is off while agreement is checked.",
+        "This share is dropped between layers in training.",
         "LIST",
     ),
     Option("no-bias", "The recurrent layers have no bias."),
@@ -94,20 +95,22 @@ MODEL = (
         f"Of the inputs: {', '.join(VALUES)} (forward in float32).",
         "LIST",
     ),
+    Option("lengths", "own, uniform, sorted, or a share of padding.", "LIST"),
+    Option("padding", f"{', '.join(PADDINGS)} (no lengths). Default: both.", "LIST"),
     Option("weights", "Parameters to start from: NPZ, by canonical names.", "FILE"),
     Option("embedding", "The embedding, in word2vec or GloVe form. Of custom.", "FILE"),
 )
 HOW = (
     Option(
         "threads",
-        f"Of every variant. `{ALL_THREADS}`, the default: one a core. `{DEFAULT_THREADS}`: as each "
-        "framework takes them by itself, not pinned.",
+        f"`{ALL_THREADS}`, the default: one a core. `{DEFAULT_THREADS}`: as each framework takes "
+        "them by itself, not pinned.",
         "LIST",
     ),
     Option("processes", f"Fresh processes of each variant. Default: {DEFAULT_PROCESSES}.", "K"),
     Option(
         "serial",
-        "All variants run in this process, for a profiler or a debugger; nothing is compared.",
+        "All variants run in this process; none is compared.",
     ),
     Option(
         "worker-timeout",

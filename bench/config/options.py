@@ -145,8 +145,7 @@ def _asked(config: pytest.Config) -> Values:
             words[name] = ("true",)
         elif not field.switch and value is not None:
             # A comma may be a part of a file's name.
-            one = name in ("weights", "embedding")
-            words[name] = (value,) if one else validation.split(fields.option(name), value)
+            words[name] = (value,) if field.whole else validation.split(fields.option(name), value)
     return fields.from_words(words)
 
 

@@ -49,9 +49,12 @@ class Settings:
     beside: bool = True  # with a control and the GEMM baseline
     serial: bool = False  # in this process, one variant after the other
 
-    @property
-    def block(self) -> Block:
-        return Block(timed_seconds=max(TIMED_SECONDS, self.timed_seconds))
+    def block(self, shapes: int = 0) -> Block:
+        """A block that has at least a step of each of so many shapes."""
+        return Block(
+            timed_steps=max(TIMED_STEPS, shapes),
+            timed_seconds=max(TIMED_SECONDS, self.timed_seconds),
+        )
 
     @property
     def least_rounds(self) -> int:

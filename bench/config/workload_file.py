@@ -156,6 +156,8 @@ def _values(
             words.append(word)
         if not words:
             raise ValueError(f"{where}: {written} is an empty list; expected at least one value")
+        if name == "steps_vary":
+            words = [",".join(words)]
         try:
             found[name] = tuple(dict.fromkeys(field.parse(written, word) for word in words))
         except ValueError as error:

@@ -66,6 +66,14 @@ def other_batches(workload: Workload, first: Batch, seed: int) -> list[Batch]:
 def _timed_cases(workload: Workload, seed: int) -> list[ReferenceCase]:
     """The case of a workload, and the same model on its further batches."""
     first = _reference_case(workload, seed, given=True)
+    if workload.steps_vary:
+        return [
+            first,
+            *(
+                _reference_case(batches.at_steps(workload, steps), seed, given=True)
+                for steps in reversed(workload.steps_vary[:-1])
+            ),
+        ]
     others = other_batches(workload, batches.of_workload(workload, seed), seed)
     return [first, *(oracle.another(first, batch) for batch in others)]
 
@@ -192,7 +200,9 @@ class WorkloadChecks:
         """A message if a timed step skips work, else None."""
         cases = self._model(ask), self._first, self._fresh
         times = step_seconds, throughput_seconds, blocks
-        return SkippedWork(self.workload, *cases, *times).find()
+        # Where T varies, the clock is asked about the largest alone.
+        workload = batches.at_steps(self.workload, self.workload.steps)
+        return SkippedWork(workload, *cases, *times).find()
 
     def _plausible(
         self, actual: Tensors, case: ReferenceCase, when: str, before: Tensors | None = None

@@ -44,16 +44,11 @@ def rounded(dtype: str, params: Params, batch: Batch) -> tuple[Params, Batch]:
             return array
         return array.astype(STORAGE[dtype]).astype(np.float64)
 
+    state = None if batch.state is None else {name: cut(h) for name, h in batch.state.items()}
+    weight = None if batch.weight is None else cut(batch.weight)
     return (
         {name: cut(value) for name, value in params.items()},
-        Batch(
-            x=cut(batch.x),
-            y=cut(batch.y),
-            weight=None if batch.weight is None else cut(batch.weight),
-            state=None
-            if batch.state is None
-            else {name: cut(value) for name, value in batch.state.items()},
-        ),
+        dataclasses.replace(batch, x=cut(batch.x), y=cut(batch.y), weight=weight, state=state),
     )
 
 

@@ -18,7 +18,6 @@ from bench.correctness.asked_model import AskedModel
 from bench.correctness.oracle import ReferenceCase
 from bench.records.workload import Workload
 from bench.workers.serialization import pack, pack_batch
-from tasks import flops
 
 # Limit of (seconds per step without syncs) / (seconds per step with a sync each). It is about 1 if
 # `sync` waits, and larger if it does not. A disturbance is gone on the next try.
@@ -99,7 +98,7 @@ class SkippedWork:
         least = min(self.step_seconds, self.throughput_seconds or math.inf)
         if w.device != "cpu":
             return None
-        rate = flops.step_flops(w.spec, w.batch, w.steps, w.phase) / least
+        rate = batches.flops(w) / least
         peak = self.model.ask("peak", dtype=w.dtype, seconds=PEAK_SECONDS)
         if rate <= PEAK_LIMIT * peak:
             return None

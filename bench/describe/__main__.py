@@ -38,13 +38,12 @@ def _described(folder: Path, asked: str) -> dict[str, Any]:
     read = registry.reader(net)
     assert read is not None
     try:
-        described = read(net)
-        spec = readout.settled(described)
+        described = readout.settled(read(net))
     except registry.NotDescribableError as error:
         raise registry.NotDescribableError(f"{asked} cannot be described: {error}") from error
     np.savez(folder / PARAMS, **described.params)  # type: ignore[arg-type]
     return {
-        "spec": asdict(spec),
+        "spec": asdict(described.spec),
         "activation": described.activation,
         "batch": described.batch,
         "steps": described.steps,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -34,8 +35,8 @@ ACTIVATIONS: Mapping[str, Activate] = {
 BOTH_LAST = "the last step of both directions, such as y[:, -1] reads it"
 
 
-def settled(net: registry.Described) -> ModelSpec:
-    """The net's model with its readout.
+def settled(net: registry.Described) -> registry.Described:
+    """The net with its readout, and with a softmax at its end that is no layer.
 
     Its own weights may hide what the net does: relu on outputs that are above zero anyhow, the mean
     over the steps beside a large bias. So the net is compared with random weights too, with those
@@ -44,19 +45,26 @@ def settled(net: registry.Described) -> ModelSpec:
     Raises NotDescribableError if the net computes something else; it names the cause if it is one
     that is known.
     """
-    spec = _compared(net, STEPS)
+    found = _compared(net, STEPS)
     if net.shaken is None:
-        return spec
+        return found
     for negated, steps in ((False, STEPS), (True, STEPS), (True, MORE_STEPS)):
         other = _compared(net.shaken(negated), steps)
-        if other != spec:
+        if (other.spec, other.activation) != (found.spec, found.activation):
             raise registry.NotDescribableError(
-                f"the net reads {spec.readout} with its own weights and {other.readout} with others"
+                f"the net reads {_ending(found)} with its own weights and {_ending(other)} with "
+                "others"
             )
-    return spec
+    return found
 
 
-def _compared(net: registry.Described, any_steps: int) -> ModelSpec:
+def _ending(net: registry.Described) -> str:
+    """ "every_step, softmax"."""
+    ending = "" if net.activation == "none" else f", {net.activation}"
+    return f"{net.spec.readout}{ending}"
+
+
+def _compared(net: registry.Described, any_steps: int) -> registry.Described:
     spec, x = net.spec, _input(net, any_steps)
     try:
         outputs = net.outputs(x)
@@ -74,12 +82,13 @@ def _compared(net: registry.Described, any_steps: int) -> ModelSpec:
             f"the net's outputs have the shape {outputs.shape} for an input of shape {x.shape}"
             f"{why}; expected (B, T, C) or (B, C), with C {spec.logit_size}"
         )
-    activate, found = ACTIVATIONS[net.activation], _Oracle(spec, net.params, x)
+    found = _Oracle(spec, net.params, x)
     errors = []
-    for readout, given in forms:
-        error = relative_error(given, activate(found.logits(found.expected(readout))))
+    for (readout, given), activation in product(forms, _endings(net)):
+        logits = found.logits(found.expected(readout))
+        error = relative_error(given, ACTIVATIONS[activation](logits))
         if error <= BOUND:
-            return replace(spec, readout=readout)
+            return replace(net, spec=replace(spec, readout=readout), activation=activation)
         errors.append(error)
     for readout, given in forms:
         if cause := _cause(found, readout, given):
@@ -91,6 +100,13 @@ def _compared(net: registry.Described, any_steps: int) -> ModelSpec:
         f"the net's outputs are not those of its layers: the relative error is {min(errors):.1e}, "
         f"expected at most {BOUND:g}; something that is no layer changes them"
     )
+
+
+def _endings(net: registry.Described) -> Sequence[registry.Activation]:
+    """The net's last layer; without one, a function of the framework may have done the same."""
+    if net.activation == "none" and net.spec.logit_size > 1:
+        return "none", "softmax", "log_softmax"
+    return (net.activation,)
 
 
 def _input(net: registry.Described, any_steps: int) -> np.ndarray:

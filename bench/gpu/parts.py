@@ -67,7 +67,7 @@ class Plan:
         """The part that finds what is installed."""
         command = ("-m", "bench.gpu", "devices", self.device, str(self.folder / devices.FILE))
         proves = "at least one variant finds the device"
-        return Part(DEVICES, proves, command, 60, judge.last_line, alone=True)
+        return Part(DEVICES, proves, command, 45, judge.last_line, alone=True)
 
     @property
     def _rehearsal(self) -> bool:

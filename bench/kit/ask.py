@@ -9,7 +9,7 @@ from bench.kit.findings import Findings
 from bench.kit.plan import SHORT, Plan
 from bench.kit.rows import examine_rows
 from bench.kit.run import Kit
-from bench.kit.subject import PoolSubject, phases
+from bench.kit.subject import PoolSubject, phases, unsupported
 from bench.records import machine
 from bench.workers.pool import Progress, WorkerPool, silent
 
@@ -38,6 +38,9 @@ def replay(name: str, case: CaseSpec, dtype: str = "float32", device: str = "cpu
     """Run one case on a variant and print the result; True if all tensors agree."""
     with _pool() as pool:
         subject = PoolSubject(pool, name, device, len(machine.available_cores()))
+        if reason := unsupported(subject, case, dtype):
+            print(reason)
+            return False
         taken = phases(subject, case.spec, dtype)
         found = examine(subject, case, dtype, taken)
         if "forward" in taken:

@@ -13,10 +13,12 @@ from tasks.spec import Batch, ModelSpec, Params, init_params
 ParamKind = Literal["uniform", "keras", "zeros", "saturated"]
 InputKind = Literal["random", "zeros", "repeated", "padded"]
 WeightKind = Literal["random", "zeros", "last"]
+LengthKind = Literal["full", "random"]
 
 PARAM_KINDS: tuple[str, ...] = get_args(ParamKind)
 INPUT_KINDS: tuple[str, ...] = get_args(InputKind)
 WEIGHT_KINDS: tuple[str, ...] = get_args(WeightKind)
+LENGTH_KINDS: tuple[str, ...] = get_args(LengthKind)
 
 # Factor for W_xh and b that drives gates to 0 and 1, and states to -1 and 1.
 SATURATION = 6.0
@@ -34,6 +36,7 @@ class CaseSpec:
     x: InputKind = "random"  # padded: padding in front, and in the whole first row
     weight: WeightKind | None = None  # last: only the last step counts
     state: bool = False  # True: with an initial state
+    lengths: LengthKind | None = None  # full: T for each; random: 1 in the first row, T in the last
 
     def made(self) -> tuple[Params, Batch]:
         """Parameters, and a batch with x (B,T,D) or ids (B,T); all in float64."""
@@ -47,7 +50,9 @@ class CaseSpec:
         if self.state:
             size = (self.batch, spec.hidden_size)
             state = {f"{name}0": rng.uniform(-0.9, 0.9, size) for name in spec.state_names()}
-        return self._params(), Batch(self._x(rng), y, self._weight(rng), state)
+        lengths = self._lengths()
+        weight = self._weight(rng, lengths)
+        return self._params(), Batch(self._x(rng), y, weight, state, lengths)
 
     def _params(self) -> Params:
         params = init_params(self.spec, self.seed, "keras" if self.params == "keras" else "uniform")
@@ -76,14 +81,27 @@ class CaseSpec:
             x[0] = 0
         return x
 
-    def _weight(self, rng: np.random.Generator) -> np.ndarray | None:
+    def _lengths(self) -> np.ndarray | None:
+        """(B,), not sorted by falling length; it draws nothing that other arrays are drawn from."""
+        if self.lengths is None:
+            return None
+        if self.lengths == "full":
+            return np.full(self.batch, self.steps)
+        rng = np.random.default_rng((self.seed, 2))
+        lengths = rng.integers(1, self.steps + 1, self.batch)
+        if self.batch > 1:
+            lengths[0], lengths[-1] = 1, self.steps
+        return lengths
+
+    def _weight(self, rng: np.random.Generator, lengths: np.ndarray | None) -> np.ndarray | None:
         """(B,T)."""
         if self.weight is None:
             return None
         shape = self.batch, self.steps
         weight = np.zeros(shape)
         if self.weight == "last":
-            weight[:, -1] = 1
+            last = self.steps if lengths is None else lengths
+            weight[np.arange(self.batch), last - 1] = 1
         if self.weight == "random":
             weight = rng.uniform(0, 2, shape) * (rng.uniform(0, 1, shape) < 0.7)
         return weight

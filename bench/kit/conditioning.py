@@ -17,6 +17,7 @@ from bench.correctness import oracle, tolerances
 from bench.correctness.oracle import ReferenceCase
 from bench.correctness.tolerances import relative_error
 from bench.kit.case import CaseSpec
+from tasks.batch import real_steps
 from tasks.spec import Batch, ModelSpec, Params
 
 ULP = 2.0**-52
@@ -64,9 +65,11 @@ def pair_of_cases(
 
 
 def _nearest_kink(spec: ModelSpec, params: Params, batch: Batch) -> float:
-    """The smallest |x W_xh + h W_hh + b| of any unit at any step."""
+    """The smallest |x W_xh + h W_hh + b| of any unit at any real step."""
     x = batch.x if spec.vocab_size is None else params["E"][batch.x]  # (B,T,I)
-    least = math.inf
+    least, real = math.inf, real_steps(batch)
+    if real is None:
+        real = np.ones(x.shape[:2], bool)
     for layer in range(spec.num_layers):
         both = []
         for direction in spec.directions:
@@ -80,8 +83,8 @@ def _nearest_kink(spec: ModelSpec, params: Params, batch: Batch) -> float:
             steps = range(x.shape[1])
             for t in steps if direction == "fwd" else reversed(steps):
                 a = x[:, t] @ W_xh + h @ W_hh + b
-                least = min(least, float(np.abs(a).min()))
-                h = outputs[:, t] = np.maximum(a, 0)
+                least = min(least, float(np.abs(a[real[:, t]]).min(initial=math.inf)))
+                h = outputs[:, t] = np.where(real[:, t, None], np.maximum(a, 0), h)
             both.append(outputs)
         x = np.concatenate(both, axis=2)
     return least

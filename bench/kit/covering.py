@@ -17,7 +17,7 @@ from typing import Any, get_args
 
 from covertable.main import Controller
 
-from bench.kit.case import INPUT_KINDS, PARAM_KINDS, WEIGHT_KINDS, CaseSpec
+from bench.kit.case import INPUT_KINDS, LENGTH_KINDS, PARAM_KINDS, WEIGHT_KINDS, CaseSpec
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
 Row = dict[str, str]  # field -> name of its level
@@ -53,6 +53,7 @@ OF_THE_CASE: Mapping[str, Mapping[str, Any]] = {
     "x": _named(INPUT_KINDS),
     "weight": {"none": None, **_named(WEIGHT_KINDS)},
     "state": SWITCH,
+    "lengths": {"none": None, **_named(LENGTH_KINDS)},
 }
 LEVELS: Mapping[str, Mapping[str, Any]] = {**OF_THE_MODEL, **OF_THE_CASE}
 
@@ -113,6 +114,11 @@ HIDING: Sequence[Mapping[str, Sequence[str]]] = (
 )
 # In these the mean over the steps is the sum, whatever else the model has.
 NO_REDUCTION: Mapping[str, Sequence[str]] = {"readout": ["last_step"], "weight": ["last"]}
+# One mechanism of several fields: every feasible combination of their levels is in a model.
+TOGETHER: Sequence[Sequence[str]] = (
+    ("readout", "time_reduction", "weight", "lengths"),
+    ("vocab_size", "train_embedding", "lengths"),
+)
 _HIDDEN = "hidden"  # the level of `time_reduction` in such a row, until one is chosen
 
 
@@ -154,7 +160,10 @@ def _array(
     rows: Sequence[Row] = (),
 ) -> list[Row]:
     """`rows`, and those that cover what they leave out."""
-    made = Controller(levels, salt=salt, constraints=rules, presets=rows).make_async()
+    together = [{"fields": list(names), "strength": len(names)} for names in TOGETHER]
+    made = Controller(
+        levels, salt=salt, constraints=rules, presets=rows, sub_models=together
+    ).make_async()
     return [{name: row[name] for name in LEVELS} for row in made]
 
 

@@ -14,7 +14,7 @@ from bench.kit.fixed_cases import fixed_cases, training_cases
 from bench.kit.plan import Plan
 from bench.kit.shrink import nearest
 from bench.kit.strategy import random_cases
-from bench.kit.subject import Subject, phases, refusal
+from bench.kit.subject import Subject, phases, refusal, unsupported
 
 Asked = tuple[CaseSpec, str]  # a case and its dtype
 
@@ -97,6 +97,8 @@ class Models:
         self._keep_refusals(case, dtype)
 
         def taken(case: CaseSpec) -> bool:
+            if unsupported(self._subject, case, dtype) is not None:
+                return False
             return any(refusal(self._subject, case.spec, dtype, phase) is None for phase in needs)
 
         return nearest(case, taken)
@@ -104,6 +106,7 @@ class Models:
     def _keep_refusals(self, case: CaseSpec, dtype: str) -> None:
         for phase in PHASES:
             reason = refusal(self._subject, case.spec, dtype, phase)
+            reason = reason or unsupported(self._subject, case, dtype)
             if reason is not None:
                 self._findings.refuse(reason, case.spec.cell, dtype, phase)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from bench.correctness.oracle import Inputs
-from tasks.spec import ModelSpec, Params, time_first
+from tasks.batch import time_first
+from tasks.spec import ModelSpec, Params
 
 WORDS = ("hello", "eolll", "lleel")
 SPEC = ModelSpec("rnn_tanh", input_size=4, hidden_size=2)

@@ -77,4 +77,5 @@ def rows_of(batch: Batch, rows: Sequence[int]) -> Batch:
         y=batch.y[chosen],
         weight=None if batch.weight is None else batch.weight[chosen],
         state=None if state is None else {name: value[chosen] for name, value in state.items()},
+        lengths=None if batch.lengths is None else batch.lengths[chosen],
     )

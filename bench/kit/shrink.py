@@ -12,7 +12,13 @@ from bench.kit.case import CaseSpec
 from tasks.spec import Loss, Readout
 
 # Field -> its simplest value, of the batch and of the model; large simplifications first.
-_PLAIN: dict[str, Any] = {"params": "uniform", "x": "random", "weight": None, "state": False}
+_PLAIN: dict[str, Any] = {
+    "lengths": None,
+    "params": "uniform",
+    "x": "random",
+    "weight": None,
+    "state": False,
+}
 _PLAIN_SPEC: dict[str, Any] = {
     "num_layers": 1,
     "bidirectional": False,
@@ -73,6 +79,9 @@ def nearest(case: CaseSpec, taken: Callable[[CaseSpec], bool]) -> CaseSpec | Non
     """The case if it is taken, else a simpler one that is, else None."""
     if taken(case):
         return case
+    plain_batch = dataclasses.replace(case, lengths=None)
+    if case.lengths is not None and taken(plain_batch):
+        return plain_batch
     # Where one field is refused, the others stay as they are.
     for name, plain in _PLAIN_SPEC.items():
         candidate = with_spec(case, **{name: plain})

@@ -8,7 +8,7 @@ from typing import Any, cast, get_args
 import hypothesis
 from hypothesis import strategies as st
 
-from bench.kit.case import INPUT_KINDS, PARAM_KINDS, WEIGHT_KINDS, CaseSpec
+from bench.kit.case import INPUT_KINDS, LENGTH_KINDS, PARAM_KINDS, WEIGHT_KINDS, CaseSpec
 from tasks.spec import CELLS, Loss, ModelSpec, Readout, Reduction
 
 # Sizes are drawn from lists, because the ends of a range would hardly ever be drawn.
@@ -53,6 +53,7 @@ def case_specs(draw: Any, cells: Sequence[str] = CELLS, long: bool = True) -> Ca
         x=draw(st.sampled_from(("random",) * 4 + INPUT_KINDS)),
         weight=draw(st.sampled_from(weights)),
         state=draw(st.booleans()),
+        lengths=draw(st.sampled_from((None, None, None, *LENGTH_KINDS))),
     )
 
 

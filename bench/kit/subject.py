@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from backends import registry
 from backends.interface import PHASES
+from bench.kit.case import CaseSpec
 from bench.workers.pool import Pool
 from bench.workers.process import WorkerKey
 from tasks.spec import ModelSpec
@@ -61,6 +62,15 @@ def refusal(subject: Subject, spec: ModelSpec, dtype: str, phase: str) -> str | 
     """Why it does not compute this, or None."""
     options = {"device": subject.device, "dtype": dtype, "phase": phase}
     reason: str | None = subject.consult("refusal", spec, **options)
+    return reason
+
+
+def unsupported(subject: Subject, case: CaseSpec, dtype: str) -> str | None:
+    """Why it does not offer what the batch of this case has, or None."""
+    if case.lengths is None:
+        return None
+    options = {"spec": case.spec, "device": subject.device, "dtype": dtype}
+    reason: str | None = subject.consult("supports", feature="lengths", **options)
     return reason
 
 

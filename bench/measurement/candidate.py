@@ -80,6 +80,14 @@ class Candidate:
                 effective_threads=about["threads"],
                 cores_busy=about["busy"],
                 looks=self.looks,
+                by_steps=tuple(
+                    schema.StepsOf(
+                        steps=steps, first_call_seconds=first, seconds=model.seconds_at(number)
+                    )
+                    for number, (steps, first) in enumerate(
+                        zip(model.steps, model.first_seconds, strict=True)
+                    )
+                ),
                 throughput_seconds=tuple(model.throughput_seconds),
                 device_seconds=tuple(model.device_seconds),
                 peak_host_bytes=about["peak_host_bytes"],

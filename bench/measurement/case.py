@@ -47,6 +47,10 @@ class Case:
         options = {"device": workload.device, "dtype": workload.dtype, "phase": workload.phase}
         try:
             reason = registry.ask(self.variant, "refusal", workload.spec, **options)
+            if reason is None and workload.has_lengths:
+                options.pop("phase")
+                needs = {"feature": "lengths", "spec": workload.spec}
+                reason = registry.ask(self.variant, "supports", **needs, **options)
             if reason is None and workload.optimizer is not None:
                 registry.ask(self.variant, "optimizer", workload.optimizer)  # does it declare one?
         except registry.BrokenBackendError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.config import batches
 from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
 from bench.measurement.case import Case
 from bench.measurement.workload_run import has_baseline
 from bench.records import machine
 from bench.records.workload import Workload
-from tasks.flops import step_flops
 
 # For an ordinary core; an estimate is accurate to about a factor of two.
 FLOPS_PER_SECOND_AND_THREAD = 10e9
@@ -22,11 +22,10 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
     """Expected seconds of a workload: build, checks, warm-up, rounds."""
     rate = FLOPS_PER_SECOND_AND_THREAD * (workload.threads or len(machine.available_cores()))
     overhead = STEP_OVERHEAD_SECONDS * workload.steps * len(list(workload.spec.stack()))
-    flops = step_flops(workload.spec, workload.batch, workload.steps, workload.phase)
-    step = flops / rate + overhead * (1.0 if workload.phase == "forward" else 3.0)
+    step = batches.flops(workload) / rate + overhead * (1.0 if workload.phase == "forward" else 3.0)
     each, candidates = BUILD_SECONDS + 10 * step, variants
     if settings.timed and variants:
-        block = settings.block
+        block = settings.block(len(workload.steps_vary))
         timed = max(block.timed_steps * step, block.timed_seconds)
         warmup = max(block.warmup_steps * step, block.warmup_seconds)
         least = settings.least_rounds * (warmup + timed * (1 + 1 / THROUGHPUT_EVERY))

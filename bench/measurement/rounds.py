@@ -46,6 +46,8 @@ class TimedModel:
     block: Block
     slowdown: float = 0.0  # injected share of a step, to test the harness
     counts: bool = True  # whether the rounds continue until its ratio is known
+    steps: Sequence[int] = ()  # T of each batch, where they differ
+    first_seconds: Sequence[float] = ()  # of the first call with each of these T
     looks: int = 0  # steps before each block whose results `judge` gets
     judge: Callable[[list[SeenAnswer]], None] = lambda looked: None
     # CPU seconds of its stopped process until now; None if unknown.
@@ -76,16 +78,32 @@ class TimedModel:
             self.judge(looked)
         return self.blocks[-1][0], *rest
 
+    def seconds_at(self, number: int) -> float:
+        """Median seconds of a synced step on batch `number`, in all blocks."""
+        return float(np.median(np.concatenate([t[of == number] for t, of in self.blocks])))
+
     def medians(self) -> tuple[float, float | None]:
-        """Seconds of a step, with a sync each and without; None if the latter was not measured."""
+        """Seconds of a step, with a sync each and without; None if the latter was not measured.
+
+        Where T varies, of a step with the first T.
+        """
+        if self.steps:
+            return self.seconds_at(0), None
         unsynced = float(np.median(self.throughput_seconds)) if self.throughput_seconds else None
         return float(np.median(self.seconds)), unsynced
 
     def keep(
         self, position: int, taken: np.ndarray, back_to_back: float | None, on_device: float | None
     ) -> None:
-        """Keep the results of a block, all at once, so that no round is incomplete."""
-        self.seconds.append(float(np.median(taken)))
+        """Keep the results of a block, all at once, so that no round is incomplete.
+
+        Its value is the median of its steps; where T varies, the mean of the medians of each T.
+        """
+        value = float(np.median(taken))
+        if self.steps:
+            of_batch = self.blocks[-1][1]
+            value = float(np.mean([np.median(taken[of_batch == n]) for n in np.unique(of_batch)]))
+        self.seconds.append(value)
         self.throughput_seconds += [back_to_back] if back_to_back is not None else []
         self.device_seconds += [on_device] if on_device is not None else []
         self.positions.append(position)

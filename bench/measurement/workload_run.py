@@ -17,6 +17,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from backends import registry
+from bench.config import batches
 from bench.config.protocol import RAW_STEPS, Settings
 from bench.correctness.checks import WorkloadChecks
 from bench.correctness.judged_answers import FIRST_LOOKS, FIRST_SECONDS, LOOKS
@@ -30,7 +31,6 @@ from bench.workers.pool import Pool, Progress
 from bench.workers.process import Ask, Worker, WorkerError, WorkerKey
 from bench.workers.seen_answers import SeenAnswer
 from bench.workers.serialization import pack_spec
-from tasks import flops
 
 CONTROL, GEMM_BASELINE = 1, 2  # WorkerKey.copy of their workers
 
@@ -50,8 +50,9 @@ def _baseline_key(workload: Workload) -> WorkerKey:
 
 
 def has_baseline(workload: Workload) -> bool:
-    """Whether numpy can run its products: on the CPU, in a dtype that BLAS has."""
-    return workload.device == "cpu" and workload.dtype in ("float32", "float64")
+    """Whether numpy can run its products: on the CPU, in a dtype that BLAS has, with one T."""
+    known = workload.device == "cpu" and workload.dtype in ("float32", "float64")
+    return known and not workload.steps_vary
 
 
 class WorkloadRun:
@@ -164,7 +165,7 @@ class WorkloadRun:
         if candidate.role == "gemm baseline":
             build_seconds = first_seconds = 0.0
             workload = self.workload
-            size = {"batch": workload.batch, "steps": workload.steps, "dtype": workload.dtype}
+            size = {"sequences": batches.sequences(workload), "dtype": workload.dtype}
             ask("build_gemm_baseline", spec=pack_spec(workload.spec), **size)
         else:
             build_seconds = self.checks.build(ask)
@@ -178,8 +179,14 @@ class WorkloadRun:
             first_call_seconds=first_seconds,
         )
         if self.settings.timed:
-            about = (worker, ask, self.workload, self.settings.block)
-            model = warmed_up(candidate.label, *about, **self._judged(candidate, ask))
+            vary = self.workload.steps_vary
+            options: dict[str, Any] = {}
+            if vary:
+                later = ask("first_steps", phase=self.workload.phase)
+                options = {"steps": vary[::-1], "first_seconds": (first_seconds, *later)}
+            about = (worker, ask, self.workload, self.settings.block(len(vary)))
+            options |= self._judged(candidate, ask)
+            model = warmed_up(candidate.label, *about, **options)
             self._prepared[candidate] = Prepared(worker, cold, model)
 
     def _judged(self, candidate: Candidate, ask: Ask) -> dict[str, Any]:
@@ -259,7 +266,8 @@ class WorkloadRun:
         ask = self._ask(candidate)
         model = self._prepared[candidate].model
         if candidate.judge(self.checks.after(ask, candidate.key.variant, candidate.updates)):
-            skipped = self.checks.skipped_work(ask, *model.medians(), model.blocks)
+            blocks = [] if model.steps else model.blocks
+            skipped = self.checks.skipped_work(ask, *model.medians(), blocks)
             if skipped is not None:
                 candidate.fail("disagrees", skipped)
 
@@ -277,7 +285,8 @@ def workload_record(
     """The record of a workload: FLOPs, conditions and gradients."""
     return schema.WorkloadRecord(
         workload=workload,
-        flops=flops.step_flops(workload.spec, workload.batch, workload.steps, workload.phase),
+        flops=batches.flops(workload),
+        real_steps=sum(batches.sequences(workload)) if workload.has_lengths else None,
         processes=tuple(conditions),
         gradient_norms=gradient_norms.of_workload(workload),
     )

@@ -128,10 +128,18 @@ class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
     first_call_seconds: float  # of the timed phase: tracing, compiling and one step
 
 
+class StepsOf(msgspec.Struct, frozen=True, kw_only=True):
+    """The steps with one T, where T varies from call to call."""
+
+    steps: int  # T
+    first_call_seconds: float  # of the first call with this T
+    seconds: float  # median of the timed steps with this T
+
+
 class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     """The timed rounds of one process."""
 
-    seconds: tuple[float, ...]  # a round's value: the median of its synced steps
+    seconds: tuple[float, ...]  # a round's value: the median of its synced steps (`TimedModel`)
     position: tuple[int, ...]  # place of this variant's block in each round, from 0
     step_seconds: tuple[tuple[float, ...], ...]  # raw, by round; a sample if there are many
     steps: int  # number of timed steps
@@ -146,6 +154,7 @@ class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     peak_device_bytes: int | None = None  # None if the framework does not count, as on a CPU
     cores_busy: float | None = None  # CPU time / wall time of this process in its timed steps
     looks: int = 0  # answers that were compared with the oracle's during the rounds
+    by_steps: tuple[StepsOf, ...] = ()  # in the order of their first calls; empty for a fixed T
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", tag_field="record"):
@@ -193,6 +202,7 @@ class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, tag="workload", 
 
     workload: Workload
     flops: int  # of the matrix products of a step, two per multiply-add
+    real_steps: int | None = None  # of a batch with lengths: those that are no padding
     processes: tuple[ProcessConditions, ...] = ()  # empty if nothing was compared
     # Norm of the gradient of the loss by the input of each step, backwards from the last step;
     # empty if the model is too large for the oracle.

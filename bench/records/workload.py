@@ -39,6 +39,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     threads: int  # LEFT_ALONE: as each framework likes
     optimizer: OptimizerSpec | None = None  # only for train_step
     given_name: str = ""  # from a workload file; it stands for the size and what the file sets
+    steps_vary: tuple[int, ...] = ()  # each call comes with another of these T; `steps` is the last
     inputs: InputOptions = InputOptions()
     weights: GivenFile | None = None  # the parameters to start from; None: random
     embedding: GivenFile | None = None  # the table to start from
@@ -53,12 +54,18 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         return Size(*sizes, name=self.size)
 
     @property
+    def has_lengths(self) -> bool:
+        """Whether its batches have lengths."""
+        return bool(self.inputs.lengths) and self.inputs.padding == "behind"
+
+    @property
     def words(self) -> dict[str, str]:
         """How each option stands in a label, in the order of labels."""
         spec, numbers = self.spec, self.numbers
         return {
             "size": self.size,
             **{field: f"{LETTERS[field]}{getattr(numbers, field)}" for field in LETTERS},
+            "steps_vary": "-".join(["vary", *map(str, self.steps_vary)]),
             "vocab": f"V{spec.vocab_size or 0}",
             "classes": f"C{spec.output_size or 0}",
             "readout": spec.readout,
@@ -71,6 +78,8 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             "initial_state": "state" if self.inputs.initial_state else "no-state",
             "weighted": "weighted" if self.inputs.weighted else "unweighted",
             "values": self.inputs.values,
+            "lengths": f"lengths-{self.inputs.lengths}",
+            "padding": self.inputs.padding,
             "weights": f"weights-{self.weights.sha256[:8]}" if self.weights else "",
             "embedding": f"embedding-{self.embedding.sha256[:8]}" if self.embedding else "",
             "threads": f"threads{self.threads or '-default'}",
@@ -121,12 +130,15 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         """What else is unusual about the model and its inputs, in words."""
         spec, inputs = self.spec, self.inputs
         words = {
+            f"T varies: {', '.join(map(str, self.steps_vary))}": self.steps_vary,
             "no bias": not spec.bias,
             f"dropout {spec.dropout}": spec.dropout,
             "frozen embedding": spec.vocab_size is not None and not spec.train_embedding,
             "given initial state": inputs.initial_state,
             "weighted steps": inputs.weighted,
             "denormal inputs": inputs.values == "denormal",
+            f"lengths {inputs.lengths}": self.has_lengths,
+            f"lengths {inputs.lengths}, padded in front": inputs.padding == "front",
             f"weights of {self.weights.name if self.weights else ''}": self.weights,
             f"embedding of {self.embedding.name if self.embedding else ''}": self.embedding,
         }

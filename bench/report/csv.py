@@ -20,6 +20,7 @@ COLUMNS = (
     *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "bias"),
     *("dropout", "vocab_size", "train_embedding", "readout", "output_size", "loss"),
     *("time_reduction", "initial_state", "weighted", "values", "weights", "embedding"),
+    *("lengths", "padding", "real_steps", "steps_vary"),
     *("parameters", "step_bytes", "optimizer", "learning_rate"),
     *("variant", "role", "status", "verdict", "rank", "seconds", "ratio", "ratio_low"),
     *("ratio_high", "throughput_seconds", "device_seconds", "interquartile_range", "rounds"),
@@ -31,7 +32,7 @@ COLUMNS = (
 )
 # As they are, from a workload and from a measurement.
 OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps", "step_bytes")
-OF_INPUTS = ("initial_state", "weighted", "values")
+OF_INPUTS = ("initial_state", "weighted", "values", "lengths", "padding")
 OF_MEASUREMENT = ("variant", "role", "status", "path", "reason")
 OF_MODEL = (
     *("cell", "bidirectional", "bias", "dropout", "vocab_size", "train_embedding", "readout"),
@@ -82,6 +83,7 @@ def _about(run: Run, m: Measurement) -> dict[str, Any]:
     }
     fields |= {name: getattr(workload, name) for name in OF_WORKLOAD}
     fields["threads"] = workload.threads or "default"
+    fields["steps_vary"] = " ".join(map(str, workload.steps_vary))
     fields |= {name: getattr(spec, name) for name in OF_MODEL}
     fields |= {name: getattr(workload.inputs, name) for name in OF_INPUTS}
     fields |= {
@@ -133,6 +135,7 @@ def _beside(view: WorkloadView, m: Measurement) -> dict[str, Any]:
         others = [value for process in view.conditions for value in process.others_cores]
         fields |= {
             "flops": view.flops,
+            "real_steps": view.record.real_steps if view.record else None,
             "disturbed": view.disturbed,
             "others_cores": _median(others),
         }

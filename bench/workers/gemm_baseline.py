@@ -2,14 +2,14 @@
 
 It runs the products of the numpy backend at the same shapes: one (T B, I) x (I, G H) for all inputs
 of a layer and direction, one (B, H) x (H, G H) per time step, and in BPTT also the products of
-their gradients. All arrays are allocated beforehand. It does not compute a recurrent net. It shows
-how long this machine's BLAS, called from numpy, takes for the arithmetic that every variant of this
-formulation needs.
+their gradients. Sequences that are over are left out. All arrays are allocated beforehand. It does
+not compute a recurrent net. It shows how long this machine's BLAS, called from numpy, takes for the
+arithmetic that every variant of this formulation needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -25,8 +25,8 @@ Product = Callable[[], Any]
 class GemmBaseline:
     """The members of `backends.interface.Model` that the harness times, for products alone."""
 
-    def __init__(self, spec: ModelSpec, batch: int, steps: int, dtype: str) -> None:
-        """For B = `batch`, T = `steps`; raises ValueError for a dtype that BLAS lacks."""
+    def __init__(self, spec: ModelSpec, sequences: Sequence[int], dtype: str) -> None:
+        """For so many sequences at each step, (T,); ValueError for a dtype that BLAS lacks."""
         if dtype not in ("float32", "float64"):
             raise ValueError(f"numpy has no BLAS for dtype {dtype!r}; expected float32 or float64")
         self._dtype = np.dtype(dtype)
@@ -35,9 +35,9 @@ class GemmBaseline:
         self._backward: list[Product] = []
         for layer, _, _ in spec.stack():
             needs = layer > 0 or input_needs_gradient(spec)
-            self._layer(spec, batch, steps, spec.layer_input_size(layer), needs)
+            self._layer(spec, sequences, spec.layer_input_size(layer), needs)
         if spec.output_size is not None:
-            rows = batch * (steps if spec.readout == "every_step" else 1)
+            rows = sum(sequences) if spec.readout == "every_step" else sequences[0]
             self._head(rows, spec.feature_size, spec.output_size)
 
     def forward(self, placed: Any) -> None:
@@ -68,21 +68,23 @@ class GemmBaseline:
         names = {f"{pool['internal_api']} {pool.get('version') or ''}".strip() for pool in pools}
         return ", ".join(sorted(names)) or "numpy's BLAS"
 
-    def _layer(self, spec: ModelSpec, batch: int, steps: int, inputs: int, needs: bool) -> None:
-        hidden, gates = spec.hidden_size, spec.gates * spec.hidden_size
-        x, da = self._new(steps * batch, inputs), self._new(steps * batch, gates)
+    def _layer(self, spec: ModelSpec, sequences: Sequence[int], inputs: int, needs: bool) -> None:
+        hidden, gates, total = spec.hidden_size, spec.gates * spec.hidden_size, sum(sequences)
+        x, da = self._new(total, inputs), self._new(total, gates)
         w_xh, w_hh = self._new(inputs, gates), self._new(hidden, gates)
-        h = self._new(steps * batch, hidden)
-        a, dh = self._new(steps * batch, gates), self._new(batch, hidden)
+        h = self._new(total, hidden)
+        a, dh = self._new(total, gates), self._new(sequences[0], hidden)
         self._forward.append(partial(np.matmul, x, w_xh, out=a))
-        for t in range(steps):
-            rows = slice(t * batch, (t + 1) * batch)
+        first = 0
+        for count in sequences:
+            rows = slice(first, first + count)
             self._forward.append(partial(np.matmul, h[rows], w_hh, out=a[rows]))
-            self._backward.append(partial(np.matmul, da[rows], w_hh.T, out=dh))
+            self._backward.append(partial(np.matmul, da[rows], w_hh.T, out=dh[:count]))
+            first += count
         self._backward.append(partial(np.matmul, x.T, da, out=self._new(inputs, gates)))
         self._backward.append(partial(np.matmul, h.T, da, out=self._new(hidden, gates)))
         if needs:
-            dx = self._new(steps * batch, inputs)
+            dx = self._new(total, inputs)
             self._backward.append(partial(np.matmul, da, w_xh.T, out=dx))
 
     def _head(self, rows: int, features: int, outputs: int) -> None:

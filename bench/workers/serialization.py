@@ -41,8 +41,9 @@ def unpack(packed: Packed) -> dict[str, np.ndarray]:
 
 def pack_batch(batch: Batch) -> Packed:
     arrays = {"x": batch.x, "y": batch.y}
-    if batch.weight is not None:
-        arrays["weight"] = batch.weight
+    for name in ("weight", "lengths"):
+        if (value := getattr(batch, name)) is not None:
+            arrays[name] = value
     for name, value in (batch.state or {}).items():
         arrays[f"state.{name}"] = value
     return pack(arrays)
@@ -55,4 +56,5 @@ def unpack_batch(packed: Packed) -> Batch:
         for name, value in arrays.items()
         if name.startswith("state.")
     }
-    return Batch(arrays["x"], arrays["y"], arrays.get("weight"), state or None)
+    optional = {name: arrays.get(name) for name in ("weight", "lengths")}
+    return Batch(arrays["x"], arrays["y"], state=state or None, **optional)

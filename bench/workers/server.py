@@ -10,7 +10,7 @@ import gc
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -93,18 +93,21 @@ class Operations(Probes):
         self._settle()
         return seconds
 
-    def build_gemm_baseline(self, *, spec: Packed, batch: int, steps: int, dtype: str) -> None:
-        """Build the workload's GEMM baseline as the model, for B = `batch` and T = `steps`."""
+    def build_gemm_baseline(self, *, spec: Packed, sequences: Sequence[int], dtype: str) -> None:
+        """Build the workload's GEMM baseline as the model, for so many sequences at each step."""
         from bench.workers.gemm_baseline import GemmBaseline
 
         self._memory.begin()
-        products: Any = GemmBaseline(ModelSpec(**spec), batch, steps, dtype)
+        products: Any = GemmBaseline(ModelSpec(**spec), sequences, dtype)
         self._model = products  # it has the members that are timed
         self._batches, self._batch, self._stopwatch = [None], 0, None
+        self._steps_of = [0]
         self._settle()
 
     def _place(self, batches: list[Packed]) -> None:
-        self._batches = [self._built.place(unpack_batch(batch)) for batch in batches]
+        given = [unpack_batch(batch) for batch in batches]
+        self._steps_of = [batch.x.shape[1] for batch in given]
+        self._batches = [self._built.place(batch) for batch in given]
         self._batch, self._looks = 0, SeenAnswers()
 
     def _settle(self) -> None:

@@ -1,7 +1,7 @@
 """Times the steps of one built model, inside its worker.
 
 These are the times of the rounds. Timed steps take the placed batches in an order that no program
-can foresee, and never one twice in a row.
+can foresee, and never one twice in a row. Batches with different T come equally often.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class TimedSteps:
         self._model: Model | None = None
         self._batches: list[Any] = []  # placed; the first one is that of untimed calls
         self._batch = 0  # the number of that of the last step
+        self._steps_of: list[int] = []  # T of each batch
         self._looks = SeenAnswers()
         self._params: dict[str, np.ndarray] = {}
         self._result: Any = None
@@ -125,6 +126,15 @@ class TimedSteps:
         placed = self._placed
         return median_seconds(lambda: sync(step(placed)), seconds)
 
+    def first_steps(self, *, phase: str) -> list[float]:
+        """Seconds of one synced step on each batch but the first: for these T the first ones."""
+        taken = []
+        for number in range(1, len(self._batches)):
+            begin = time.perf_counter()
+            self._result = self._step(phase, number)
+            taken.append(time.perf_counter() - begin)
+        return taken
+
     def updates(self) -> int:
         """Steps since the parameters were loaded last."""
         return self._steps
@@ -151,6 +161,10 @@ class TimedSteps:
         if count == 1:
             yield from repeat(0)
         rng = np.random.default_rng()
+        while len({*self._steps_of}) > 1:
+            drawn = rng.permutation(count).tolist()
+            yield from drawn[::-1] if drawn[0] == at else drawn
+            at = drawn[0] if drawn[0] == at else drawn[-1]
         while True:
             for ahead in rng.integers(1, count, AHEAD).tolist():
                 at = (at + ahead) % count

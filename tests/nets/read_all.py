@@ -26,7 +26,7 @@ def read(target: str, net: Any, folder: Path | None) -> Any:
     assert reader is not None, type(net)
     try:
         described = reader(net)
-        spec = readout.settled(described)
+        spec = readout.settled(described).spec
     except registry.NotDescribableError as error:
         return str(error)
     check_params(spec, described.params)

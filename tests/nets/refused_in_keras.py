@@ -55,7 +55,6 @@ REFUSED |= {
     "last_step_of_both_directions": lambda: read(
         lambda y: y[:, -1], layers.Bidirectional(lstm())
     ),
-    "softmax_function": lambda: of(lambda x: ops.softmax(layers.Dense(3)(lstm()(x)))),
     "sigmoid_head": lambda: stack(lstm(), layers.Dense(1, activation="sigmoid")),
     "recurrent_dropout": lambda: stack(lstm(recurrent_dropout=0.2)),
     "dropout_option": lambda: stack(lstm(), lstm(dropout=0.2)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 class Tagger(nn.Module):
@@ -60,11 +61,10 @@ class Sentiment(nn.Module):
         self.embedding = nn.Embedding.from_pretrained(torch.randn(25, 7), freeze=True)
         self.gru = nn.GRU(7, 9, batch_first=True, bidirectional=True)
         self.head = nn.Linear(18, 3)
-        self.softmax = nn.LogSoftmax(dim=-1)
 
     def forward(self, ids: Any) -> Any:
         _, h = self.gru(self.embedding(ids))
-        return self.softmax(self.head(torch.cat([h[-2], h[-1]], dim=-1)))
+        return F.log_softmax(self.head(torch.cat([h[-2], h[-1]], dim=-1)), dim=-1)
 
 
 def digits() -> nn.Module:

@@ -9,12 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.analysis import changing_steps as of_changing_steps
+from bench.analysis import lengths as of_lengths
 from bench.analysis import outliers, scaling, text, verdicts
 from bench.analysis.workload_view import NOT_RUN, WorkloadView, verdict
 from bench.records.schema import Measurement, Run
 from bench.report.figures.figure import Figure, Section
 from bench.report.markdown import (
+    changing_steps,
     conditions,
+    lengths,
     models,
     overview,
     selftest,
@@ -52,6 +56,24 @@ class SweepView:
 
     title: str
     table: str
+
+
+@dataclass(frozen=True)
+class LengthsView:
+    """A workload with lengths: its heading, its table, and what it shows."""
+
+    title: str
+    table: str
+    sentences: str
+
+
+@dataclass(frozen=True)
+class ChangingStepsView:
+    """A workload whose T varies: its heading, and its two tables."""
+
+    title: str
+    table: str
+    costs: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,8 @@ class ReportView:
     overview_figures: tuple[Picture, ...]
     sweeps: tuple[SweepView, ...]
     sweep_figures: tuple[Picture, ...]
+    lengths: tuple[LengthsView, ...]
+    changing_steps: tuple[ChangingStepsView, ...]
     more_figures: tuple[Picture, ...]
     machine: MachineView
     threads: str
@@ -139,6 +163,16 @@ def report_view(
         overview_figures=_pictures(figures, "overview"),
         sweeps=tuple(SweepView(sweeps.title(s), sweeps.table(s)) for s in scaling.find(views)),
         sweep_figures=_pictures(figures, "sweeps"),
+        lengths=tuple(
+            LengthsView(lengths.title(each), lengths.table(each), lengths.sentences(each))
+            for each in of_lengths.find(views)
+        ),
+        changing_steps=tuple(
+            ChangingStepsView(
+                changing_steps.title(each), changing_steps.table(each), changing_steps.costs(each)
+            )
+            for each in of_changing_steps.find(views)
+        ),
         more_figures=_pictures(figures, "more"),
         machine=_machine(run),
         threads=", ".join(str(count or "default") for count in run.threads),
