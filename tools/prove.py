@@ -51,7 +51,7 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         "nor do those of 5 runs beside a process that keeps a core busy",
     ),
     "lengths": (
-        (*_TESTS, "tests/variants/test_of_lengths.py", "-m", "prove"),
+        (*_TESTS, "tests/variants/test_of_lengths.py", "-m", "prove", "-n", "2", "--dist=load"),
         "default variants agree where sequences have lengths, in every kind of model",
     ),
     "check-seeds": (
