@@ -71,7 +71,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _is_ours(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and "outcome" in item.fixturenames
+    """Whether it measures; the one test of a phase without workloads has no parameters."""
+    if not isinstance(item, pytest.Function) or "outcome" not in item.fixturenames:
+        return False
+    return isinstance(item.callspec.params["task"], str)
 
 
 def _case(item: pytest.Item) -> Case:
@@ -81,10 +84,10 @@ def _case(item: pytest.Item) -> Case:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Ignore the files of phases that are not selected."""
+    """Ignore the files of phases without a workload."""
     if collection_path.parent != SUITE or not collection_path.name.startswith("test_"):
         return None
-    phases = config.stash[PLAN].options.phases
+    phases = config.stash[PLAN].phases
     return True if options.phase_of(collection_path) not in phases else None
 
 
@@ -145,9 +148,14 @@ def outcome(
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Why a variant that was asked for by name was not measured, where `-rs` does not say so."""
-    found = config.stash[NOT_MEASURED]
-    if config.stash[PLAN].options.named and not terminalreporter.hasopt("skipped"):
+    """What the run leaves out, and why a variant that was asked for by name was not measured.
+
+    Where `-rs` is given, pytest says the latter itself.
+    """
+    plan, found = config.stash[PLAN], config.stash[NOT_MEASURED]
+    for text in plan.left_out if plan.by_workload else ():
+        terminalreporter.write_line(text)
+    if plan.options.named and not terminalreporter.hasopt("skipped"):
         for text in not_measured(found):
             terminalreporter.write_line(text)
 

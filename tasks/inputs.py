@@ -67,7 +67,7 @@ def make_batch(task: Task, size: Size, spec: ModelSpec, options: InputOptions, s
             )
         shape = (size.batch, size.steps)
         weight = rng.uniform(0.0, 2.0, shape) * (rng.random(shape) < WEIGHTED)
-        batch = replace(batch, weight=weight)
+        batch = replace(batch, weight=weight * (1.0 if batch.weight is None else batch.weight))
     if options.initial_state:
         shape = (size.batch, spec.hidden_size)
         names = [f"{name}0" for name in spec.state_names()]
@@ -118,7 +118,7 @@ def _with_lengths(
     Sequences of other lengths than their own are the first steps of those of the task.
     """
     rows, steps = batch.x.shape[:2]
-    x, y = batch.x, batch.y
+    x, y, weight = batch.x, batch.y, batch.weight
     if options.lengths == "own":
         if task.own_lengths is None:
             raise ValueError(
@@ -140,7 +140,9 @@ def _with_lengths(
         return replace(batch, x=x, lengths=lengths)
     if spec.readout == "every_step":
         y = _moved(y, steps - lengths)
-    return replace(batch, x=_moved(x, steps - lengths), y=y)
+    if weight is not None:
+        weight = _moved(real * weight, steps - lengths)
+    return replace(batch, x=_moved(x, steps - lengths), y=y, weight=weight)
 
 
 def _moved(array: np.ndarray, shifts: np.ndarray) -> np.ndarray:

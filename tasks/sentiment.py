@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks import metrics
 from tasks.sentiment_grammar import FEELING, REVIEW, Language
 from tasks.spec import Batch, ModelSpec, OptimizerSpec
 from tasks.task import Shape, Size, Target, find_size, named, without_head
@@ -36,6 +37,7 @@ class Sentiment:
         large=Size(batch=64, steps=100, input=128, hidden=320),
     )
     sets: frozenset[str] = frozenset(("vocab_size", "readout", "loss"))
+    phases: None = None
     target: Target = Target(
         metric="accuracy",
         threshold=0.95,
@@ -82,9 +84,7 @@ class Sentiment:
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`accuracy`: the share of sentences that the argmax of outputs (B,C) labels correctly."""
-        if outputs.shape[:-1] != batch.y.shape:
-            raise ValueError(f"outputs are {outputs.shape}; expected {(*batch.y.shape, 'C')}")
-        return {"accuracy": float((outputs.argmax(axis=-1) == batch.y).mean())}
+        return {"accuracy": metrics.accuracy(outputs, batch)}
 
     def labels(self, size: str | Size) -> tuple[str, ...]:
         """The labels at `size`, by class."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks import metrics
 from tasks.spec import Batch, ModelSpec, OptimizerSpec
 from tasks.task import Shape, Size, Target, find_size, named, without_head
 
@@ -36,6 +37,7 @@ class SinSequence:
     )
     sets: frozenset[str] = frozenset(("vocab_size", "readout", "loss"))
     own_lengths: None = None
+    phases: None = None
     target: Target = Target(
         metric="mse",
         threshold=0.005,
@@ -87,6 +89,4 @@ class SinSequence:
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`mse`: mean squared error over all of outputs (B,T,C)."""
-        if outputs.shape != batch.y.shape:
-            raise ValueError(f"outputs are {outputs.shape}; expected {batch.y.shape}")
-        return {"mse": float(((outputs.astype(np.float64) - batch.y) ** 2).mean())}
+        return {"mse": metrics.mse(outputs, batch)}

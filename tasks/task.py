@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from tasks.spec import Batch, ModelSpec, OptimizerSpec, positive
+from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, init_params, positive
 
 Shape = Literal["one-to-many", "many-to-one", "many-to-many", "delayed many-to-many"]
 
@@ -71,6 +71,11 @@ class Task(Protocol):
         ...
 
     @property
+    def phases(self) -> tuple[str, ...] | None:
+        """Those that it can be measured in; None: all."""
+        ...
+
+    @property
     def target(self) -> Target | None:
         """What "learned" means; None if there is nothing to learn."""
         ...
@@ -94,6 +99,20 @@ class Task(Protocol):
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """Metrics of outputs (B,T,C) or (B,C)."""
         ...
+
+
+@runtime_checkable
+class OwnParams(Protocol):
+    """A task with weights or an initialisation of its own."""
+
+    def params(self, spec: ModelSpec, seed: int) -> Params:
+        """The parameters that `spec` starts from."""
+        ...
+
+
+def start_params(task: Task, spec: ModelSpec, seed: int) -> Params:
+    """The parameters that a model of `task` starts from: the task's own, or random ones."""
+    return task.params(spec, seed) if isinstance(task, OwnParams) else init_params(spec, seed)
 
 
 def named(**sizes: Size) -> dict[str, Size]:

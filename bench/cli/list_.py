@@ -88,7 +88,7 @@ def _tasks() -> Table:
     for name, task in TASKS.items():
         request = grid.Request(
             tasks=(name,),
-            phases=("bptt",),
+            phases=task.phases or ("bptt",),
             devices=("cpu",),
             dtypes=("float32",),
             threads=(1,),

@@ -34,6 +34,8 @@ def workload(
         validation.backends([] if named == options.EVERYTHING else named)
         requests = [options.request(each, {}) for each in found.workloads]
         for request in requests:
+            for text in grid.left_out(request):
+                line(text)
             for workload in grid.workloads(request):
                 facts = [f"{name} {fact}" for name, fact in workload.facts.items()]
                 line(f"{workload.id}: {', '.join([*facts, *workload.besides])}")

@@ -10,10 +10,11 @@ from typing import Any, Literal, get_args
 from backends.interface import DTYPES, PHASES
 from bench.config import validation
 from bench.records.workload import LEFT_ALONE
-from tasks import TASKS
+from tasks import ALL_TASKS, TASKS
 from tasks.inputs import LENGTHS, PADDINGS, VALUES, share_of_padding
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
+ALL = "all"  # the word for `Field.every`
 SIZES = ("source", "base", "large")
 OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
 DEFAULT_THREADS = "default"  # of --threads: LEFT_ALONE
@@ -34,14 +35,21 @@ class Field:
     parse: Callable[[str, str], Any]  # (option, word)
     kinds: tuple[type, ...] = (str,)  # of its values in a workload file
     whole: bool = False  # a list, or a word with commas, is one value and makes no grid
+    every: tuple[str, ...] = ()  # the words that ALL stands for
 
     @property
     def switch(self) -> bool:
         return self.kinds == (bool,)
 
+    def values(self, name: str, words: Sequence[str]) -> tuple[Any, ...]:
+        """The values of words, each once; raises ValueError that names the option `name`."""
+        meant = (self.every if self.every and word == ALL else (word,) for word in words)
+        return tuple(dict.fromkeys(self.parse(name, one) for each in meant for one in each))
 
-def _choice(valid: Sequence[str]) -> Field:
-    return Field(lambda name, word: validation.one_of(name, word, valid))
+
+def _choice(valid: Sequence[str], every: tuple[str, ...] = ()) -> Field:
+    known = (*valid, ALL) if every else valid
+    return Field(lambda name, word: validation.one_of(name, word, known), every=every)
 
 
 def _dtype(name: str, word: str) -> str:
@@ -112,7 +120,7 @@ MODEL: Mapping[str, Field] = {
     "embedding": Field(_file, whole=True),
 }
 FIELDS: Mapping[str, Field] = {
-    "task": _choice(tuple(TASKS)),
+    "task": _choice(tuple(TASKS), every=ALL_TASKS),
     "size": _choice(SIZES),
     "phase": _choice(PHASES),
     "device": Field(_device),
@@ -130,7 +138,4 @@ def option(name: str) -> str:
 
 def from_words(words: Mapping[str, Sequence[str]]) -> Values:
     """The values of words; each value of an option once. Raises ValueError, naming the option."""
-    return {
-        name: tuple(dict.fromkeys(FIELDS[name].parse(option(name), word) for word in given))
-        for name, given in words.items()
-    }
+    return {name: FIELDS[name].values(option(name), given) for name, given in words.items()}

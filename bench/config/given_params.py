@@ -18,7 +18,9 @@ import numpy as np
 
 from bench.config import text_file
 from bench.records.workload import GivenFile, Workload
-from tasks.spec import ModelSpec, Params, check_params, init_params
+from tasks import TASKS
+from tasks.spec import ModelSpec, Params, check_params
+from tasks.task import start_params
 
 LINES = 1000  # of which the usual number of words is the size of a table without a head line
 
@@ -28,8 +30,8 @@ _TABLES: dict[str, Params] = {}  # embeddings, likewise
 
 
 def initial(workload: Workload, seed: int) -> Params:
-    """The parameters that a workload starts from: random ones, with those that are given."""
-    params = init_params(workload.spec, seed)
+    """The parameters that a workload starts from: those of its task, with those that are given."""
+    params = start_params(TASKS[workload.task], workload.spec, seed)
     if workload.weights is not None:
         params |= _READ[workload.weights.sha256]
     if workload.embedding is not None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.config import given_params
+from bench.config import given_params, selection
 from bench.config.expectations import expect_effect, expect_outputs, expect_room, expect_same
 from bench.config.fields import MODEL, OPTIMIZERS, option
 from bench.records.workload import LETTERS, GivenFile, Workload
@@ -18,9 +18,6 @@ from tasks.inputs import PADDINGS, InputOptions, make_batch
 from tasks.spec import ModelSpec, OptimizerSpec
 from tasks.task import Size, Task
 
-# The default sizes. The note of hihello has a single sequence, so its default is "source".
-DEFAULT_SIZE = "base"
-DEFAULT_SIZES = {"hihello": "source"}
 DEFAULT_OPTIMIZER = OPTIMIZERS[0]
 # A power of two near the notes' 0.001: exact both in frameworks that keep it in float32 and in
 # those that keep it in float64.
@@ -82,7 +79,7 @@ def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
     """Every workload once, phase by phase, in the order of the options.
 
     `candidates` is the number of models that are held at once. Raises ValueError, naming the task,
-    for a size that it does not have or that is impossible.
+    for a size that it does not have or that is impossible, and where `left_out` leaves nothing.
     """
     found: dict[tuple[str, int], Workload] = {}
     for one in (request, *request.more):
@@ -96,11 +93,23 @@ def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
     yield from found.values()
 
 
+def left_out(request: Request) -> list[str]:
+    """The tasks that lack a size or phase which is asked for, and what to do about it."""
+    return [
+        f"{_place(one)}{text}"
+        for one in (request, *request.more)
+        for text in selection.left_out(one.tasks, one.sizes, one.phases)
+    ]
+
+
 def _grid(request: Request, candidates: int) -> Iterator[Workload]:
     models = list(_models(request, candidates))
+    if not models:
+        raise ValueError("; ".join(left_out(replace(request, more=()))))
     for phase in request.phases:
+        able = [model for model in models if selection.phases(model.task, [phase])]
         for model, device, dtype, threads, optimizer in itertools.product(
-            models, request.devices, request.dtypes, request.threads, _optimizers(request, phase)
+            able, request.devices, request.dtypes, request.threads, _optimizers(request, phase)
         ):
             hidden = {"cell"} if optimizer else {"cell", "optimizer"}
             hidden |= {"padding", "steps_vary"} - model.shown
@@ -149,15 +158,15 @@ def _models(request: Request, candidates: int) -> Iterator[_Model]:
     given = [name for name in MODEL if asked.get(name)]
     for name in request.tasks:
         task = TASKS[name]
-        default = DEFAULT_SIZES.get(name, DEFAULT_SIZE)
-        names = [size for size in request.sizes or [default] if size in task.sizes]
-        for size, *values in itertools.product(names, *(asked[name] for name in given)):
+        own = replace(request, phases=selection.phases(task, request.phases))
+        sizes = selection.sizes(task, request.sizes) if own.phases else []
+        for size, *values in itertools.product(sizes, *(asked[name] for name in given)):
             chosen = dict(zip(given, values, strict=True))
-            yield _checked(task, size, chosen, request, candidates)
+            yield _checked(task, size, chosen, own, candidates)
             if steps := chosen.pop("steps_vary", ()):
                 # What it costs that T varies is seen beside the largest T alone.
                 fixed = {**chosen, "steps": steps[-1]}
-                yield _checked(task, size, fixed, request, candidates, beside=True)
+                yield _checked(task, size, fixed, own, candidates, beside=True)
 
 
 def _checked(
@@ -208,8 +217,6 @@ def _asked(size: str, chosen: Mapping[str, Any]) -> str:
             words += [option(name)] if value else []
         elif name != "cell":
             shown = value.name if isinstance(value, Path) else value
-            if isinstance(value, tuple):
-                shown = "-".join(map(str, value))
             words.append(f"{LETTERS.get(name) or option(name)}{shown}")
     return "+".join(words)
 

@@ -10,7 +10,7 @@ from backends.interface import PHASES
 from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
 from bench.config.grid import DEFAULT_OPTIMIZER
 from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
-from tasks import DEFAULT_TASKS, TASKS
+from tasks import DEFAULT_TASKS
 from tasks.inputs import PADDINGS, VALUES
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
@@ -37,7 +37,12 @@ class Option:
 
 
 WHAT = (
-    Option("task", f"Tasks: {', '.join(TASKS)}. Default: {', '.join(DEFAULT_TASKS)}.", "LIST"),
+    Option(
+        "task",
+        "Tasks of `rnnbench list`; all: every one but custom. Default: "
+        f"{', '.join(DEFAULT_TASKS)}.",
+        "LIST",
+    ),
     Option(
         "backend",
         "Variants, as `rnnbench list` names them, or the word all. Default: those that it shows in "
@@ -64,7 +69,7 @@ WHAT = (
 SIZE = (
     Option(
         "size",
-        f"{', '.join(SIZES)}. Default: base; hihello: source.",
+        f"{', '.join(SIZES)}. Default: base; some: source.",
         "LIST",
     ),
     Option("batch", "B, the sequences in a batch.", "LIST"),
@@ -73,7 +78,7 @@ SIZE = (
     Option("input", "D, the size of the input or of the embedding.", "LIST"),
     Option("hidden", "H, the size of the hidden state.", "LIST"),
     Option("layers", "L, the number of recurrent layers.", "LIST"),
-    Option("vocab", "V, the size of the vocabulary of tokens. Of custom.", "LIST"),
+    Option("vocab", "V, the tokens of the vocabulary. Of some tasks.", "LIST"),
     Option("classes", "C, the outputs of the head; 0: no head.", "LIST"),
 )
 MODEL = (
@@ -98,7 +103,7 @@ MODEL = (
     Option("lengths", "own, uniform, sorted, or a share of padding.", "LIST"),
     Option("padding", f"{', '.join(PADDINGS)} (no lengths). Default: both.", "LIST"),
     Option("weights", "Parameters to start from: NPZ, by canonical names.", "FILE"),
-    Option("embedding", "The embedding, in word2vec or GloVe form. Of custom.", "FILE"),
+    Option("embedding", "The embedding, as word2vec or GloVe. Of some tasks.", "FILE"),
 )
 HOW = (
     Option(

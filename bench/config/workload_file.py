@@ -159,7 +159,7 @@ def _values(
         if name == "steps_vary":
             words = [",".join(words)]
         try:
-            found[name] = tuple(dict.fromkeys(field.parse(written, word) for word in words))
+            found[name] = field.values(written, words)
         except ValueError as error:
             raise ValueError(f"{where}: {str(error).removeprefix('--')}") from error
     return found

@@ -17,7 +17,7 @@ from bench import ROOT
 from bench.gpu import devices, judge, reproductions
 from bench.gpu.judge import Ended, Verdict
 from bench.gpu.records import Answer
-from tasks import TASKS
+from tasks import DEFAULT_TASKS, TASKS
 from tasks.spec import CELLS
 
 MINUTES = 8.0
@@ -98,7 +98,7 @@ class Plan:
         One that compiles for long, and a rehearsal, are asked about a single task and fewer cells.
         """
         few = self._rehearsal or entry.slow_build
-        tasks = ("hihello",) if few else tuple(TASKS)
+        tasks = ("hihello",) if few else (*DEFAULT_TASKS, "custom")
         cells = CELLS[:1] if few else CELLS
         train = registry.ask(entry.name, "refusal", PROBE, **self._asked("bptt")) is not None
         phase = "train_step" if train else "bptt"

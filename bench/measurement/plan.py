@@ -35,6 +35,16 @@ class Plan:
                 raise pytest.UsageError(str(error)) from error
         return self._workloads
 
+    @property
+    def phases(self) -> set[str]:
+        """Those that have a workload."""
+        return {workload.phase for workload in self.workloads()}
+
+    @property
+    def left_out(self) -> list[str]:
+        """The tasks that lack a size or phase which is asked for, in words."""
+        return grid.left_out(self.options.request)
+
     def cases(self, phase: str) -> list[Case]:
         """The tests of a phase: each variant in each workload."""
         found = [
