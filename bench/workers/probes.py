@@ -96,13 +96,14 @@ class Probes(TimedSteps):
         """Seconds of a synced first call, which must do its work, and of a repeated call.
 
         First calls: `batches` are placed, parameters are loaded, and each batch is stepped through
-        once. The seconds of loading and a single step are subtracted from the total, and the rest
-        is divided by the remaining steps. So work done while loading, or in the first call after
-        it, counts as well. Repeated calls: the median of the second half of `again` calls on the
-        present batch. Both are the smallest of `tries`.
+        once. The median of all steps but the first counts; a mean would contain what other programs
+        take from a busy core, which the other median does not. What loading and the first step take
+        longer than with a single batch is divided by these steps and counts as well: work may be
+        done there for all of them. Repeated calls: the median of the second half of `again` calls
+        on the present batch. Both are the smallest of `tries`.
         """
         parameters = [unpack(sets[number % len(sets)]) for number in range(tries)]
-        many, repeated = [], []
+        working, repeated = [], []
         with without_collections():
             # Measured before the batches are placed, and kept from call to call: a model could do
             # work while loading for every batch that it has ever got.
@@ -111,28 +112,29 @@ class Probes(TimedSteps):
                 self._loading_alone = min(alone, self._loading_alone)
             placed = [self._built.place(unpack_batch(batch)) for batch in batches]
             for params in parameters:
-                seconds, steps = self._loading(phase, params, [*placed, self._placed])
-                many.append((seconds, steps))
+                before, later = self._loading(phase, params, [*placed, self._placed])
+                more = max(0.0, before - self._loading_alone) / len(later)
+                working.append(float(np.median(later)) + more)
                 taken = self._timed(phase, 0.0, again)
                 repeated.append(float(np.median(taken[len(taken) // 2 :])))
-        working = [(seconds - self._loading_alone) / (steps - 1) for seconds, steps in many]
         return min(working), min(repeated)
 
     def _loading(
         self, phase: str, params: dict[str, np.ndarray], batches: list[Any]
-    ) -> tuple[float, int]:
-        """Total seconds of loading and of a synced step on each placed batch; number of steps.
+    ) -> tuple[float, list[float]]:
+        """Seconds of loading and a synced step, then of a step on each further placed batch.
 
         Stops early after LOADING_SECONDS, but not before two steps.
         """
         step, sync = self._stepper(phase, 0.0)
-        self._result, clock, steps = None, time.perf_counter, 0
+        self._result, clock = None, time.perf_counter
         begin = clock()
         self._built.load(params)
-        loaded = clock()
-        for placed in batches:
+        sync(step(batches[0]))
+        ends = [clock()]
+        for placed in batches[1:]:
             sync(step(placed))
-            steps += 1
-            if steps > 1 and clock() - loaded > LOADING_SECONDS:
+            ends.append(clock())
+            if ends[-1] - ends[0] > LOADING_SECONDS:
                 break
-        return clock() - begin, steps
+        return ends[0] - begin, np.diff(ends).tolist()
