@@ -248,7 +248,7 @@ def test_the_report_tells_for_whom_lengths_pay() -> None:
 def test_lengths_that_were_measured_alone_get_no_ratio() -> None:
     (one,) = of_lengths.find(in_views((with_lengths("behind"), {"torch": steady(3e-3)}, 2560)))
     assert one.comparisons() == {}
-    assert "ratio" not in in_words.table(one)
+    assert "in front" not in in_words.table(one)
     assert in_words.sentences(one) == ""
 
 

@@ -22,7 +22,9 @@ def table(found: ChangingSteps) -> str:
         rows.append([label, "first", *(text.duration(first[t]) for t in steps)])
         rows.append(["", "later", *(text.duration(later[t]) for t in steps)])
         rows.append(["", "later, by T", *(_short(later[t] / t) for t in steps)])
-    return text.table(["variant", "call", *(f"T {t}" for t in steps)], rows, right=range(2, 9))
+    return text.table(
+        ["variant", "call", *(f"T {t}" for t in steps)], rows, right=range(2, len(steps) + 2)
+    )
 
 
 def costs(found: ChangingSteps) -> str:

@@ -11,7 +11,7 @@ HEAD = (
     "with lengths",
     "a real step",
     "padded in front",
-    "ratio",
+    "with / in front",
     "95 % interval",
     "verdict",
 )
