@@ -119,14 +119,16 @@ def _with_lengths(
     """
     rows, steps = batch.x.shape[:2]
     x, y, weight = batch.x, batch.y, batch.weight
+    own = None if task.own_lengths is None else task.own_lengths(batch)
+    if own is not None:
+        x = _moved(x, own - steps)
     if options.lengths == "own":
-        if task.own_lengths is None:
+        if own is None:
             raise ValueError(
                 "its sequences have no lengths of their own (--lengths=own); expected uniform, "
                 "sorted or a share of padding"
             )
-        lengths = task.own_lengths(batch)
-        x = _moved(x, lengths - steps)
+        lengths = own
     else:
         share = 0.5 if options.lengths in LENGTHS else share_of_padding(options.lengths)
         lengths = lengths_of(rows, steps, share)

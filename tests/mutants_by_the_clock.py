@@ -93,6 +93,26 @@ class LateMemo(Memo):
         return super().bptt(placed)
 
 
+class MemoAhead(Memo):
+    """The same, and computes for the two batches after it as well: few first calls take long."""
+
+    def __init__(self, correct: Any) -> None:
+        super().__init__(correct)
+        self.placed: list[Any] = []
+
+    def place(self, batch: Any) -> Any:
+        placed = self._correct.place(batch)
+        self.placed.append(placed)
+        return placed
+
+    def bptt(self, placed: Any) -> Any:
+        if self.key(placed) not in self.kept:
+            at = next(n for n, one in enumerate(self.placed) if one is placed)
+            for ahead in self.placed[at + 1 : at + 3]:
+                super().bptt(ahead)
+        return super().bptt(placed)
+
+
 class LazyCopy(Lazy):
     """Nothing is computed before the result is read, then with the parameters of the call."""
 
@@ -195,6 +215,10 @@ def memo() -> Backend:
     return Backend("memo", Memo)
 
 
+def memo_ahead() -> Backend:
+    return Backend("memo-ahead", MemoAhead)
+
+
 def skipping_gradients() -> Backend:
     return Backend("skipping-gradients", SkippingGradients)
 
@@ -232,6 +256,7 @@ SKIPPING = (
     "lazy-once",
     "lazy-copy",
     "memo",
+    "memo-ahead",
     "memo-of-parameters",
     "late-memo",
     "in-load",

@@ -159,6 +159,7 @@ class NnNet:
             dtype=dtype,
             **own,
         )
+        self._every_step = spec.readout == "every_step"
         self.tensors: dict[str, Any] = {}
         for layer, direction, prefix in spec.stack():
             suffix = f"l{layer}" + ("_reverse" if direction == "bwd" else "")
@@ -182,7 +183,7 @@ class NnNet:
             x = rnn.pack_padded_sequence(x, lengths.host, batch_first=True, enforce_sorted=False)
         lstm = self.module.mode == "LSTM"
         y, last = self.module(x, state if lstm or state is None else state[0])
-        if lengths is not None:
+        if lengths is not None and self._every_step:  # else nobody reads y
             y, _ = rnn.pad_packed_sequence(y, batch_first=True, total_length=steps)
         return (y, *last) if lstm else (y, last, None)
 

@@ -36,6 +36,7 @@ class PaddedNet:
                 num_layers=1,
                 bidirectional=False,
                 dropout=0.0,
+                readout="every_step",
             )
             net = NnNet(one, device, dtype)
             self._nets.append(net)
@@ -69,8 +70,9 @@ class PaddedNet:
                 if gathers:
                     states = [y.gather(1, (end - 1)[..., None].expand(-1, -1, y.shape[2]))[:, 0]]
                 last.append(states)
-                outputs.append(y if direction == "fwd" else y.gather(1, turned.expand_as(y)))
-            x = torch.cat(outputs, dim=-1)
+                if layer + 1 < spec.num_layers or spec.readout == "every_step":
+                    outputs.append(y if direction == "fwd" else y.gather(1, turned.expand_as(y)))
+            x = torch.cat(outputs, dim=-1) if outputs else None
         h, *c = (torch.stack(kind) for kind in zip(*last, strict=True))
         return x, h, c[0] if c else None
 

@@ -56,7 +56,8 @@ class ChangingSteps:
         first, later = self.first_calls(label), self.later_calls(label)
         largest = max(later)
         saved = sum(first[steps] - later[steps] for steps in later if steps != largest)
-        lost = later[largest] - float(np.mean(list(later.values())))
+        alone = self.fixed.seconds.get(label) if self.fixed else None
+        lost = (alone or later[largest]) - float(np.mean(list(later.values())))
         return Bucket(saved, lost)
 
 

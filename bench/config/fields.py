@@ -92,8 +92,7 @@ def _steps_vary(name: str, word: str) -> tuple[int, ...]:
     found = validation.whole_numbers(name, word)
     if len(found) < FEWEST_STEPS:
         raise ValueError(
-            f"--{name} {word!r}: expected at least {FEWEST_STEPS} different numbers of steps, so "
-            "that nobody can foresee which comes next"
+            f"--{name} {word!r}: expected at least {FEWEST_STEPS} different numbers of steps"
         )
     return tuple(sorted(found))
 

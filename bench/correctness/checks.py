@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -200,9 +200,19 @@ class WorkloadChecks:
         """A message if a timed step skips work, else None."""
         cases = self._model(ask), self._first, self._fresh
         times = step_seconds, throughput_seconds, blocks
-        # Where T varies, the clock is asked about the largest alone.
-        workload = batches.at_steps(self.workload, self.workload.steps)
-        return SkippedWork(workload, *cases, *times).find()
+        return SkippedWork(self.workload, *cases, *times).find()
+
+    def skipped_work_at(self, ask: Ask, seconds: Mapping[int, float]) -> str | None:
+        """The same where T varies, for each T with the seconds of its step."""
+        for steps, step_seconds in seconds.items():
+            workload, model = batches.at_steps(self.workload, steps), self._model(ask)
+            (first,) = (case for case in self._cases if case.batch.x.shape[1] == steps)
+            model.renew(first)
+            fresh = dataclasses.replace(first, params=self._fresh.params)
+            found = SkippedWork(workload, model, first, fresh, step_seconds).find()
+            if found is not None:
+                return f"with T {steps}, {found}"
+        return None
 
     def _plausible(
         self, actual: Tensors, case: ReferenceCase, when: str, before: Tensors | None = None

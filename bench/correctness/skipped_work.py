@@ -187,7 +187,7 @@ class SkippedWork:
             # The call passes, but it took much longer than a step in the rounds. Either the machine
             # is slower now, or the rounds skipped work: repeat the situation of the rounds.
             self.model.renew(self.first)
-            repeated = ask("warm", phase=workload.phase, seconds=ROUNDS_SECONDS, steps=again)
+            repeated = ask("repeated", phase=workload.phase, seconds=ROUNDS_SECONDS, steps=again)
             allowed = FIRST_LIMIT * repeated + FIRST_SECONDS
         if working <= allowed:
             return None

@@ -73,7 +73,7 @@ class TimedModel:
             slowdown=self.slowdown,
             looks=self.looks,
         )
-        self.blocks.append((np.frombuffer(taken, np.float64), np.frombuffer(of_batch, np.int8)))
+        self.blocks.append((np.frombuffer(taken, np.float64), np.frombuffer(of_batch, np.int16)))
         if looked:
             self.judge(looked)
         return self.blocks[-1][0], *rest
@@ -83,12 +83,7 @@ class TimedModel:
         return float(np.median(np.concatenate([t[of == number] for t, of in self.blocks])))
 
     def medians(self) -> tuple[float, float | None]:
-        """Seconds of a step, with a sync each and without; None if the latter was not measured.
-
-        Where T varies, of a step with the first T.
-        """
-        if self.steps:
-            return self.seconds_at(0), None
+        """Seconds of a step, with a sync each and without; None if the latter was not measured."""
         unsynced = float(np.median(self.throughput_seconds)) if self.throughput_seconds else None
         return float(np.median(self.seconds)), unsynced
 

@@ -202,8 +202,10 @@ class WorkloadRun:
                 candidate.judge(found)
             candidate.looks = looks.count
 
+        # At least one of each T where it varies.
+        looked_at = max(FIRST_LOOKS, len(self.workload.steps_vary))
         # Before the rounds, so that what is sent for the first time adds nothing to their memory.
-        judge(ask("look", phase=self.workload.phase, looks=FIRST_LOOKS, seconds=FIRST_SECONDS))
+        judge(ask("look", phase=self.workload.phase, looks=looked_at, seconds=FIRST_SECONDS))
         return {"looks": LOOKS, "judge": judge}
 
     def _controlled(self, control: Candidate) -> bool:
@@ -266,8 +268,13 @@ class WorkloadRun:
         ask = self._ask(candidate)
         model = self._prepared[candidate].model
         if candidate.judge(self.checks.after(ask, candidate.key.variant, candidate.updates)):
-            blocks = [] if model.steps else model.blocks
-            skipped = self.checks.skipped_work(ask, *model.medians(), blocks)
+            if model.steps:
+                seconds = {steps: model.seconds_at(n) for n, steps in enumerate(model.steps)}
+                skipped = self.checks.skipped_work_at(ask, seconds)
+            else:
+                # Sentences of their own lengths take different times.
+                blocks = [] if self.workload.inputs.lengths == "own" else model.blocks
+                skipped = self.checks.skipped_work(ask, *model.medians(), blocks)
             if skipped is not None:
                 candidate.fail("disagrees", skipped)
 

@@ -96,11 +96,11 @@ class Probes(TimedSteps):
         """Seconds of a synced first call, which must do its work, and of a repeated call.
 
         First calls: `batches` are placed, parameters are loaded, and each batch is stepped through
-        once. The median of all steps but the first counts; a mean would contain what other programs
-        take from a busy core, which the other median does not. What loading and the first step take
-        longer than with a single batch is divided by these steps and counts as well: work may be
-        done there for all of them. Repeated calls: the median of the second half of `again` calls
-        on the present batch. Both are the smallest of `tries`.
+        once. The seconds of loading and a single step are subtracted from the total, and the rest
+        is divided by the remaining steps. So work done while loading, or in another of these calls,
+        counts as well. Repeated calls: the mean of at least as many on the present batch; a median
+        would not contain what other programs take from a busy core. Both are the smallest of
+        `tries`.
         """
         parameters = [unpack(sets[number % len(sets)]) for number in range(tries)]
         working, repeated = [], []
@@ -113,11 +113,17 @@ class Probes(TimedSteps):
             placed = [self._built.place(unpack_batch(batch)) for batch in batches]
             for params in parameters:
                 before, later = self._loading(phase, params, [*placed, self._placed])
-                more = max(0.0, before - self._loading_alone) / len(later)
-                working.append(float(np.median(later)) + more)
-                taken = self._timed(phase, 0.0, again)
-                repeated.append(float(np.median(taken[len(taken) // 2 :])))
+                working.append((before + sum(later) - self._loading_alone) / len(later))
+                repeated.append(self.repeated(phase=phase, seconds=0.0, steps=len(later) + again))
         return min(working), min(repeated)
+
+    def repeated(self, *, phase: str, seconds: float, steps: int) -> float:
+        """Mean seconds of a step on the present batch, of at least `steps` and for `seconds`.
+
+        The first steps count as little as they do in the rounds: a fifth of them is left out.
+        """
+        taken = self._timed(phase, seconds, steps)
+        return float(np.mean(taken[len(taken) // 5 :]))
 
     def _loading(
         self, phase: str, params: dict[str, np.ndarray], batches: list[Any]

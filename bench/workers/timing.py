@@ -1,7 +1,7 @@
 """Times the steps of one built model, inside its worker.
 
 These are the times of the rounds. Timed steps take the placed batches in an order that no program
-can foresee, and never one twice in a row. Batches with different T come equally often.
+can foresee, and never one twice in a row. Where their T differ, each comes once before any again.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class TimedSteps:
         wait of that share to every step, to test the harness. Before the warm-up come up to `looks`
         steps whose results are read; that of the last timed step is read as well.
 
-        Returns the seconds of each synced step, as float64 bytes; the number of its batch, as int8
+        Returns the seconds of each synced step, as float64 bytes; the number of its batch, as int16
         bytes; the seconds per unbroken step, by the wall clock and by the device's stopwatch (or
         None); the CPU seconds of the whole call; the wall seconds of all timed steps; what was
         looked at.
@@ -95,7 +95,7 @@ class TimedSteps:
                 looked.append(self._looks.take(self._batch, self._built.to_host(self._result)))
         whole = time.process_time() - whole
         taken_bytes = np.asarray(taken, np.float64).tobytes()
-        of_batch_bytes = np.asarray(of_batch, np.int8).tobytes()
+        of_batch_bytes = np.asarray(of_batch, np.int16).tobytes()
         return taken_bytes, of_batch_bytes, back_to_back, on_device, whole, wall, looked
 
     def look(self, *, phase: str, looks: int, seconds: float = math.inf) -> list[SeenAnswer]:

@@ -52,7 +52,7 @@ def sentences(found: WithLengths) -> str:
     words = {
         "faster": "Lengths pay for {}.",
         "slower": "Padding in front is faster for {}.",
-        "same": "For {} it makes no difference.",
+        "same": "For {} the difference is below the margin.",
         "unclear": "For {} it is unclear.",
     }
     return " ".join(

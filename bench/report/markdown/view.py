@@ -135,6 +135,7 @@ class ReportView:
     phases: frozenset[str]
     compared: str  # the kinds of tensors that were compared
     margin: str
+    unpaired_margin: str
     fence: str
 
 
@@ -189,6 +190,7 @@ def report_view(
             sorted({kind for m in variants if m.agreement for kind in m.agreement.kinds})
         ),
         margin=text.share(verdicts.LEAST_MARGIN),
+        unpaired_margin=text.share(verdicts.UNPAIRED_MARGIN),
         fence=f"{outliers.FENCE:g}",
     )
 
