@@ -77,7 +77,11 @@ class KerasBackend:
         return self.engine.float64_refusal if dtype == "float64" else None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return None if feature == "lengths" else f"{feature!r} is unknown; expected lengths"
+        if feature != "lengths":
+            return f"{feature!r} is unknown; expected lengths"
+        if self.unroll and spec.bidirectional:
+            return "Keras' Bidirectional gives wrong outputs where unrolled layers have a mask"
+        return None
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="uncorrected")

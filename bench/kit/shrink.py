@@ -77,11 +77,16 @@ def with_spec(case: CaseSpec, **fields: Any) -> CaseSpec:
 
 def nearest(case: CaseSpec, taken: Callable[[CaseSpec], bool]) -> CaseSpec | None:
     """The case if it is taken, else a simpler one that is, else None."""
+    found = _nearest(case, taken)
+    if found is None and case.lengths is not None:
+        found = _nearest(dataclasses.replace(case, lengths=None), taken)
+    return found
+
+
+def _nearest(case: CaseSpec, taken: Callable[[CaseSpec], bool]) -> CaseSpec | None:
+    """The same, with its lengths."""
     if taken(case):
         return case
-    plain_batch = dataclasses.replace(case, lengths=None)
-    if case.lengths is not None and taken(plain_batch):
-        return plain_batch
     # Where one field is refused, the others stay as they are.
     for name, plain in _PLAIN_SPEC.items():
         candidate = with_spec(case, **{name: plain})

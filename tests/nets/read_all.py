@@ -25,8 +25,8 @@ def read(target: str, net: Any, folder: Path | None) -> Any:
     reader = registry.reader(net)
     assert reader is not None, type(net)
     try:
-        described = reader(net)
-        spec = readout.settled(described).spec
+        described = readout.settled(reader(net))
+        spec = described.spec
     except registry.NotDescribableError as error:
         return str(error)
     check_params(spec, described.params)

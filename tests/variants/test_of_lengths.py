@@ -58,8 +58,8 @@ def check(
         case = asked.steady(lengths_case(*model, seed=seed, **CASES[name]))
         taken = phases(subject, case.spec, dtype)
         reason = unsupported(subject, case, dtype)
-        if reason is not None or not taken:
-            pytest.skip(reason or "it refuses every phase")
+        if reason is not None or not {"forward", "bptt"} & {*taken}:
+            pytest.skip(reason or "it gives nothing to compare")
         found = examine(subject, case, dtype, taken)
         failures = [failure for each in found for failure in each.failures]
         assert not failures, f"{case.code()}: {failures[0]}"
