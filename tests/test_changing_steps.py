@@ -145,7 +145,7 @@ def test_each_t_comes_equally_often_and_none_twice_in_a_row() -> None:
 
 def test_a_round_is_the_mean_over_the_steps() -> None:
     taken = np.array([1.0, 4.0, 1.2, 10.0, 1.1, 4.0])
-    of_batch = np.array([0, 1, 0, 2, 0, 1], np.int8)
+    of_batch = np.array([0, 1, 0, 2, 0, 1], np.int16)
     model = TimedModel("torch", lambda *_, **__: None, "forward", Block(), steps=(9, 6, 4))
     model.blocks.append((taken, of_batch))
     model.keep(0, taken, None, None)

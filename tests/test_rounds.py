@@ -34,7 +34,7 @@ class Answers:
         self.asked += 1
         taken = self.seconds * np.exp(self.noise * self.rng.standard_normal(3))
         unbroken = self.seconds if arguments["unbroken"] else None
-        of_batch = np.zeros(3, np.int8).tobytes()
+        of_batch = np.zeros(3, np.int16).tobytes()
         wall = (6 if unbroken else 3) * self.seconds
         return taken.tobytes(), of_batch, unbroken, None, 0.0, wall, []
 
