@@ -57,13 +57,7 @@ class CharSeq:
         Raises KeyError for an unknown size, ValueError for too small a D or V.
         """
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            loss="cross_entropy",
-        )
+        spec = size.model(loss="cross_entropy")
         head = None if without_head(size, overrides) else len(self.letters)
         spec = replace(spec, **{"output_size": head, **overrides})
         self.letters.expect_columns(self.name, spec)

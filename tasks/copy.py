@@ -55,14 +55,7 @@ class Copy:
             raise ValueError(
                 f"T is {size.steps}; copy needs at least 2, one step to read and one to write"
             )
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            output_size=len(LETTERS),
-            loss="cross_entropy",
-        )
+        spec = size.model(output_size=len(LETTERS), loss="cross_entropy")
         spec = replace(spec, **overrides)
         LETTERS.expect_columns(self.name, spec)
         return spec

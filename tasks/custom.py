@@ -34,13 +34,7 @@ class Custom:
         Raises KeyError for an unknown size.
         """
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="lstm",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            output_size=10,
-        )
+        spec = size.model("lstm", output_size=10)
         return replace(spec, **overrides)
 
     def batch(self, size: str | Size, seed: int, spec: ModelSpec | None = None) -> Batch:

@@ -66,13 +66,7 @@ class HelloBatch:
         Raises KeyError for an unknown size, ValueError for D < 4.
         """
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            loss="cross_entropy",
-        )
+        spec = size.model(loss="cross_entropy")
         head = None if without_head(size, overrides) else len(LETTERS)
         spec = replace(spec, **{"output_size": head, **overrides})
         LETTERS.expect_columns(self.name, spec)

@@ -56,15 +56,7 @@ class LongSentence:
         Raises KeyError for an unknown size, ValueError for too small a D or V, or too few outputs.
         """
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            output_size=len(SYMBOLS),
-            loss="mse",
-            time_reduction="sum",
-        )
+        spec = size.model(output_size=len(SYMBOLS), loss="mse", time_reduction="sum")
         spec = replace(spec, **overrides)
         SYMBOLS.expect_columns(self.name, spec)
         if spec.logit_size < len(SYMBOLS):

@@ -53,15 +53,7 @@ class Multiplication:
             raise ValueError(
                 f"T is {size.steps}; multiplication needs at least {MARKED}, one step per mark"
             )
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            readout="last_step",
-            output_size=1,
-            loss="mse",
-        )
+        spec = size.model(readout="last_step", output_size=1, loss="mse")
         spec = replace(spec, **overrides)
         if spec.input_size < 2:
             raise ValueError(

@@ -66,15 +66,7 @@ class PosTagging:
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
         """The model: C = 5, the tags. Raises KeyError for an unknown size."""
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            vocab_size=len(VOCABULARY),
-            output_size=len(TAGS),
-            loss="cross_entropy",
-        )
+        spec = size.model(vocab_size=len(VOCABULARY), output_size=len(TAGS), loss="cross_entropy")
         return replace(spec, **overrides)
 
     def batch(self, size: str | Size, seed: int, spec: ModelSpec | None = None) -> Batch:

@@ -45,15 +45,7 @@ class Ramp:
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
         """The model: C = 1. Raises KeyError for an unknown size."""
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            readout="last_step",
-            output_size=1,
-            loss="mse",
-        )
+        spec = size.model(readout="last_step", output_size=1, loss="mse")
         return replace(spec, **overrides)
 
     def params(self, spec: ModelSpec, seed: int) -> Params:

@@ -51,14 +51,8 @@ class Sentiment:
         Raises KeyError for an unknown size.
         """
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            vocab_size=len(self.vocabulary(size)),
-            readout="last_step",
-            loss="cross_entropy",
+        spec = size.model(
+            vocab_size=len(self.vocabulary(size)), readout="last_step", loss="cross_entropy"
         )
         head = None if without_head(size, overrides) else len(self.labels(size))
         return replace(spec, **{"output_size": head, **overrides})

@@ -52,13 +52,7 @@ class SinSequence:
         Raises KeyError for an unknown size, ValueError for more outputs than sines.
         """
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            loss="mse",
-        )
+        spec = size.model(loss="mse")
         head = None if without_head(size, overrides) else 1
         spec = replace(spec, **{"output_size": head, **overrides})
         if (spec.output_size or 1) > spec.input_size:

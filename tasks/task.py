@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, init_params, positive
+from tasks.spec import Batch, Cell, ModelSpec, OptimizerSpec, Params, init_params, positive
 
 Shape = Literal["one-to-many", "many-to-one", "many-to-many", "delayed many-to-many"]
 
@@ -36,6 +36,10 @@ class Size:
     def __post_init__(self) -> None:
         for name in ("batch", "steps", "input", "hidden", "layers"):
             positive(name, getattr(self, name))
+
+    def model(self, cell: Cell = "rnn_tanh", **fields: Any) -> ModelSpec:
+        """A model of these D, H and L; `fields` are others of ModelSpec."""
+        return ModelSpec(cell, self.input, self.hidden, self.layers, **fields)
 
     def with_overrides(self, **overrides: int) -> Size:
         """The same size, under the same name, with other numbers."""

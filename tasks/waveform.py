@@ -46,14 +46,7 @@ class Waveform:
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
         """The model: C = 1. Raises KeyError for an unknown size."""
         size = find_size(self.sizes, size)
-        spec = ModelSpec(
-            cell="rnn_tanh",
-            input_size=size.input,
-            hidden_size=size.hidden,
-            num_layers=size.layers,
-            output_size=1,
-            loss="mse",
-        )
+        spec = size.model(output_size=1, loss="mse")
         return replace(spec, **overrides)
 
     def batch(self, size: str | Size, seed: int, spec: ModelSpec | None = None) -> Batch:

@@ -54,8 +54,9 @@ class PaddedNet:
         rows, steps = x.shape[:2]
         places = torch.arange(steps, device=x.device)
         end = places.new_full((rows, 1), steps) if lengths is None else lengths.device[:, None]
-        # (B,T,1): each place counted from the sequence's end; the padding stays where it is.
-        turned = torch.where(places < end, end - 1 - places, places)[..., None]
+        if spec.bidirectional:
+            # (B,T,1): each place counted from the sequence's end; the padding stays where it is.
+            turned = torch.where(places < end, end - 1 - places, places)[..., None]
         gathers = lengths is not None and (spec.cell != "lstm" or torch.is_grad_enabled())
         for layer in range(spec.num_layers):
             if layer and spec.dropout:

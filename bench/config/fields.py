@@ -34,7 +34,8 @@ class Field:
 
     parse: Callable[[str, str], Any]  # (option, word)
     kinds: tuple[type, ...] = (str,)  # of its values in a workload file
-    whole: bool = False  # a list, or a word with commas, is one value and makes no grid
+    whole: bool = False  # a word with commas is one value, and makes no grid
+    joined: bool = False  # so is a list in a workload file
     every: tuple[str, ...] = ()  # the words that ALL stands for
 
     @property
@@ -114,7 +115,7 @@ MODEL: Mapping[str, Field] = {
     "values": _choice(VALUES),
     "lengths": Field(_lengths, (str, float)),
     "padding": _choice(PADDINGS),
-    "steps_vary": Field(_steps_vary, (int,), whole=True),
+    "steps_vary": Field(_steps_vary, (int,), whole=True, joined=True),
     "weights": Field(_file, whole=True),
     "embedding": Field(_file, whole=True),
 }

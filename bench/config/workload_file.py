@@ -156,7 +156,7 @@ def _values(
             words.append(word)
         if not words:
             raise ValueError(f"{where}: {written} is an empty list; expected at least one value")
-        if name == "steps_vary":
+        if field.joined:
             words = [",".join(words)]
         try:
             found[name] = field.values(written, words)

@@ -8,6 +8,7 @@ the first variant again, and the GEMM baseline of the workload.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import perf_counter
@@ -202,10 +203,11 @@ class WorkloadRun:
                 candidate.judge(found)
             candidate.looks = looks.count
 
-        # At least one of each T where it varies.
-        looked_at = max(FIRST_LOOKS, len(self.workload.steps_vary))
+        vary = len(self.workload.steps_vary)
         # Before the rounds, so that what is sent for the first time adds nothing to their memory.
-        judge(ask("look", phase=self.workload.phase, looks=looked_at, seconds=FIRST_SECONDS))
+        # Where T varies, each T is looked at, however long that takes.
+        first = {"looks": max(FIRST_LOOKS, vary), "seconds": math.inf if vary else FIRST_SECONDS}
+        judge(ask("look", phase=self.workload.phase, **first))
         return {"looks": LOOKS, "judge": judge}
 
     def _controlled(self, control: Candidate) -> bool:

@@ -120,7 +120,7 @@ class Probes(TimedSteps):
     def repeated(self, *, phase: str, seconds: float, steps: int) -> float:
         """Mean seconds of a step on the present batch, of at least `steps` and for `seconds`.
 
-        The first steps count as little as they do in the rounds: a fifth of them is left out.
+        The first fifth of the steps warms up, and is left out.
         """
         taken = self._timed(phase, seconds, steps)
         return float(np.mean(taken[len(taken) // 5 :]))
