@@ -229,7 +229,8 @@ STAMP = "import time; a = time.monotonic(); time.sleep({}); print(a, time.monoto
 def test_a_part_that_hangs_is_ended_with_all_it_started_and_one_that_fails_is_outlived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "GRACE_SECONDS", 0.3)
+    # On a busy machine an interpreter starts in a second.
+    monkeypatch.setattr(process, "GRACE_SECONDS", 1.5)
     monkeypatch.setattr(runner, "LEAST_SECONDS", 0.1)
     found = _ran(
         tmp_path,
@@ -238,7 +239,7 @@ def test_a_part_that_hangs_is_ended_with_all_it_started_and_one_that_fails_is_ou
         _part(
             "asked",
             "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('wrote')",
-            0.5,
+            2.0,
         ),
         _part("works", "print('first'); print('all is well')"),
         _part("silent", ""),
