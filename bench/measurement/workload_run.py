@@ -204,8 +204,7 @@ class WorkloadRun:
             candidate.looks = looks.count
 
         vary = len(self.workload.steps_vary)
-        # Before the rounds, so that what is sent for the first time adds nothing to their memory.
-        # Where T varies, each T is looked at, however long that takes.
+        # Before the rounds, so that what is new adds nothing to their memory; each T that comes.
         first = {"looks": max(FIRST_LOOKS, vary), "seconds": math.inf if vary else FIRST_SECONDS}
         judge(ask("look", phase=self.workload.phase, **first))
         return {"looks": LOOKS, "judge": judge}
