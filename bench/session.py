@@ -14,7 +14,9 @@ from bench import ROOT, __version__
 from bench.measurement.candidate import Outcome
 from bench.measurement.case import Case
 from bench.measurement.plan import Plan
-from bench.measurement.workload_run import WorkloadRun, worker_keys, workload_record
+from bench.measurement.worker_keys import worker_keys
+from bench.measurement.workload_record import workload_record
+from bench.measurement.workload_run import WorkloadRun
 from bench.progress import Progress
 from bench.records import machine, provenance, schema
 from bench.records import store as records
@@ -154,14 +156,16 @@ class SuiteRun:
         outcomes: dict[str, Outcome] = {}
         beside: list[schema.Measurement | schema.WorkloadRecord] = []
         conditions: list[schema.ProcessConditions] = []
+        lesson: schema.Lesson | None = None
         try:
             for names in together:
                 run = WorkloadRun(self._pool, workload, names, settings, self._progress.report)
                 outcomes |= run.run()
                 beside += run.beside()
                 conditions += run.conditions if settings.beside else []
+                lesson = run.lesson
             if any(outcome.measurement.processes for outcome in outcomes.values()):
-                beside.append(workload_record(workload, conditions))
+                beside.append(workload_record(workload, conditions, lesson))
             return outcomes, beside
         except Exception as error:
             reason = provenance.without_paths(registry.first_line(error))

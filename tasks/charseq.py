@@ -79,6 +79,10 @@ class CharSeq:
         """`accuracy`: the share of letters that the argmax of outputs (B,T,C) predicts."""
         return {"accuracy": metrics.accuracy(outputs, batch)}
 
+    def classes(self, size: str | Size) -> tuple[str, ...]:
+        """The letters, by id."""
+        return tuple(self.letters.known)
+
     def spell(self, outputs: np.ndarray) -> list[str]:
         """The predicted letters of each sequence, from outputs (B,T,K)."""
         return self.letters.spell(outputs)

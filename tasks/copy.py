@@ -79,3 +79,11 @@ class Copy:
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`accuracy`: the share of letters that the argmax of outputs (B,T,C) repeats."""
         return {"accuracy": metrics.accuracy(outputs, batch)}
+
+    def classes(self, size: str | Size) -> tuple[str, ...]:
+        """The blank and the letters, by id."""
+        return tuple(LETTERS.known)
+
+    def spell(self, outputs: np.ndarray) -> list[str]:
+        """The letters of each answer, from outputs (B,T,9)."""
+        return LETTERS.spell(outputs[:, outputs.shape[1] - outputs.shape[1] // 2 :])

@@ -95,6 +95,10 @@ class LongSentence:
         labels = replace(batch, y=batch.y.argmax(axis=-1))
         return {"loss": found, "accuracy": metrics.accuracy(outputs, labels)}
 
+    def spell(self, outputs: np.ndarray) -> list[str]:
+        """The predicted symbols of each sequence, from outputs (B,T,35)."""
+        return SYMBOLS.spell(outputs)
+
     def free_run(self, advance: Callable[[np.ndarray], np.ndarray]) -> str:
         """What a model writes when it reads its own outputs: as long as the sentence.
 

@@ -16,6 +16,7 @@ import numpy as np
 from tasks import metrics
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, init_params
 from tasks.task import Shape, Size, Target, find_size, named
+from tasks.training import TrainingData, rows
 
 MARKED = 2  # numbers of a sequence
 TRAINED, HELD_OUT = 2048, 512  # of the note's sequences, a multiple of 32 each
@@ -44,6 +45,8 @@ class Multiplication:
         optimizer=OptimizerSpec("adam", learning_rate=0.001),
         steps=EPOCHS * TRAINED // BATCH,
         larger_is_better=False,
+        cell="gru",
+        alone=True,
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
@@ -79,14 +82,34 @@ class Multiplication:
         product = x[rows, marked, 1].prod(axis=1, keepdims=True)
         return Batch(x=x, y=np.repeat(product, spec.logit_size, axis=1))
 
-    def split(self, seed: int, spec: ModelSpec | None = None) -> tuple[Batch, Batch]:
-        """The note's data at the source size: 2048 sequences to train on, and 512 held out."""
-        size = self.sizes["source"].with_overrides(batch=TRAINED + HELD_OUT)
-        whole = self.batch(size, seed, spec)
-        return (
-            Batch(whole.x[:TRAINED], whole.y[:TRAINED]),
-            Batch(whole.x[TRAINED:], whole.y[TRAINED:]),
-        )
+    def split(
+        self, seed: int, spec: ModelSpec | None = None, size: str | Size = "source"
+    ) -> tuple[Batch, Batch]:
+        """The note's data: 2048 sequences to train on, and 512 held out."""
+        whole = find_size(self.sizes, size).with_overrides(batch=TRAINED + HELD_OUT)
+        found = self.batch(whole, seed, spec)
+        return rows(found, slice(TRAINED)), rows(found, slice(TRAINED, None))
+
+    def training(self, size: str | Size, seed: int, spec: ModelSpec) -> TrainingData:
+        """The note's epochs: each takes its 2048 sequences in batches of B, in another order.
+
+        Sequences that fill no batch at the end of an epoch are left out of it.
+        """
+        size = find_size(self.sizes, size)
+        given, held_out = self.split(seed, spec, size)
+        of_epoch = TRAINED // size.batch
+        if not of_epoch:
+            raise ValueError(
+                f"B is {size.batch}; expected at most the {TRAINED} sequences to train on"
+            )
+
+        def batch(update: int) -> Batch:
+            epoch, number = divmod(update - 1, of_epoch)
+            order = np.random.default_rng((seed, epoch)).permutation(TRAINED)
+            return rows(given, order[number * size.batch : (number + 1) * size.batch])
+
+        words = f"{TRAINED:,} sequences, again in each epoch of {of_epoch} updates"
+        return TrainingData(batch, held_out, words)
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`mse`: mean squared error of outputs (B,C)."""

@@ -61,6 +61,7 @@ class PosTagging:
         threshold=0.99,
         optimizer=OptimizerSpec("adam", learning_rate=0.003),
         steps=200,
+        size="base",
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
@@ -83,6 +84,10 @@ class PosTagging:
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`accuracy`: the share of words that the argmax of outputs (B,T,C) tags correctly."""
         return {"accuracy": metrics.accuracy(outputs, batch)}
+
+    def classes(self, size: str | Size) -> tuple[str, ...]:
+        """The tags, by class."""
+        return TAGS
 
     def decode(self, ids: np.ndarray) -> str:
         """The text of one row of x (T,), without padding."""

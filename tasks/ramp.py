@@ -25,7 +25,7 @@ class Ramp:
     """B windows of T numbers; sequence b starts at b/10. The further inputs of D stay 0.
 
     The model predicts the next C numbers. The vanilla RNN of the source size reaches the target
-    with 18 of 20 of Keras' initialisations.
+    with 18 of 20 of Keras' initialisations, and not from seed 0.
     """
 
     name: str = "ramp"
@@ -40,6 +40,7 @@ class Ramp:
         optimizer=OptimizerSpec("adam", learning_rate=0.001),
         steps=100,
         larger_is_better=False,
+        seed=1,
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:

@@ -43,6 +43,8 @@ class Sentiment:
         threshold=0.95,
         optimizer=OptimizerSpec("adam", learning_rate=0.003),
         steps=600,
+        size="base",
+        cell="lstm",
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:
@@ -79,6 +81,10 @@ class Sentiment:
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
         """`accuracy`: the share of sentences that the argmax of outputs (B,C) labels correctly."""
         return {"accuracy": metrics.accuracy(outputs, batch)}
+
+    def classes(self, size: str | Size) -> tuple[str, ...]:
+        """The labels, by class."""
+        return self.labels(size)
 
     def labels(self, size: str | Size) -> tuple[str, ...]:
         """The labels at `size`, by class."""

@@ -44,6 +44,7 @@ class SinSequence:
         optimizer=OptimizerSpec("adam", learning_rate=0.003),
         steps=300,
         larger_is_better=False,
+        size="base",
     )
 
     def spec(self, size: str | Size, **overrides: Any) -> ModelSpec:

@@ -51,7 +51,7 @@ class Size:
 class Target:
     """What "learned" means: `metric` reaches `threshold` within `steps` updates.
 
-    The task's docstring states for which size and cell that holds, and for how many seeds.
+    That is said of a net of this `size` and `cell`; the task's docstring states for how many seeds.
     """
 
     metric: str  # a key of Task.score
@@ -59,6 +59,16 @@ class Target:
     optimizer: OptimizerSpec
     steps: int
     larger_is_better: bool = True
+    size: str = "source"
+    cell: Cell | None = None  # None: the task's own
+    seed: int = 0  # of an initialisation that gets there
+    alone: bool = False  # it takes so long that a run which learns it learns nothing else
+
+    def reached(self, score: float) -> bool:
+        """Whether a value of the metric is good enough; not a number is not."""
+        if self.larger_is_better:
+            return score >= self.threshold
+        return score <= self.threshold
 
 
 class Task(Protocol):
@@ -111,6 +121,24 @@ class OwnParams(Protocol):
 
     def params(self, spec: ModelSpec, seed: int) -> Params:
         """The parameters that `spec` starts from."""
+        ...
+
+
+@runtime_checkable
+class Spells(Protocol):
+    """A task whose outputs are text."""
+
+    def spell(self, outputs: np.ndarray) -> list[str]:
+        """The text of each sequence, from outputs (B,T,C)."""
+        ...
+
+
+@runtime_checkable
+class NamesClasses(Protocol):
+    """A task whose classes have names."""
+
+    def classes(self, size: str | Size) -> tuple[str, ...]:
+        """The name of each class."""
         ...
 
 

@@ -26,7 +26,7 @@ from bench.config.grid import workloads
 from bench.config.protocol import Block
 from bench.correctness.checks import WorkloadChecks
 from bench.measurement.rounds import TimedModel
-from bench.measurement.workload_run import has_baseline
+from bench.measurement.worker_keys import has_baseline
 from bench.records.schema import StepsOf, WorkloadRecord
 from bench.records.workload import Workload
 from bench.report.markdown import changing_steps as in_words

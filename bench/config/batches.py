@@ -12,12 +12,26 @@ from tasks import TASKS
 from tasks.flops import step_flops
 from tasks.inputs import make_batch
 from tasks.spec import Batch
+from tasks.training import OwnTraining, TrainingData, fresh
 
 
 def of_workload(workload: Workload, seed: int) -> Batch:
     """A batch that depends on what the workload computes, and on the seed, alone."""
     task = TASKS[workload.task]
     return make_batch(task, workload.numbers, workload.spec, workload.inputs, seed)
+
+
+def training(workload: Workload, seed: int) -> TrainingData:
+    """What a workload is trained on and scored on: the data of its task, or a batch each time."""
+    task, numbers = TASKS[workload.task], workload.numbers
+    if isinstance(task, OwnTraining):
+        return task.training(numbers, seed, workload.spec)
+
+    def make(batch: int, seed: int) -> Batch:
+        size = numbers.with_overrides(batch=batch)
+        return make_batch(task, size, workload.spec, workload.inputs, seed)
+
+    return fresh(make, workload.batch, seed)
 
 
 @lru_cache(maxsize=64)
@@ -41,4 +55,4 @@ def flops(workload: Workload) -> int:
         of_each = [flops(at_steps(workload, steps)) for steps in workload.steps_vary]
         return round(sum(of_each) / len(of_each))
     real = sum(sequences(workload))
-    return step_flops(workload.spec, workload.batch, workload.steps, workload.phase, real)
+    return step_flops(workload.spec, workload.batch, workload.steps, workload.model_phase, real)

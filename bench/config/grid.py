@@ -3,76 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
-from bench.config import given_params, selection
-from bench.config.expectations import expect_effect, expect_outputs, expect_room, expect_same
-from bench.config.fields import MODEL, OPTIMIZERS, option
-from bench.records.workload import LETTERS, GivenFile, Workload
-from tasks import TASKS
-from tasks.batch import check_batch
-from tasks.inputs import PADDINGS, InputOptions, make_batch
-from tasks.spec import ModelSpec, OptimizerSpec
-from tasks.task import Size, Task
-
-DEFAULT_OPTIMIZER = OPTIMIZERS[0]
-# A power of two near the notes' 0.001: exact both in frameworks that keep it in float32 and in
-# those that keep it in float64.
-LEARNING_RATE = 2.0**-10
-
-# Options that set a field of ModelSpec: the field, and the value for it.
-_SPEC: Mapping[str, str] = {
-    "cell": "cell",
-    "input": "input_size",
-    "hidden": "hidden_size",
-    "layers": "num_layers",
-    "vocab": "vocab_size",
-    "classes": "output_size",
-    "readout": "readout",
-    "loss": "loss",
-    "time_reduction": "time_reduction",
-    "no_bias": "bias",
-    "frozen_embedding": "train_embedding",
-    "bidirectional": "bidirectional",
-    "dropout": "dropout",
-}
-_NEGATED = ("no_bias", "frozen_embedding")
-_INPUTS = ("initial_state", "weighted", "values", "lengths", "padding")
-
-
-@dataclass(frozen=True)
-class Request:
-    """A grid of workloads; an empty list means the default of each task."""
-
-    tasks: Sequence[str]
-    phases: Sequence[str]
-    devices: Sequence[str]
-    dtypes: Sequence[str]
-    threads: Sequence[int]
-    sizes: Sequence[str] = ()
-    optimizers: Sequence[str] = ()
-    model: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # values of fields.MODEL
-    shown: frozenset[str] = frozenset()  # the options that stand in labels
-    given_name: str = ""  # that of a workload file
-    where: str = ""  # the workload's place in its file, for messages
-    more: Sequence[Request] = ()  # further grids of the same run
-
-
-@dataclass(frozen=True)
-class _Model:
-    """A task at a size, with the changes from the options."""
-
-    task: Task
-    numbers: Size
-    spec: ModelSpec
-    inputs: InputOptions
-    weights: GivenFile | None
-    embedding: GivenFile | None
-    shown: frozenset[str]  # what its label shows without being asked
-    steps_vary: tuple[int, ...] = ()
+from bench.config import selection
+from bench.config.models import models
+from bench.config.request import DEFAULT_OPTIMIZER as DEFAULT_OPTIMIZER
+from bench.config.request import Request as Request
+from bench.config.request import optimizers, place
+from bench.records.workload import LEARN, Workload
 
 
 def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
@@ -83,7 +22,10 @@ def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
     """
     found: dict[tuple[str, int], Workload] = {}
     for one in (request, *request.more):
-        for workload in _grid(one, candidates):
+        of_one = [each for grid in _grids(one) for each in _grid(grid, candidates)]
+        if not of_one:
+            raise ValueError("; ".join(left_out(replace(one, more=()))))
+        for workload in of_one:
             same = found.setdefault((workload.id, workload.threads), workload)
             if same != workload:
                 raise ValueError(
@@ -96,22 +38,33 @@ def workloads(request: Request, candidates: int = 1) -> Iterator[Workload]:
 def left_out(request: Request) -> list[str]:
     """The tasks that lack a size or phase which is asked for, and what to do about it."""
     return [
-        f"{_place(one)}{text}"
-        for one in (request, *request.more)
+        f"{place(one)}{text}"
+        for each in (request, *request.more)
+        for one in _grids(each)
         for text in selection.left_out(one.tasks, one.sizes, one.phases)
     ]
 
 
+def _grids(request: Request) -> Iterator[Request]:
+    """The grid, and apart from it that of `learn`, whose sizes and cells are those of targets."""
+    others = [phase for phase in request.phases if phase != LEARN]
+    learnt = [phase for phase in request.phases if phase == LEARN]
+    yield from (replace(request, phases=phases) for phases in (others, learnt) if phases)
+
+
 def _grid(request: Request, candidates: int) -> Iterator[Workload]:
-    models = list(_models(request, candidates))
-    if not models:
-        raise ValueError("; ".join(left_out(replace(request, more=()))))
+    found = list(models(request, candidates))
     for phase in request.phases:
-        able = [model for model in models if selection.phases(model.task, [phase])]
-        for model, device, dtype, threads, optimizer in itertools.product(
-            able, request.devices, request.dtypes, request.threads, _optimizers(request, phase)
+        of_models = [
+            (model, optimizer)
+            for model in found
+            if selection.phases(model.task, [phase])
+            for optimizer in optimizers(request, phase, model.task)
+        ]
+        for (model, optimizer), device, dtype, threads in itertools.product(
+            of_models, request.devices, request.dtypes, request.threads
         ):
-            hidden = {"cell"} if optimizer else {"cell", "optimizer"}
+            hidden = {"cell"} if phase == "train_step" else {"cell", "optimizer"}
             hidden |= {"padding", "steps_vary"} - model.shown
             yield Workload(
                 phase=phase,
@@ -132,165 +85,3 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
                 embedding=model.embedding,
                 overridden=tuple(sorted((request.shown | model.shown) - hidden)),
             )
-
-
-def _optimizers(request: Request, phase: str) -> list[OptimizerSpec | None]:
-    """The optimizers of train_step, always in the same order; [None] for other phases."""
-    if phase != "train_step":
-        return [None]
-    asked = request.optimizers or [DEFAULT_OPTIMIZER]
-    chosen = [name for name in OPTIMIZERS if name in asked]
-    return [OptimizerSpec(name=name, learning_rate=LEARNING_RATE) for name in chosen]
-
-
-def _models(request: Request, candidates: int) -> Iterator[_Model]:
-    known = {size for name in request.tasks for size in TASKS[name].sizes}
-    unknown = [size for size in request.sizes if size not in known]
-    if unknown:
-        raise ValueError(
-            f"{_place(request)}size {unknown[0]!r} is unknown; {' and '.join(request.tasks)} "
-            f"{'have' if len(request.tasks) > 1 else 'has'} {', '.join(sorted(known))}"
-        )
-    asked = dict(request.model)
-    if asked.get("lengths"):
-        # Whether lengths pay is seen beside the same sequences without them.
-        asked.setdefault("padding", PADDINGS)
-    given = [name for name in MODEL if asked.get(name)]
-    for name in request.tasks:
-        task = TASKS[name]
-        own = replace(request, phases=selection.phases(task, request.phases))
-        sizes = selection.sizes(task, request.sizes) if own.phases else []
-        for size, *values in itertools.product(sizes, *(asked[name] for name in given)):
-            chosen = dict(zip(given, values, strict=True))
-            yield _checked(task, size, chosen, own, candidates)
-            if steps := chosen.pop("steps_vary", ()):
-                # What it costs that T varies is seen beside the largest T alone.
-                fixed = {**chosen, "steps": steps[-1]}
-                yield _checked(task, size, fixed, own, candidates, beside=True)
-
-
-def _checked(
-    task: Task,
-    size: str,
-    chosen: Mapping[str, Any],
-    request: Request,
-    candidates: int,
-    *,
-    beside: bool = False,
-) -> _Model:
-    """The model, with a batch that fits it and memory that holds it.
-
-    `beside` marks one with the largest T of a model whose T varies.
-    """
-    try:
-        model = _model(task, size, chosen, request, beside)
-        asked = [
-            (phase, optimizer.name if optimizer else None)
-            for phase in request.phases
-            for optimizer in _optimizers(request, phase)
-        ]
-        on_host = candidates if "cpu" in request.devices else 0
-        expect_room(model.spec, model.numbers, asked, request.dtypes, on_host)
-        if model.weights is not None:
-            given_params.check(model.spec, chosen["weights"], model.weights)
-        batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
-        expect_outputs(model.spec, batch)
-        check_batch(model.spec, batch)
-    except (ValueError, OverflowError, MemoryError) as error:
-        why = str(error) or "it does not fit into memory"
-        raise ValueError(
-            f"{_place(request)}{task.name} cannot be made at {_asked(size, chosen)}: {why}"
-        ) from error
-    return model
-
-
-def _place(request: Request) -> str:
-    """ "my-net.toml, workload 1: ", to stand before a message; empty without a file."""
-    return f"{request.where}: " if request.where else ""
-
-
-def _asked(size: str, chosen: Mapping[str, Any]) -> str:
-    """ "base+T20+classes3+bidirectional": what was asked, for a message."""
-    words = [size]
-    for name, value in chosen.items():
-        if isinstance(value, bool):
-            words += [option(name)] if value else []
-        elif name != "cell":
-            shown = value.name if isinstance(value, Path) else value
-            words.append(f"{LETTERS.get(name) or option(name)}{shown}")
-    return "+".join(words)
-
-
-def _model(
-    task: Task, size: str, chosen: Mapping[str, Any], request: Request, beside: bool
-) -> _Model:
-    for name in chosen:
-        if _SPEC.get(name) in task.sets or (name == "embedding" and "vocab_size" in task.sets):
-            raise ValueError(
-                f"{task.name} has its own; expected no --{option(name)}, or another task: "
-                f"{_others(name)}"
-            )
-    embedding, table = None, {}
-    if "embedding" in chosen:
-        embedding, (rows, columns) = given_params.read_embedding(chosen["embedding"])
-        table = {"vocab": rows, "input": columns}
-        expect_same(chosen, table)
-    fields = {_SPEC[name]: _value(name, v) for name, v in {**chosen, **table}.items()
-              if name in _SPEC}  # fmt: skip
-    vary = chosen.get("steps_vary", ())
-    if vary and ("steps" in chosen or "lengths" in chosen):
-        raise ValueError("--steps-vary sets T; expected no --steps and no --lengths beside it")
-    changed = {name: chosen[name] for name in ("batch", "steps") if name in chosen}
-    numbers = task.sizes[size].with_overrides(**changed | ({"steps": vary[-1]} if vary else {}))
-    spec = task.spec(numbers, **fields)
-    expect_effect(task, spec, chosen)
-    inputs = InputOptions(**{name: chosen[name] for name in _INPUTS if name in chosen})
-    if "padding" in chosen and not inputs.lengths:
-        raise ValueError("without lengths there is no padding; expected --lengths beside --padding")
-    if inputs.values == "denormal":
-        _expect_forward_in_float32(task, request)
-    weights = None
-    if "weights" in chosen:
-        if embedding is not None:
-            raise ValueError("--weights holds the embedding, too; expected no --embedding")
-        weights = given_params.read_weights(chosen["weights"])
-    # Two models under one label would be taken for the same.
-    added = spec.output_size is not None and task.spec(size).output_size is None
-    return _Model(
-        *(task, numbers, spec, inputs, weights, embedding),
-        shown=frozenset(
-            name
-            for name, holds in {
-                "classes": added,
-                "padding": inputs.padding == "front",
-                "steps_vary": vary,
-                "steps": beside,
-            }.items()
-            if holds
-        ),
-        steps_vary=vary,
-    )
-
-
-def _expect_forward_in_float32(task: Task, request: Request) -> None:
-    """Raise ValueError where denormal inputs have no rule of agreement."""
-    if task.sets:
-        raise ValueError(f"the inputs of {task.name} are its own; expected --task=custom")
-    if {*request.phases} != {"forward"} or {*request.dtypes} != {"float32"}:
-        raise ValueError(
-            "denormal inputs are measured in forward and float32 alone; expected "
-            "--phase=forward --dtype=float32"
-        )
-
-
-def _others(name: str) -> str:
-    """The tasks in which an option means something."""
-    field_ = _SPEC.get(name, "vocab_size")
-    return ", ".join(task.name for task in TASKS.values() if field_ not in task.sets)
-
-
-def _value(name: str, value: Any) -> Any:
-    """That of the field of ModelSpec."""
-    if name in _NEGATED:
-        return not value
-    return value or None if name == "classes" else value

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from backends.interface import PHASES
-from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
+from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, RUN_PHASES, SIZES
 from bench.config.grid import DEFAULT_OPTIMIZER
 from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
+from bench.records.workload import LEARN
 from tasks import DEFAULT_TASKS
 from tasks.inputs import PADDINGS, VALUES
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
 DEFAULT_PHASES = ("forward", "bptt")
-TRAINING = ("bptt", "train_step")  # the phases in which dropout acts
+TRAINING = ("bptt", "train_step", LEARN)  # the phases in which dropout acts
 DEFAULT_TIMEOUT = "600"
 DEFAULT_PROCESSES = "1"
 
@@ -50,7 +50,7 @@ WHAT = (
         "LIST",
     ),
     Option("cell", f"Cells: {', '.join(CELLS)}. Default: the task's own.", "LIST"),
-    Option("phase", f"{', '.join(PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
+    Option("phase", f"{', '.join(RUN_PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
     Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
     Option("dtype", "float32, float64; on a GPU tf32. Default: float32.", "LIST"),
     Option(

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from backends import registry
-from backends.interface import PHASES
 from bench import ROOT
 from bench.config import fields, presets, validation, workload_file
-from bench.config.fields import FIELDS, MODEL, Values
+from bench.config.fields import FIELDS, MODEL, RUN_PHASES, Values
 from bench.config.grid import Request
 from bench.config.option_table import DEFAULT_PHASES, DEFAULT_PROCESSES, OWN, REFUSED, TRAINING
 from bench.config.protocol import TIMED_SECONDS, Settings
@@ -52,7 +51,7 @@ class Options:
     def phases(self) -> tuple[str, ...]:
         """Those of all grids of the run."""
         asked = {phase for one in (self.request, *self.request.more) for phase in one.phases}
-        return tuple(phase for phase in PHASES if phase in asked)
+        return tuple(phase for phase in RUN_PHASES if phase in asked)
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -253,4 +252,4 @@ def _phases_of_files(config: pytest.Config) -> tuple[str, ...]:
     """Those of suite files that are named on the command line."""
     files = [Path(str(argument).partition("::")[0]) for argument in config.args]
     named = {phase_of(file) for file in files if file.suffix == ".py"}
-    return tuple(phase for phase in PHASES if phase in named)
+    return tuple(phase for phase in RUN_PHASES if phase in named)

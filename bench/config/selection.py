@@ -1,9 +1,10 @@
-"""Which sizes and phases of a task a run takes, and what it leaves out by name."""
+"""Which tasks, sizes and phases a run takes, and what it leaves out by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.records.workload import LEARN
 from tasks import TASKS
 from tasks.task import Task
 
@@ -12,24 +13,49 @@ DEFAULT_SIZE = "base"
 DEFAULT_SIZES = {"hihello": "source"}
 
 
-def sizes(task: Task, asked: Sequence[str]) -> list[str]:
-    """Those that are asked for and that the task has; by default one."""
+def tasks(names: Sequence[str], asked_phases: Sequence[str]) -> list[Task]:
+    """Those of a run; one that takes long to learn only where it is the only one."""
+    found = [TASKS[name] for name in names]
+    if LEARN not in asked_phases or len(found) == 1:
+        return found
+    return [task for task in found if not _alone(task)]
+
+
+def _alone(task: Task) -> bool:
+    return task.target is not None and task.target.alone
+
+
+def sizes(task: Task, asked: Sequence[str], asked_phases: Sequence[str] = ()) -> list[str]:
+    """Those that are asked for and that the task has; by default one: to learn, the target's."""
+    if asked:
+        return [size for size in asked if size in task.sizes]
+    if LEARN in asked_phases and task.target is not None:
+        return [task.target.size]
     default = DEFAULT_SIZES.get(task.name, DEFAULT_SIZE)
-    if not asked:
-        return [default if default in task.sizes else next(iter(task.sizes))]
-    return [size for size in asked if size in task.sizes]
+    return [default if default in task.sizes else next(iter(task.sizes))]
 
 
 def phases(task: Task, asked: Sequence[str]) -> list[str]:
     """Those that are asked for and that the task can be measured in."""
-    return [phase for phase in asked if task.phases is None or phase in task.phases]
+    known = [phase for phase in asked if task.phases is None or phase in task.phases]
+    return [phase for phase in known if phase != LEARN or task.target is not None]
 
 
 def left_out(
-    tasks: Sequence[str], asked_sizes: Sequence[str], asked_phases: Sequence[str]
+    names: Sequence[str], asked_sizes: Sequence[str], asked_phases: Sequence[str]
 ) -> Iterator[str]:
     """What a task lacks of what is asked, in words that say what to do."""
-    for task in map(TASKS.__getitem__, tasks):
+    taken_tasks = tasks(names, asked_phases)
+    for task in map(TASKS.__getitem__, names):
+        if task not in taken_tasks:
+            yield (
+                f"{task.name} is left out of phase {LEARN}: it takes long; expected it alone, with "
+                f"--task={task.name}"
+            )
+            continue
+        if LEARN in asked_phases and task.target is None and task.phases is None:
+            yield f"{task.name} is left out of phase {LEARN}: it has no target"
+            continue
         for kind, asked, taken, has in (
             ("size", asked_sizes, sizes(task, asked_sizes), task.sizes),
             ("phase", asked_phases, phases(task, asked_phases), task.phases or ()),

@@ -19,7 +19,7 @@ from bench.correctness.skipped_work import BATCHES, SkippedWork, TimedBlock
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
 from bench.workers.serialization import unpack
-from tasks.spec import Batch, OptimizerSpec, init_params
+from tasks.spec import Batch, OptimizerSpec, Params, init_params
 
 # Length of the loss curve that is compared with the oracle's, in updates.
 LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
@@ -91,6 +91,11 @@ class WorkloadChecks:
         self._cases = timed_cases or [self._first]
         self._fresh = reference_case(workload, seed + 1, given=False)
         self._curves: dict[tuple[OptimizerSpec, str, int], Reference] = {}
+
+    @property
+    def params(self) -> Params:
+        """The parameters that every variant starts from, exact in the dtype of the workload."""
+        return self._first.params
 
     def _model(self, ask: Ask) -> AskedModel:
         workload = self.workload

@@ -36,6 +36,10 @@ COARSER = {"float32": 10.0, "tf32": 2.0**13}
 # run and SHAKES more, whose parameters and inputs are changed by up to four ulp of float32: the
 # error of a fast tanh.
 SHAKES, SHAKE = 2, 2.0**-21
+# Adam's 1 - beta2^t, computed in float32, is off by up to 2e-5 in the first hundreds of steps: it
+# is only 0.001 at first, and beta2 itself is rounded. optax does that, and its steps are 4e-6 to
+# 1e-5 too short. A parameter that starts at zero shows it at once.
+ADAM_SHAKE = 2.0**-17
 # And their tanh is off by so much, absolutely: some libraries compute it to half an ulp of 1, and
 # lose digits where states are small (ONNX Runtime on a CPU: 6.8e-8 at 0.0014). Times COARSER this
 # is an ulp of 1.

@@ -63,7 +63,14 @@ class Candidate:
             self.fail("disagrees", found.failures[0], "\n".join(found.failures))
         return not found.failures
 
-    def keep(self, prepared: Prepared, about: Mapping[str, Any], room: int, seed: int) -> None:
+    def keep(
+        self,
+        prepared: Prepared,
+        about: Mapping[str, Any],
+        room: int,
+        seed: int,
+        learned: schema.Learned | None = None,
+    ) -> None:
         """Keep the rounds of a process, and what its worker reports (`Operations.about`).
 
         At most `room` step times are kept.
@@ -93,6 +100,7 @@ class Candidate:
                 peak_host_bytes=about["peak_host_bytes"],
                 held_host_bytes=about["held_host_bytes"],
                 peak_device_bytes=about["peak_device_bytes"],
+                learned=learned,
             )
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backends import registry
 from bench.correctness import tolerances
-from bench.measurement.workload_run import worker_key
+from bench.measurement.worker_keys import worker_key
 from bench.records.schema import Status
 from bench.records.workload import Workload
 from bench.workers.process import WorkerKey
@@ -44,7 +44,11 @@ class Case:
         missing = registry.missing(registry.find(self.variant))
         if missing:
             return "skipped", missing
-        options = {"device": workload.device, "dtype": workload.dtype, "phase": workload.phase}
+        options = {
+            "device": workload.device,
+            "dtype": workload.dtype,
+            "phase": workload.model_phase,
+        }
         try:
             reason = registry.ask(self.variant, "refusal", workload.spec, **options)
             if reason is None and workload.has_lengths:

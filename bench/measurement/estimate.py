@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from bench.config import batches
 from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
 from bench.measurement.case import Case
-from bench.measurement.workload_run import has_baseline
+from bench.measurement.worker_keys import has_baseline
 from bench.records import machine
-from bench.records.workload import Workload
+from bench.records.workload import LEARN, Workload
+from tasks import TASKS
 
 # For an ordinary core; an estimate is accurate to about a factor of two.
 FLOPS_PER_SECOND_AND_THREAD = 10e9
@@ -24,6 +25,10 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
     overhead = STEP_OVERHEAD_SECONDS * workload.steps * len(list(workload.spec.stack()))
     step = batches.flops(workload) / rate + overhead * (1.0 if workload.phase == "forward" else 3.0)
     each, candidates = BUILD_SECONDS + 10 * step, variants
+    target = TASKS[workload.task].target
+    if settings.timed and workload.phase == LEARN and target is not None:
+        # With the oracle's run beside it, its scores, and half of the updates that are allowed.
+        return (variants + settings.beside) * settings.processes * (each + target.steps * step)
     if settings.timed and variants:
         block = settings.block(len(workload.steps_vary))
         timed = max(block.timed_steps * step, block.timed_seconds)

@@ -46,6 +46,7 @@ class TimedModel:
     block: Block
     slowdown: float = 0.0  # injected share of a step, to test the harness
     counts: bool = True  # whether the rounds continue until its ratio is known
+    repeats: bool = True  # whether a disturbed block can be made again
     steps: Sequence[int] = ()  # T of each batch, where they differ
     first_seconds: Sequence[float] = ()  # of the first call with each of these T
     looks: int = 0  # steps before each block whose results `judge` gets
@@ -77,6 +78,11 @@ class TimedModel:
         if looked:
             self.judge(looked)
         return self.blocks[-1][0], *rest
+
+    @property
+    def finished(self) -> bool:
+        """Whether it takes part in no further round, although others do."""
+        return False
 
     def seconds_at(self, number: int) -> float:
         """Median seconds of a synced step on batch `number`, in all blocks."""
@@ -192,7 +198,8 @@ class Rounds:
             self._blocks += 1
             self._others += [(used, passed)] if used is not None else []
             disturbed = machine_state.disturbing(used, passed, self._count)
-            if not disturbed or self._repeated >= LEAST_REPEATS + MOST_REPEATED * self._blocks:
+            most = LEAST_REPEATS + MOST_REPEATED * self._blocks
+            if not disturbed or not model.repeats or self._repeated >= most:
                 break
             self._repeated += 1
         self._disturbed += disturbed

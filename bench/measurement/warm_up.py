@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
@@ -17,12 +18,18 @@ STEADY_MHZ, STEADY_SECONDS, LOOKS = 0.02, 10.0, 3
 
 
 def warmed_up(
-    name: str, worker: Worker, ask: Ask, workload: Workload, block: Block, **options: Any
+    name: str,
+    worker: Worker,
+    ask: Ask,
+    workload: Workload,
+    block: Block,
+    make: Callable[..., TimedModel] = TimedModel,
+    **options: Any,
 ) -> TimedModel:
     """The model of `worker`, which answers `ask`, after its warm-up steps; it gets `options`."""
     worker.survey()  # by now it has started all its threads and processes
     warm_up(ask, workload)
-    return TimedModel(name, ask, workload.phase, block, cpu_seconds=worker.cpu_seconds, **options)
+    return make(name, ask, workload.phase, block, cpu_seconds=worker.cpu_seconds, **options)
 
 
 def warm_up(ask: Ask, workload: Workload) -> None:

@@ -22,38 +22,17 @@ from bench.config import batches
 from bench.config.protocol import RAW_STEPS, Settings
 from bench.correctness.checks import WorkloadChecks
 from bench.correctness.judged_answers import FIRST_LOOKS, FIRST_SECONDS, LOOKS
-from bench.measurement import gradient_norms
 from bench.measurement.candidate import Candidate, Outcome, Prepared
-from bench.measurement.rounds import Rounds
+from bench.measurement.learning import Learner, Lessons, first_seed, same_rounds
+from bench.measurement.rounds import Rounds, TimedModel
 from bench.measurement.warm_up import warmed_up
+from bench.measurement.worker_keys import CONTROL, baseline_key, has_baseline, worker_key
 from bench.records import schema
-from bench.records.workload import Workload
+from bench.records.workload import LEARN, Workload
 from bench.workers.pool import Pool, Progress
-from bench.workers.process import Ask, Worker, WorkerError, WorkerKey
+from bench.workers.process import Ask, Worker, WorkerError
 from bench.workers.seen_answers import SeenAnswer
 from bench.workers.serialization import pack_spec
-
-CONTROL, GEMM_BASELINE = 1, 2  # WorkerKey.copy of their workers
-
-
-def worker_key(workload: Workload, variant: str, copy: int = 0) -> WorkerKey:
-    return WorkerKey(variant, workload.dtype, workload.device, workload.threads, copy)
-
-
-def worker_keys(workload: Workload, variants: Sequence[str]) -> set[WorkerKey]:
-    """Every worker that a workload may need: of each variant, of the control, of the baseline."""
-    copies = [worker_key(workload, name, copy) for name in variants for copy in (0, CONTROL)]
-    return {*copies, _baseline_key(workload)}
-
-
-def _baseline_key(workload: Workload) -> WorkerKey:
-    return WorkerKey("numpy", workload.dtype, "cpu", workload.threads, GEMM_BASELINE)
-
-
-def has_baseline(workload: Workload) -> bool:
-    """Whether numpy can run its products: on the CPU, in a dtype that BLAS has, with one T."""
-    known = workload.device == "cpu" and workload.dtype in ("float32", "float64")
-    return known and not workload.steps_vary
 
 
 class WorkloadRun:
@@ -69,13 +48,18 @@ class WorkloadRun:
     ) -> None:
         self.pool, self.workload, self.settings = pool, workload, settings
         self.progress = progress
-        self.checks = WorkloadChecks(workload, settings.seed, timed=settings.timed)
+        self._of_model = workload.of_model
+        seed = settings.seed + first_seed(workload)
+        self.checks = WorkloadChecks(self._of_model, seed, timed=settings.timed)
+        self.lessons: Lessons | None = None
+        if settings.timed and workload.phase == LEARN:
+            self.lessons = Lessons(self._of_model, seed, self.checks.params)
         self.candidates = [Candidate(worker_key(workload, name)) for name in variants]
         if settings.timed and settings.beside:
             control = worker_key(workload, variants[0], CONTROL)
             self.candidates.append(Candidate(control, "control"))
             if has_baseline(workload):
-                self.candidates.append(Candidate(_baseline_key(workload), "gemm baseline"))
+                self.candidates.append(Candidate(baseline_key(workload), "gemm baseline"))
         self.conditions: list[schema.ProcessConditions] = []
         self._workers: dict[Candidate, Worker] = {}
         self._prepared: dict[Candidate, Prepared] = {}
@@ -103,6 +87,11 @@ class WorkloadRun:
         serial = self.settings.serial
         found = [candidate.outcome(self.workload, serial).measurement for candidate in others]
         return found if self.conditions else []
+
+    @property
+    def lesson(self) -> schema.Lesson | None:
+        """What there was to learn; None in other phases."""
+        return self.lessons.record(self.workload.size) if self.lessons is not None else None
 
     @property
     def _running(self) -> list[Candidate]:
@@ -183,11 +172,16 @@ class WorkloadRun:
             vary = self.workload.steps_vary
             options: dict[str, Any] = {}
             if vary:
-                later = ask("first_steps", phase=self.workload.phase)
+                later = ask("first_steps", phase=self._of_model.phase)
                 options = {"steps": vary[::-1], "first_seconds": (first_seconds, *later)}
-            about = (worker, ask, self.workload, self.settings.block(len(vary)))
+            about = (worker, ask, self._of_model, self.settings.block(len(vary)))
             options |= self._judged(candidate, ask)
+            if self.lessons is not None:
+                learner = partial(Learner, lessons=self.lessons, progress=self.progress)
+                options |= {"looks": 0, "make": learner}
             model = warmed_up(candidate.label, *about, **options)
+            if isinstance(model, Learner):
+                model.begin()
             self._prepared[candidate] = Prepared(worker, cold, model)
 
     def _judged(self, candidate: Candidate, ask: Ask) -> dict[str, Any]:
@@ -206,7 +200,7 @@ class WorkloadRun:
         vary = len(self.workload.steps_vary)
         # Before the rounds, so that what is new adds nothing to their memory; each T that comes.
         first = {"looks": max(FIRST_LOOKS, vary), "seconds": math.inf if vary else FIRST_SECONDS}
-        judge(ask("look", phase=self.workload.phase, **first))
+        judge(ask("look", phase=self._of_model.phase, **first))
         return {"looks": LOOKS, "judge": judge}
 
     def _controlled(self, control: Candidate) -> bool:
@@ -222,24 +216,30 @@ class WorkloadRun:
         control.key = dataclasses.replace(first, copy=CONTROL)
         return True
 
+    def _models(self) -> list[TimedModel]:
+        return [self._prepared[candidate].model for candidate in self._running]
+
     def _rounds(self, process: int, before_seconds: float) -> None:
         """Make the rounds, then one record per candidate."""
-        settings = self.settings
+        settings, lessons = self.settings, self.lessons
         models = {id(self._prepared[candidate].model): candidate for candidate in self._running}
         rounds = Rounds(
-            running=lambda: [self._prepared[candidate].model for candidate in self._running],
+            running=lambda: [model for model in self._models() if not model.finished],
             attempt=lambda model, block: self._guarded(models[id(model)], lambda _: block()),
             device=self.workload.device,
             cores=self.pool.cores_of(self.workload.threads),
             progress=self.progress,
-            narrow=settings.narrow,
+            narrow=settings.narrow if lessons is None else None,
         )
         conditions = rounds.run(
             np.random.default_rng((settings.seed, process)),
-            least=settings.least_rounds,
-            seconds=settings.max_seconds * len(self._running),
+            least=settings.least_rounds if lessons is None else lessons.stretches,
+            seconds=settings.max_seconds * len(self._running) if lessons is None else 0.0,
         )
         begin = perf_counter()
+        if lessons is not None:
+            conditions = replace(conditions, stopped="nothing left to learn")
+            same_rounds(self._models())
         for candidate in self._running:
             self._guarded(candidate, self._record)
         self._attempt("checking again", self._check_again)
@@ -250,17 +250,23 @@ class WorkloadRun:
 
     def _record(self, candidate: Candidate) -> None:
         """Check the result of the last timed step, ask what ran, and keep the rounds."""
-        ask = self._ask(candidate)
-        candidate.updates = ask("updates")
+        ask, model = self._ask(candidate), self._prepared[candidate].model
+        learned = None
+        if isinstance(model, Learner):
+            for found in model.judge_training(candidate.key.variant):
+                candidate.judge(found)
+            learned = model.learned(candidate.key.variant)
+        else:
+            candidate.updates = ask("updates")
         # This comes first, because the model may reuse its buffers.
-        found = self.checks.last(ask) if candidate.role == "variant" else None
-        if found is not None:
-            candidate.judge(found)
+        last = self.checks.last(ask) if candidate.role == "variant" else None
+        if last is not None:
+            candidate.judge(last)
         room = RAW_STEPS // self.settings.processes
         about = ask("about")
         own = self._workers[candidate].started.own_threads
         about["threads"] = ", ".join([about["threads"], *(f"{each} by itself" for each in own)])
-        candidate.keep(self._prepared[candidate], about, room, self.settings.seed)
+        candidate.keep(self._prepared[candidate], about, room, self.settings.seed, learned)
 
     def _check_again(self, candidate: Candidate) -> None:
         """Check with unseen parameters and batch, and check for skipped work."""
@@ -285,16 +291,3 @@ class WorkloadRun:
             candidate.judge(self.checks.after(self._ask(candidate), candidate.key.variant, 0))
         if candidate.status == "ok":
             self._release(candidate)
-
-
-def workload_record(
-    workload: Workload, conditions: Sequence[schema.ProcessConditions]
-) -> schema.WorkloadRecord:
-    """The record of a workload: FLOPs, conditions and gradients."""
-    return schema.WorkloadRecord(
-        workload=workload,
-        flops=batches.flops(workload),
-        real_steps=sum(batches.sequences(workload)) if workload.has_lengths else None,
-        processes=tuple(conditions),
-        gradient_norms=gradient_norms.of_workload(workload),
-    )

@@ -18,7 +18,7 @@ from bench.records.workload import Workload
 FORMAT = 5
 
 Role = Literal["variant", "control", "gemm baseline"]
-Stopped = Literal["narrow enough", "time used up"]
+Stopped = Literal["narrow enough", "time used up", "nothing left to learn"]
 Status = Literal["ok", "disagrees", "refused", "skipped", "crashed", "timed out", "failed"]
 
 
@@ -136,6 +136,33 @@ class StepsOf(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float  # median of the timed steps with this T
 
 
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a net was after so many updates, on the sequences that are only scored."""
+
+    updates: int
+    score: float  # the metric of the target
+    loss: float
+    spelled: str = ""  # the text of the first sequence; empty if the task spells none
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """A training until its target was reached, or given up."""
+
+    losses: tuple[float, ...]  # of each update, on its own batch
+    scores: tuple[Scored, ...]  # the first one before any update
+    seconds: float  # of all updates
+    reached: bool
+    judged: int  # updates whose losses were compared with those of the oracle
+    parted: int | None = None  # the first update whose loss is off by more than 1 % of the oracle's
+    errors: tuple[float, ...] = ()  # of the losses of each stretch, relatively, against the oracle
+    # Softmax (C,) of the outputs of the first sequence, by step; empty for numbers.
+    probabilities: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def updates(self) -> int:
+        return len(self.losses)
+
+
 class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     """The timed rounds of one process."""
 
@@ -155,6 +182,7 @@ class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     cores_busy: float | None = None  # CPU time / wall time of this process in its timed steps
     looks: int = 0  # answers that were compared with the oracle's during the rounds
     by_steps: tuple[StepsOf, ...] = ()  # in the order of their first calls; empty for a fixed T
+    learned: Learned | None = None  # in the phase learn
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", tag_field="record"):
@@ -197,6 +225,25 @@ class ProcessConditions(msgspec.Struct, frozen=True, kw_only=True):
     throttled: tuple[str, ...] = ()  # why a GPU reduced its clock, each reason once
 
 
+class Lesson(msgspec.Struct, frozen=True, kw_only=True):
+    """What there was to learn, and how the oracle learns it."""
+
+    metric: str
+    threshold: float
+    larger_is_better: bool
+    most_updates: int
+    every: int  # updates from one score to the next
+    data: str  # where the batches come from, in words
+    scored: int  # sequences
+    single: bool  # they are the ones that are trained on
+    wanted: str = ""  # the text of the first of them
+    classes: tuple[str, ...] = ()  # the names of its outputs
+    labels: tuple[int, ...] = ()  # of its first steps
+    losses: tuple[float, ...] = ()  # of the oracle; empty if it cannot follow
+    # The relative float32 reference error of the losses up to each score, as far as it was taken.
+    reference_errors: tuple[float, ...] = ()
+
+
 class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, tag="workload", tag_field="record"):
     """A workload's FLOPs, conditions and gradients: what does not belong to one candidate."""
 
@@ -207,6 +254,7 @@ class WorkloadRecord(msgspec.Struct, frozen=True, kw_only=True, tag="workload", 
     # Norm of the gradient of the loss by the input of each step, backwards from the last step;
     # empty if the model is too large for the oracle.
     gradient_norms: tuple[float, ...] = ()
+    lesson: Lesson | None = None  # of the phase learn
 
     @property
     def disturbed(self) -> float:

@@ -10,6 +10,7 @@ from tasks.spec import ModelSpec, OptimizerSpec, parameter_count
 from tasks.task import Size
 
 LETTERS = {"batch": "B", "steps": "T", "input": "D", "hidden": "H", "layers": "L"}
+LEARN = "learn"  # the phase that trains until the target of the task is reached
 LEFT_ALONE = 0  # threads: each framework takes as many as it likes, and nothing is pinned
 ITEM_BYTES = {"float64": 8}  # of one number in each arithmetic; 4 in the others
 
@@ -37,7 +38,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     dtype: str
     threads: int  # LEFT_ALONE: as each framework likes
-    optimizer: OptimizerSpec | None = None  # only for train_step
+    optimizer: OptimizerSpec | None = None  # only for train_step and learn
     given_name: str = ""  # from a workload file; it stands for the size and what the file sets
     steps_vary: tuple[int, ...] = ()  # each call comes with another of these T; `steps` is the last
     inputs: InputOptions = InputOptions()
@@ -45,6 +46,16 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     embedding: GivenFile | None = None  # the table to start from
     # The options that its label shows besides the size: keys of `words`.
     overridden: tuple[str, ...] = ()
+
+    @property
+    def model_phase(self) -> str:
+        """The phase of its model that is timed."""
+        return "train_step" if self.phase == LEARN else self.phase
+
+    @property
+    def of_model(self) -> Workload:
+        """The same in the phase of its model."""
+        return msgspec.structs.replace(self, phase=self.model_phase)
 
     @property
     def numbers(self) -> Size:
@@ -107,7 +118,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
         """The memory of one step's arrays in its arithmetic, in bytes."""
         optimizer = self.optimizer.name if self.optimizer else None
         item = ITEM_BYTES.get(self.dtype, 4)
-        return step_bytes(self.spec, self.batch, self.steps, self.phase, item, optimizer)
+        return step_bytes(self.spec, self.batch, self.steps, self.model_phase, item, optimizer)
 
     @property
     def facts(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis import cold_start, estimators, memory, outliers, text
+from bench.analysis import cold_start, estimators, learning, memory, outliers, text
 from bench.analysis.verdicts import Comparison
 from bench.analysis.workload_view import WorkloadView, alone, verdict, views
 from bench.records.schema import Measurement, Run, WorkloadRecord
@@ -28,6 +28,7 @@ COLUMNS = (
     *("first_call_seconds", "flops", "flops_per_second", "gemm_baseline_share"),
     *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "loss_value", "tensors"),
     *("worst_tensor", "worst_error", "worst_bound", "others_cores", "disturbed"),
+    *("updates", "reached", "score", "update_seconds", "seconds_to_target"),
     *("versions", "path", "reason"),
 )
 # As they are, from a workload and from a measurement.
@@ -141,8 +142,8 @@ def _beside(view: WorkloadView, m: Measurement) -> dict[str, Any]:
         }
     label = next((name for name, candidate in view.candidates.items() if candidate is m), None)
     if label is None:
-        found = view.control(m) if m.role == "control" else None
-        return fields | (_ratio(found[1]) if found else {})
+        control = view.control(m) if m.role == "control" else None
+        return fields | (_ratio(control[1]) if control else {})
     fields["verdict"] = "" if estimators.ranked(m) else verdict(m)
     if label == view.fastest and not view.serial:
         fields |= {"verdict": "reference", "ratio": 1.0}
@@ -152,6 +153,16 @@ def _beside(view: WorkloadView, m: Measurement) -> dict[str, Any]:
         fields |= _ratio(compared)
     if (share := view.share_of_baseline(label)) is not None:
         fields["gemm_baseline_share"] = share.ratio
+    for learnt in learning.find([view]):
+        if label in learnt.labels:
+            found = learnt.learned(label)
+            fields |= {
+                "updates": found.updates,
+                "reached": found.reached,
+                "score": found.scores[-1].score,
+                "update_seconds": learnt.update_seconds(label),
+                "seconds_to_target": learnt.seconds_to_target(label),
+            }
     return fields | {"rank": view.ranks.get(label)}
 
 

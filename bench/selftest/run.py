@@ -29,7 +29,7 @@ from bench.config.protocol import LEAST_ROUNDS, Block
 from bench.correctness.checks import WorkloadChecks
 from bench.measurement.rounds import Rounds, TimedModel
 from bench.measurement.warm_up import warmed_up
-from bench.measurement.workload_run import worker_key
+from bench.measurement.worker_keys import worker_key
 from bench.records import machine, provenance, schema
 from bench.records.workload import Workload
 from bench.selftest import store, trials

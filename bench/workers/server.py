@@ -17,6 +17,7 @@ from typing import Any
 
 from backends import registry
 from backends.interface import Backend
+from bench.workers.learning import Learns
 from bench.workers.probes import Probes
 from bench.workers.seen_answers import SeenAnswers
 from bench.workers.serialization import Packed, pack, unpack, unpack_batch
@@ -25,7 +26,7 @@ from tasks.spec import ModelSpec, OptimizerSpec
 _TASKS = Path("/proc/self/task")  # a folder for each thread
 
 
-class Operations(Probes):
+class Operations(Probes, Learns):
     """One backend, one model at a time. Every public method is an operation."""
 
     def __init__(self) -> None:
@@ -174,7 +175,7 @@ class Operations(Probes):
 
     def release(self) -> None:
         """Free the model."""
-        self._model = self._result = self._stopwatch = None
+        self._model = self._result = self._stopwatch = self._held_out = None
         self._params, self._batches = {}, []
         gc.unfreeze()
         gc.collect()

@@ -32,6 +32,7 @@ class TimedSteps:
         self._batch = 0  # the number of that of the last step
         self._steps_of: list[int] = []  # T of each batch
         self._looks = SeenAnswers()
+        self._held_out: Any = None  # placed sequences that are only scored
         self._params: dict[str, np.ndarray] = {}
         self._result: Any = None
         self._stopwatch: Any = None  # of the device, if the backend has one

@@ -15,7 +15,7 @@ BASELINE = "GEMM baseline"
 MOST_COLUMNS = 3
 SHORT = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)"}
 
-Section = Literal["overview", "sweeps", "more"]
+Section = Literal["overview", "sweeps", "learning", "more"]
 
 
 @dataclass(frozen=True)

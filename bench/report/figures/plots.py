@@ -12,6 +12,7 @@ import numpy as np
 from bench.analysis import break_even, memory, scaling, text
 from bench.analysis.workload_view import NOT_RUN, WorkloadView, verdict
 from bench.records.schema import Measurement, Run
+from bench.report.figures import learning
 from bench.report.figures.figure import (
     BASELINE,
     Figure,
@@ -39,7 +40,7 @@ def of_run(run: Run, views: Sequence[WorkloadView]) -> list[Figure]:
     timed = [view for view in views if view.ranked]
     single = scaling.first_look(timed)
     figures = [] if run.serial else _ratios(single)
-    figures += _curves(scaling.find(timed))
+    figures += _curves(scaling.find(timed)) + learning.figures(timed)
     figures += _totals(single) + _memory(single) + _devices(timed)
     return figures + _gradients(timed)
 

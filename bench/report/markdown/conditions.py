@@ -11,7 +11,11 @@ from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import BetweenProcess, Measurement, ProcessConditions, Run
 
 BUSY = 0.25  # cores of background load before the run, above which a report warns
-REASONS = {"narrow enough": "intervals narrow enough", "time used up": "time used up"}
+REASONS = {
+    "narrow enough": "intervals narrow enough",
+    "time used up": "time used up",
+    "nothing left to learn": "nothing left to learn",
+}
 
 
 def machine_line(run: Run, views: Sequence[WorkloadView]) -> str:

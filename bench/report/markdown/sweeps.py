@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from bench.analysis import scaling, text
 from bench.analysis.scaling import Sweep
 from bench.analysis.workload_view import cell_in_words
+
+
+@dataclass(frozen=True)
+class SweepView:
+    """A sweep: its heading and its table."""
+
+    title: str
+    table: str
+
+
+def view(sweep: Sweep) -> SweepView:
+    return SweepView(title(sweep), table(sweep))
 
 
 def title(sweep: Sweep) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.analysis import changing_steps as of_changing_steps
+from bench.analysis import learning as of_learning
 from bench.analysis import lengths as of_lengths
 from bench.analysis import outliers, scaling, text, verdicts
 from bench.analysis.workload_view import NOT_RUN, WorkloadView, verdict
@@ -18,6 +19,7 @@ from bench.report.figures.figure import Figure, Section
 from bench.report.markdown import (
     changing_steps,
     conditions,
+    learning,
     lengths,
     models,
     overview,
@@ -48,14 +50,6 @@ class DeviceView:
     common: str  # what all rows have in common
     cells: str  # the cells whose name differs from their words, in words
     sentences: str
-
-
-@dataclass(frozen=True)
-class SweepView:
-    """A sweep: its heading and its table."""
-
-    title: str
-    table: str
 
 
 @dataclass(frozen=True)
@@ -117,10 +111,12 @@ class ReportView:
     devices: tuple[DeviceView, ...]
     left_out: int  # workloads that the overview does not show
     overview_figures: tuple[Picture, ...]
-    sweeps: tuple[SweepView, ...]
+    sweeps: tuple[sweeps.SweepView, ...]
     sweep_figures: tuple[Picture, ...]
     lengths: tuple[LengthsView, ...]
     changing_steps: tuple[ChangingStepsView, ...]
+    learning: tuple[learning.LearningView, ...]
+    learning_figures: tuple[Picture, ...]
     more_figures: tuple[Picture, ...]
     machine: MachineView
     threads: str
@@ -162,7 +158,7 @@ def report_view(
         devices=tuple(map(_device, overview.by_device(first).values())),
         left_out=len(views) - len(first),
         overview_figures=_pictures(figures, "overview"),
-        sweeps=tuple(SweepView(sweeps.title(s), sweeps.table(s)) for s in scaling.find(views)),
+        sweeps=tuple(map(sweeps.view, scaling.find(views))),
         sweep_figures=_pictures(figures, "sweeps"),
         lengths=tuple(
             LengthsView(lengths.title(each), lengths.table(each), lengths.sentences(each))
@@ -174,6 +170,8 @@ def report_view(
             )
             for each in of_changing_steps.find(views)
         ),
+        learning=tuple(map(learning.view, of_learning.find(views))),
+        learning_figures=_pictures(figures, "learning"),
         more_figures=_pictures(figures, "more"),
         machine=_machine(run),
         threads=", ".join(str(count or "default") for count in run.threads),
