@@ -103,12 +103,22 @@ def test_a_cell_and_a_size_that_are_asked_for_are_taken() -> None:
     [
         (["--steps-vary=2,3,4"], "a net learns with one T"),
         (["--optimizer=sgd"], "--optimizer has no effect on learn"),
+        (["--phase=bptt", "--updates=5"], "--updates has no effect on bptt"),
     ],
 )
 def test_what_has_no_meaning_is_refused(arguments: list[str], words: str, tmp_path: Path) -> None:
     code, output = asked(tmp_path, "--task=hihello", "--phase=learn", *arguments)
     assert code == 2
     assert words in " ".join(output.split())
+
+
+def test_a_number_of_updates_stands_in_the_label_of_learn_alone() -> None:
+    asks = request("hihello", phases=["bptt", LEARN], model={"updates": [7]})
+    asks = replace(asks, shown=frozenset({"updates"}))
+    assert [(w.label, w.updates) for w in workloads(asks)] == [
+        ("source", 0),
+        ("source+updates7", 7),
+    ]
 
 
 # On which data

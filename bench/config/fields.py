@@ -117,6 +117,7 @@ MODEL: Mapping[str, Field] = {
     "lengths": Field(_lengths, (str, float)),
     "padding": _choice(PADDINGS),
     "steps_vary": Field(_steps_vary, (int,), whole=True, joined=True),
+    "updates": _WHOLE,
     "weights": Field(_file, whole=True),
     "embedding": Field(_file, whole=True),
 }

@@ -48,8 +48,11 @@ def left_out(request: Request) -> list[str]:
 def _grids(request: Request) -> Iterator[Request]:
     """The grid, and apart from it that of `learn`, whose sizes and cells are those of targets."""
     others = [phase for phase in request.phases if phase != LEARN]
-    learnt = [phase for phase in request.phases if phase == LEARN]
-    yield from (replace(request, phases=phases) for phases in (others, learnt) if phases)
+    if others:
+        model = {name: given for name, given in request.model.items() if name != "updates"}
+        yield replace(request, phases=others, model=model)
+    if LEARN in request.phases:
+        yield replace(request, phases=[LEARN])
 
 
 def _grid(request: Request, candidates: int) -> Iterator[Workload]:
@@ -66,6 +69,7 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
         ):
             hidden = {"cell"} if phase == "train_step" else {"cell", "optimizer"}
             hidden |= {"padding", "steps_vary"} - model.shown
+            hidden |= set() if phase == LEARN else {"updates"}
             yield Workload(
                 phase=phase,
                 task=model.task.name,
@@ -75,6 +79,7 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
                 batch=model.numbers.batch,
                 steps=model.numbers.steps,
                 steps_vary=model.steps_vary,
+                updates=model.updates,
                 device=device,
                 dtype=dtype,
                 threads=threads,

@@ -51,6 +51,7 @@ class Model:
     embedding: GivenFile | None
     shown: frozenset[str]  # what its label shows without being asked
     steps_vary: tuple[int, ...] = ()
+    updates: int = 0  # to learn; 0: those of the target
 
 
 def models(request: Request, candidates: int) -> Iterator[Model]:
@@ -177,6 +178,7 @@ def model_of(
             if holds
         ),
         steps_vary=vary,
+        updates=chosen.get("updates", 0),
     )
 
 

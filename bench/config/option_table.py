@@ -58,6 +58,7 @@ WHAT = (
         f"Of train_step: {', '.join(OPTIMIZERS)}. Default: {DEFAULT_OPTIMIZER}.",
         "LIST",
     ),
+    Option("updates", "Of learn, at most. Default: those of the target.", "N"),
     Option("preset", "A published run; `rnnbench list` shows all of them.", "NAME"),
     Option(
         "workload",
@@ -128,8 +129,8 @@ HOW = (
 WHERE = (
     Option(
         "reports",
-        "Where the folder of this run goes. Default: reports/ in the clone of rnnbench, or outside "
-        "of it in the current folder.",
+        "Where its folder goes. Default: reports/ in the clone, or outside of it in the current "
+        "folder.",
         "DIR",
     ),
     Option("run-name", "The name of that folder. Default: the time.", "NAME"),

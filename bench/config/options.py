@@ -18,6 +18,7 @@ from bench.config.grid import Request
 from bench.config.option_table import DEFAULT_PHASES, DEFAULT_PROCESSES, OWN, REFUSED, TRAINING
 from bench.config.protocol import TIMED_SECONDS, Settings
 from bench.config.workload_file import NamedWorkloads, WorkloadFile
+from bench.records.workload import LEARN
 from tasks import DEFAULT_TASKS
 
 EVERYTHING = ("all",)  # of --backend
@@ -225,6 +226,10 @@ def _refuse_what_has_no_effect(config: pytest.Config, asked: Values, options: Op
     if "optimizer" in asked and "train_step" not in phases:
         raise ValueError(
             f"--optimizer has no effect on {measured}; expected --phase=train_step beside it"
+        )
+    if "updates" in asked and LEARN not in phases:
+        raise ValueError(
+            f"--updates has no effect on {measured}; expected --phase={LEARN} beside it"
         )
     if any(asked.get("dropout", ())) and not {*phases} & {*TRAINING}:
         raise ValueError(

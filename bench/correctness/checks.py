@@ -13,6 +13,7 @@ from backends import registry
 from bench.config import batches, given_params
 from bench.correctness import comparison, oracle
 from bench.correctness.asked_model import Ask, AskedModel, rolled
+from bench.correctness.dropout import wrong_masks
 from bench.correctness.judged_answers import DURING, JudgedAnswers
 from bench.correctness.oracle import Reference, ReferenceCase, Tensors
 from bench.correctness.skipped_work import BATCHES, SkippedWork, TimedBlock
@@ -181,6 +182,10 @@ class WorkloadChecks:
         if self._random():
             answers = [model.call(phase)[1] for _ in range(2)]
             found = self._plausible(answers[1], self._fresh, AFTER, answers[0])
+            case = dataclasses.replace(self._fresh, spec=self.workload.spec)
+            if message := wrong_masks(model, case):
+                words = f"{AFTER}: {message}"
+                found = msgspec.structs.replace(found, failures=(*found.failures, words))
             model.renew(self._fresh)
             return comparison.joined([found, model.answer(self._fresh, "forward", AFTER)])
         if self.workload.optimizer is not None:

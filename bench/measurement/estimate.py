@@ -28,7 +28,11 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
     target = TASKS[workload.task].target
     if settings.timed and workload.phase == LEARN and target is not None:
         # With the oracle's run beside it, its scores, and half of the updates that are allowed.
-        return (variants + settings.beside) * settings.processes * (each + target.steps * step)
+        return (
+            (variants + settings.beside)
+            * settings.processes
+            * (each + (workload.updates or target.steps) * step)
+        )
     if settings.timed and variants:
         block = settings.block(len(workload.steps_vary))
         timed = max(block.timed_steps * step, block.timed_seconds)

@@ -31,7 +31,7 @@ from tasks.spec import Batch, Params
 from tasks.task import NamesClasses, Spells
 from tasks.training import TrainingData
 
-SCORES = 60  # within the updates that a target allows
+SCORES = 60  # of a training that goes on to the end
 SHOWN_STEPS = 12  # of the example
 
 
@@ -49,7 +49,8 @@ class Lessons:
         self.task = TASKS[workload.task]
         assert self.task.target is not None
         self.target, self.spec, self.params = self.task.target, workload.spec, params
-        self.every = max(1, self.target.steps // SCORES)
+        self.most = workload.updates or self.target.steps
+        self.every = max(1, self.most // SCORES)
         given = batches.training(workload, seed)
 
         @lru_cache(maxsize=2 * self.every)
@@ -63,11 +64,11 @@ class Lessons:
     @property
     def stretches(self) -> int:
         """How many there are at most."""
-        return math.ceil(self.target.steps / self.every)
+        return math.ceil(self.most / self.every)
 
     def packed(self, done: int) -> tuple[list[Packed], int]:
         """The batches of the next stretch after so many updates, and their number of updates."""
-        count = min(self.every, self.target.steps - done)
+        count = min(self.every, self.most - done)
         first = [1] if self.data.single else range(done + 1, done + count + 1)
         return [pack_batch(self.data.batch(update)) for update in first], count
 
@@ -108,7 +109,7 @@ class Lessons:
             metric=target.metric,
             threshold=target.threshold,
             larger_is_better=target.larger_is_better,
-            most_updates=target.steps,
+            most_updates=self.most,
             every=self.every,
             data=self.data.words,
             scored=len(held_out.x),
@@ -144,7 +145,7 @@ class Learner(TimedModel):
 
     @property
     def finished(self) -> bool:
-        return self.reached or len(self.losses) >= self.lessons.target.steps
+        return self.reached or len(self.losses) >= self.lessons.most
 
     def run(self, unbroken: bool) -> tuple[np.ndarray, float | None, float | None, float, float]:
         """Train for a stretch, and score; see `Learns.learn`. There is no throughput."""

@@ -41,6 +41,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     optimizer: OptimizerSpec | None = None  # only for train_step and learn
     given_name: str = ""  # from a workload file; it stands for the size and what the file sets
     steps_vary: tuple[int, ...] = ()  # each call comes with another of these T; `steps` is the last
+    updates: int = 0  # of learn, at most; 0: those of the target
     inputs: InputOptions = InputOptions()
     weights: GivenFile | None = None  # the parameters to start from; None: random
     embedding: GivenFile | None = None  # the table to start from
@@ -91,6 +92,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             "values": self.inputs.values,
             "lengths": f"lengths-{self.inputs.lengths}",
             "padding": self.inputs.padding,
+            "updates": f"updates{self.updates}",
             "weights": f"weights-{self.weights.sha256[:8]}" if self.weights else "",
             "embedding": f"embedding-{self.embedding.sha256[:8]}" if self.embedding else "",
             "threads": f"threads{self.threads or '-default'}",
