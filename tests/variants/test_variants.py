@@ -6,11 +6,14 @@ test_property.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import asked
 import numpy as np
 import pytest
 from tally import TALLY
 
+from bench.correctness.dropout import wrong_masks
 from bench.correctness.oracle import Inputs, rounded
 from bench.kit import published
 from bench.kit.case import CaseSpec
@@ -118,6 +121,24 @@ def test_masks_are_drawn_in_training_alone(pool: WorkerPool, variant: str) -> No
     assert losses[0] != losses[1], "two calls, one mask"
     if variant == "keras-torch":
         assert "no fused recurrent op" in model.ask("about")["path"], "on a CPU there is none"
+    model.ask("release")
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn_tanh"])
+@pytest.mark.parametrize("variant", asked.VARIANTS)
+def test_masks_drop_the_share_and_scale_the_rest(
+    pool: WorkerPool, variant: str, cell: str, bidirectional: bool
+) -> None:
+    subject = asked.subject(pool, variant)
+    masked = replace(MASKED, cell=cell, hidden_size=24, dropout=0.4, bidirectional=bidirectional)
+    reason = refusal(subject, masked, "float32", "bptt")
+    if reason is not None:
+        pytest.skip(reason)
+    params, batch = rounded("float32", *CaseSpec(masked, batch=3, steps=5).made())
+    model, case = asked_model(subject, "float32"), Inputs(masked, params, batch)
+    model.build(case)
+    assert wrong_masks(model, case) is None
     model.ask("release")
 
 
