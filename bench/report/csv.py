@@ -51,10 +51,14 @@ def csv(
     out = writer.DictWriter(content, COLUMNS, restval="", lineterminator="\n")
     out.writeheader()
     for m in measurements:
-        view = by_workload.get(m.workload)
-        fields = _about(run, m) | _times(m) | (_beside(view, m) if view else {})
+        fields = row(run, by_workload.get(m.workload), m)
         out.writerow({name: _safe(value) for name, value in fields.items()})
     return content.getvalue()
+
+
+def row(run: Run, view: WorkloadView | None, m: Measurement) -> dict[str, Any]:
+    """The values of one measurement by column; what is unknown is None or missing."""
+    return _about(run, m) | _times(m) | (_beside(view, m) if view else {})
 
 
 def _safe(value: Any) -> Any:

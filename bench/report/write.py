@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from bench.analysis import workload_view
 from bench.records import store
-from bench.report import csv, html
+from bench.report import csv
 from bench.report.figures import draw, figure, plots, style
+from bench.report.html import page
 from bench.report.markdown import index
 from bench.report.markdown.render import render_index, render_report
 from bench.report.markdown.view import report_view
@@ -29,15 +31,26 @@ def write_report(folder: Path, form: str = "md") -> Path:
     run, measurements, records = store.read(folder / store.FILE)
     if form == "csv":
         return _write(folder / "report.csv", csv.csv(run, measurements, records))
+    if form == "html":
+        return write_page([folder])
     views = workload_view.views(run, measurements, records)
     figures = plots.of_run(run, views)
     styles = style.of_report(figures)
     pictures = {figure.path: draw.svg(figure, styles) for figure in figures}
     markdown = render_report(report_view(run, measurements, views, figures))
-    if form == "html":
-        return _write(folder / "report.html", html.page(run, markdown, pictures))
     _write_figures(folder / figure.FOLDER, pictures)
     return _write(folder / "report.md", markdown)
+
+
+def write_page(folders: Sequence[Path]) -> Path:
+    """Write one page of all these runs, and return its path: report.html.
+
+    It lies in the folder of the only run, or beside the folder of the first of several. Raises what
+    `write_report` does, and ModuleNotFoundError where the packages that draw are missing.
+    """
+    content = page.page([store.read(folder / store.FILE) for folder in folders])
+    first = folders[0] if len(folders) == 1 else folders[0].resolve().parent
+    return _write(first / "report.html", content)
 
 
 def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
