@@ -40,6 +40,7 @@ from bench.report.html import curves as page_curves
 from bench.report.html import marks, rows, words
 from bench.report.html.choices import CHOICES
 from bench.report.html.data import data
+from bench.report.html.page import HERE, SCRIPTS, page
 from bench.report.write import write_page
 
 REFERENCE = ROOT / "reports" / "2026-11-22-reference"
@@ -242,9 +243,17 @@ def test_the_page_is_one_file_that_loads_nothing(tmp_path: Path) -> None:
     assert len(hashes) == 2
 
 
-def test_the_page_of_a_large_run_is_small() -> None:
-    from bench.report.html.page import page
+def test_the_scripts_are_read_in_one_sitting() -> None:
+    files = [file for file in HERE.iterdir() if file.suffix in (".js", ".css", ".jinja")]
+    assert {*SCRIPTS} == {file.name for file in files if file.suffix == ".js"}
+    for file in files:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 300, file.name
+        if file.suffix != ".jinja":
+            assert max(map(len, lines)) <= 100, file.name
 
+
+def test_the_page_of_a_large_run_is_small() -> None:
     size = len(page([store.read(REFERENCE / store.FILE)]).encode())
     print(f"the page of {REFERENCE.name}: {size:,} bytes")
     assert size <= MOST_BYTES

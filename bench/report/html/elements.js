@@ -1,7 +1,7 @@
 // Elements of the page. Text is only ever set as text: no value of a record becomes markup.
 
-const isEmpty = (value) => value === null || value === undefined || value === "";
 const byId = (id) => document.getElementById(id);
+const isEmpty = (value) => value === null || value === undefined || value === "";
 
 function element(tag, properties = {}, ...children) {
   const found = document.createElement(tag);
@@ -13,20 +13,38 @@ function element(tag, properties = {}, ...children) {
   return found;
 }
 
+// Parts of a sentence: pairs of a text and "strong", "code" or nothing.
+const sentence = (parts) => parts.map(([text, mark]) => (mark ? element(mark, {}, text) : text));
+
+// A link to `changes` of what is chosen. Whoever follows it reads on at the answer.
+function link(changes, text) {
+  const found = element("a", { href: addressOf({ ...state, ...changes }) }, text);
+  found.onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    change(changes);
+    byId("title").focus();
+  };
+  return found;
+}
+
 // What replaces the element that has the focus gives it to the one that has its place.
 function keepingFocus(render) {
   const name = document.activeElement?.dataset.focus;
   const result = render();
   if (name && document.activeElement?.dataset.focus !== name) {
-    [...document.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === name)?.focus();
+    const places = [...document.querySelectorAll("[data-focus]")];
+    places.find((each) => each.dataset.focus === name)?.focus();
   }
   return result;
 }
 
-// Parts of a sentence: pairs of a text and "strong", "code" or nothing.
-const sentence = (parts) => parts.map(([text, mark]) => (mark ? element(mark, {}, text) : text));
+const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
 
-const link = (item, text) => element("a", { href: addressOf({ ...state, item }) }, text);
+function markOf(variant) {
+  const mark = variant === BASELINE ? data.baseline : data.marks[variant];
+  return { colour: mark.colour || ink(), shape: mark.shape, dash: mark.dash };
+}
 
 function svg(tag, attributes) {
   const found = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -34,61 +52,14 @@ function svg(tag, attributes) {
   return found;
 }
 
-const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
-const markOf = (variant) => {
-  const mark = variant === BASELINE ? data.baseline : data.marks[variant];
-  return { ...mark, colour: mark.colour || ink() };
-};
-
 // The dash and the marker of a variant, as in the charts.
 function swatch(variant) {
   const { colour, shape, dash } = markOf(variant);
   const found = svg("svg", { class: "swatch", width: 30, height: 12, "aria-hidden": "true" });
+  const line = { x1: 0, y1: 6, x2: 30, y2: 6, stroke: colour, "stroke-width": 2 };
   found.append(
-    svg("line", { x1: 0, y1: 6, x2: 30, y2: 6, stroke: colour, "stroke-width": 2, "stroke-dasharray": dash.join(" ") }),
+    svg("line", { ...line, "stroke-dasharray": dash.join(" ") }),
     svg("path", { d: shape, fill: colour, transform: "translate(15 6) scale(4.5)" }),
   );
   return found;
-}
-
-// Columns: { title, text(row), by(row)?, number?, kind? }. `by` is what a column sorts by.
-function table(columns, rows, { caption, sort = "", onSort, mark } = {}) {
-  const [column, direction] = sortOf(columns, sort);
-  const head = columns.map((each) => {
-    const properties = { scope: "col", className: each.number ? "number" : "" };
-    if (!onSort) return element("th", properties, each.title);
-    const order = each === column ? (direction > 0 ? "ascending" : "descending") : "none";
-    const next = each === column && direction > 0 ? `-${each.title}` : each.title;
-    const focus = `${caption}: ${each.title}`;
-    const button = element("button", { type: "button", "data-focus": focus, onclick: () => onSort(next) }, each.title);
-    return element("th", { ...properties, "aria-sort": order }, button);
-  });
-  const body = sorted(rows, column, direction).map((row) => {
-    const cells = columns.map((each) => {
-      const content = each.text(row) ?? "";
-      const kind = each.number ? "number" : (each.kind ?? "");
-      return element("td", { className: kind, title: each.kind === "name" && typeof content === "string" ? content : "" }, content);
-    });
-    return element("tr", { className: mark?.(row) ?? "" }, ...cells);
-  });
-  const found = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
-  if (caption) found.setAttribute("aria-label", caption);
-  return element("div", { className: "wide", tabIndex: 0, role: "region", "aria-label": caption ?? "Table" }, found);
-}
-
-function sortOf(columns, sort) {
-  const title = sort.replace(/^-/, "");
-  return [columns.find((each) => each.title === title), sort.startsWith("-") ? -1 : 1];
-}
-
-// Numbers by size, text by its letters; what is missing comes last either way.
-function sorted(rows, column, direction) {
-  if (!column) return rows;
-  const by = column.by ?? column.text;
-  return rows.slice().sort((a, b) => {
-    const [x, y] = [by(a), by(b)];
-    if (isEmpty(x) || isEmpty(y)) return isEmpty(x) - isEmpty(y);
-    const order = typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
-    return direction * order;
-  });
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.report.figures import style
+from bench.report.figures.figure import BASELINE
 
 TEXT = ""  # the colour of the text, which the page decides
 DOT = 1.4  # pixels of a dash for one point in the figures
@@ -24,8 +25,8 @@ def marks(variants: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def baseline() -> dict[str, Any]:
-    """The same for the GEMM baseline, whose marker is a small dot."""
-    return {"colour": TEXT, "shape": _path("."), "dash": _dash(style.DOTS)}
+    """The same for the GEMM baseline, whose marker is a small dot, and its name."""
+    return {"name": BASELINE, "colour": TEXT, "shape": _path("."), "dash": _dash(style.DOTS)}
 
 
 def _dash(dashes: Any) -> list[float]:
