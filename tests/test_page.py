@@ -27,6 +27,7 @@ from record_samples import (
     parted,
     rounds,
     sample,
+    stopped,
     workload_records,
 )
 from views_of import views_of
@@ -157,6 +158,19 @@ def test_sentences_are_those_of_the_markdown() -> None:
         assert "".join(text for text, _ in parts) in plain
 
 
+def test_an_answer_is_a_sentence_and_a_name_keeps_its_letters() -> None:
+    def answer(records: Records, run: Run = RUN) -> str:
+        (workload,) = data([(run, *parted(records))])["workloads"]
+        return "".join(text for text, _ in workload["answer"])
+
+    alone = {"numpy": (0.01, 0.3)}
+    assert answer(workload_records(1, alone)).startswith("Only numpy has a time, ")
+    assert answer(workload_records(1)).startswith("jax ")
+    unpaired = [measurement("jax", rounds(0.1, 0.1)), measurement("torch", rounds(0.2, 0.2, 0.2))]
+    assert answer(unpaired).startswith("jax takes 100 ms a step; ")
+    assert answer([stopped("jax", "crashed", "why")]) == "No variant has a time."
+
+
 def test_markdown_becomes_parts_and_no_more() -> None:
     assert words.parts("**a** takes `b`, c\\*d\\* &lt;x> \\[y](z)") == [
         ["a", "strong"],
@@ -209,6 +223,7 @@ def test_the_lead_along_a_curve_is_put_into_words() -> None:
     )
     assert lead(1.0, 1.0, 1.0).startswith("The lead does not change with T")
     assert "T 10: numpy; T 20: " in lead(1.0, 0.5, 1.0)
+    assert lead(1.0, 0.1, 1.0, 0.1, 1.0, 0.1, 1.0) == "The lead changes with T."
 
 
 def test_a_variant_has_the_colour_of_the_figures() -> None:

@@ -13,6 +13,8 @@ from bench.report.html.choices import choice
 from bench.report.html.rows import names
 from bench.report.markdown import sweeps
 
+MOST_STRETCHES = 6  # that a sentence lists; the table has every point
+
 
 def curves(run: str, views: Sequence[WorkloadView], first: int) -> Iterator[dict[str, Any]]:
     """Every sweep of the workloads; `first` is the number of the first of them on the page."""
@@ -60,33 +62,41 @@ def _exponent(fit: Growth) -> str:
 
 
 def lead(sweep: Sweep) -> str:
-    """Whether the first rank changes along the axis, in one sentence."""
+    """Whether the first rank changes along the axis, in one or two sentences."""
     axis = sweep.axis
     firsts = [_first(view) for view in sweep.views]
     decided = [first for first in firsts if first]
     if not decided:
         return "No point of this curve has a rank."
-    stretches: list[tuple[int, int, tuple[str, ...]]] = []
-    for value, first in zip(sweep.values, firsts, strict=True):
-        if stretches and stretches[-1][2] == first:
-            stretches[-1] = (stretches[-1][0], value, first)
-        else:
-            stretches.append((value, value, first))
+    stretches = _stretches(sweep.values, firsts)
     where = "; ".join(
-        f"{axis} {low}{f' to {high}' if high != low else ''}: "
-        f"{text.joined(first) if first else 'undecided'}"
+        f"{axis} {low}{f' to {high}' if high != low else ''}: {text.joined(first) or 'undecided'}"
         for low, high, first in stretches
     )
+    where = f" First rank at {where}." if len(stretches) <= MOST_STRETCHES else ""
     always = [name for name in decided[0] if all(name in first for first in decided)]
-    if always:
-        verb = "has" if len(always) == 1 else "have"
-        return (
-            f"The lead does not change with {axis} as far as is certain: {text.joined(always)} "
-            f"{verb} the first rank at every decided point. First rank at {where}."
-        )
-    return f"The lead changes with {axis}. First rank at {where}."
+    if not always:
+        return f"The lead changes with {axis}.{where}"
+    verb = "has" if len(always) == 1 else "have"
+    return (
+        f"The lead does not change with {axis} as far as is certain: {text.joined(always)} {verb} "
+        f"the first rank at every decided point.{where}"
+    )
 
 
 def _first(view: WorkloadView) -> tuple[str, ...]:
-    called = names(view)
-    return tuple(called[label] for label in view.first)
+    """Who shares the first rank, in the order of the records."""
+    return tuple(name for label, name in names(view).items() if label in view.first)
+
+
+def _stretches(
+    values: Sequence[int], firsts: Sequence[tuple[str, ...]]
+) -> list[tuple[int, int, tuple[str, ...]]]:
+    """Neighbouring values with the same first rank, from the lowest to the highest of them."""
+    found: list[tuple[int, int, tuple[str, ...]]] = []
+    for value, first in zip(values, firsts, strict=True):
+        if found and found[-1][2] == first:
+            found[-1] = (found[-1][0], value, first)
+        else:
+            found.append((value, value, first))
+    return found

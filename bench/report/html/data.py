@@ -11,7 +11,7 @@ from bench.records.schema import Measurement, Run, WorkloadRecord
 from bench.report.html import choices, curves, marks
 from bench.report.html.choices import CHOICES, LONGEST_NAME
 from bench.report.html.rows import COLUMNS, names, rows
-from bench.report.html.words import parts
+from bench.report.html.words import Part, parts
 from bench.report.markdown import conditions, sentences, tables
 
 Records = tuple[Run, Sequence[Measurement], Sequence[WorkloadRecord]]
@@ -81,7 +81,7 @@ def _workload(run: Run, view: WorkloadView, choice: list[str]) -> dict[str, Any]
     return {
         "choice": choice,
         "id": text.plain(view.workload.id, LONGEST_NAME),
-        "answer": parts(sentences.of_workload(view)),
+        "answer": _answer(view),
         "warnings": [parts(each) for each in conditions.warnings(run, [view])],
         "cold": parts(sentences.with_cold_start(view)),
         "about": [parts(line) for line in about if line],
@@ -91,6 +91,14 @@ def _workload(run: Run, view: WorkloadView, choice: list[str]) -> dict[str, Any]
         "overtakes": _overtakes(view),
         "rows": rows(run, view),
     }
+
+
+def _answer(view: WorkloadView) -> list[Part]:
+    """Who is fastest; the markdown's sentence, which continues a line there, as a sentence."""
+    sentence = sentences.of_workload(view)
+    if not sentence.startswith(("*", *view.ranked)):  # a name keeps its letters
+        sentence = sentence[:1].upper() + sentence[1:]
+    return parts(sentence)
 
 
 def _overtakes(view: WorkloadView) -> list[dict[str, Any]]:

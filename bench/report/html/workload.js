@@ -33,6 +33,8 @@ function showRatios(rows) {
   // There is no chart of a run that compares nothing: a serial one, or of a single variant.
   const compared = (row) => row.ratio !== null;
   const ordered = rows.filter(compared).length > 1 ? marked(rows) : [];
+  byId("ratios-title").textContent = ordered.length ? "Who is fastest" : "Step times";
+  byId("ratios-note").hidden = !ordered.length;
   return draw("chart-ratios", "ratios", {
     rows: ordered.filter(compared),
     words: ordered.filter((row) => !compared(row)),
