@@ -6,8 +6,9 @@ The repository's own conftest.py loads it; it is never an installed plugin.
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ from bench.measurement.candidate import Outcome
 from bench.measurement.case import PARAMETERS, Case
 from bench.measurement.estimate import print_plan
 from bench.measurement.plan import Plan
-from bench.records.schema import Measurement
+from bench.report import terminal
 from bench.session import INTERRUPTIONS, InterruptedRunError, SuiteRun
 
 SUITE = Path(__file__).parent / "suite"
 PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[SuiteRun]()
 REPORT = pytest.StashKey[Path]()
-NOT_MEASURED = pytest.StashKey[list[Measurement]]()  # what was refused or skipped
+SUITE_ASKED = pytest.StashKey[bool]()
 INTERRUPTED = pytest.StashKey[bool]()  # by Ctrl-C
 
 
@@ -42,9 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args = [str(SUITE)]  # only the suite; `make test` runs the tests
     asked = options.read(config)
     plan = config.stash[PLAN] = Plan(asked, options.settings(config, asked))
-    config.stash[NOT_MEASURED] = []
     config.pluginmanager.register(_Interruption(config))
-    suite_asked = only or any(map(_reaches_suite, config.args))
+    suite_asked = config.stash[SUITE_ASKED] = only or any(map(_reaches_suite, config.args))
     measures = plan.settings.timed and not (asked.dry_run or config.option.collectonly)
     if suite_asked and not asked.dry_run and config.getoption("dist", "no") != "no":
         raise pytest.UsageError("-n and --dist would measure several workloads at once: omit them")
@@ -120,6 +120,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not plan.options.dry_run:
         return None
     print_plan(plan.by_workload, plan.settings)
+    # So that pytest ends with how many tests it has collected, and not with "no tests ran".
+    session.config.option.collectonly = True
     return True
 
 
@@ -139,35 +141,46 @@ def outcome(
     """
     config = request.config
     with _interruptible():
-        found = config.stash[RUN].outcome(_case(request.node))
-    if found.measurement.status in ("refused", "skipped"):
-        config.stash[NOT_MEASURED].append(found.measurement)
-    return found
+        return config.stash[RUN].outcome(_case(request.node))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], list[Any]]:
+    """Replace what pytest-benchmark claims of its own loop, which runs nothing here."""
+    lines = yield
+    if not config.stash[SUITE_ASKED]:
+        return lines
+    return [*_without_benchmark(lines), config.stash[PLAN].settings.in_words]
+
+
+def _without_benchmark(lines: list[Any]) -> Iterator[Any]:
+    for line in lines:
+        if not (isinstance(line, str) and line.startswith("benchmark: ")):
+            yield line
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """What the run leaves out, and why a variant that was asked for by name was not measured.
+) -> Generator[None, object, object]:
+    """The answer of the run, behind pytest-benchmark's table; that only where it is asked for."""
+    if config.stash[SUITE_ASKED] and not options.table_asked(config):
+        benchmark = config.pluginmanager.get_plugin("pytest-benchmark")
+        assert benchmark is not None  # `pytest_configure` has looked for it
+        benchmark.quiet = True
+    try:
+        return (yield)
+    finally:
+        for line in _answer(terminalreporter, config):
+            terminalreporter.write_line(line)
 
-    Where `-rs` is given, pytest says the latter itself.
-    """
-    plan, found = config.stash[PLAN], config.stash[NOT_MEASURED]
-    for text in plan.left_out if plan.by_workload else ():
-        terminalreporter.write_line(text)
-    if plan.options.named and not terminalreporter.hasopt("skipped"):
-        for text in not_measured(found):
-            terminalreporter.write_line(text)
 
-
-def not_measured(found: Iterable[Measurement]) -> Iterator[str]:
-    """ "keras-jax is refused in 2 workloads: its arithmetic is float32": each reason once."""
-    workloads: dict[tuple[str, str, str], list[str]] = {}
-    for m in found:
-        workloads.setdefault((m.variant, m.status, m.reason), []).append(m.workload.id)
-    for (variant, status, reason), ids in workloads.items():
-        where = ids[0] if len(ids) == 1 else f"{len(ids)} workloads"
-        yield f"{variant} is {status} in {where}: {reason}"
+def _answer(reporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[str]:
+    plan, run = config.stash[PLAN], config.stash.get(RUN, None)
+    yield from plan.left_out if plan.by_workload else ()
+    if run is not None:
+        width = shutil.get_terminal_size().columns if reporter.isatty else None
+        yield from terminal.printed(*run.records(), width=width, colours=reporter.hasmarkup)
 
 
 class _Interruption:

@@ -11,8 +11,11 @@ import pytest
 
 from backends import registry
 from bench import ROOT, __version__
+from bench.analysis import workload_view
+from bench.analysis.workload_view import WorkloadView
 from bench.measurement.candidate import Outcome
 from bench.measurement.case import Case
+from bench.measurement.estimate import plan_seconds
 from bench.measurement.plan import Plan
 from bench.measurement.worker_keys import worker_keys
 from bench.measurement.workload_record import workload_record
@@ -59,7 +62,8 @@ class SuiteRun:
         self._made: list[Path] = []  # folders, the innermost first
         if self._settings.timed:
             self._make_folder()
-        self._progress = Progress(len(plan.by_workload))
+        expected = plan_seconds(plan.by_workload, self._settings)
+        self._progress = Progress([*expected.values()])
         self._pool = self._make_pool()
         try:
             self._expect_devices()
@@ -231,6 +235,15 @@ class SuiteRun:
             between_process=selftests.between_process(self._selftest),
             selftest=self._selftest,
         )
+
+    def records(self) -> tuple[schema.Run, list[schema.Measurement], list[WorkloadView]]:
+        """The run, its measurements, and its workloads that have ended."""
+        if self._recorded:
+            run, measurements, of_workloads = records.read(self._file)
+        else:
+            run, of_workloads = self._describe(), []
+            measurements = [outcome.measurement for outcome in self._outcomes.values()]
+        return run, measurements, workload_view.views(run, measurements, of_workloads)
 
     @property
     def workloads_done(self) -> int:

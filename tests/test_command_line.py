@@ -36,11 +36,11 @@ from bench.cli.run import help_lines
 from bench.config import option_table
 from bench.config.options import default_reports
 from bench.kit.findings import Findings
-from bench.pytest_plugin import not_measured
 from bench.records import store
 from bench.records.schema import TensorError
 from bench.report.csv import COLUMNS
 from bench.report.csv import csv as as_csv
+from bench.report.terminal import not_measured
 from tasks.spec import ModelSpec, OptimizerSpec
 
 WIDTHS = (60, 80, 200)

@@ -171,6 +171,12 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
     "Options of pytest-benchmark": PYTEST_BENCHMARK,
 }
 
+# Those that shape its table, or show something in it: without them the answer takes its place.
+TABLE = frozenset(
+    f"--benchmark-{name}"
+    for name in ("columns", "sort", "group-by", "name", "time-unit", "histogram", "compare")
+)
+
 # Options of pytest-benchmark that have no meaning here, and what to use for their purpose.
 _IN_WORKERS = "the steps run in other processes; profile a script of your own, or use --serial"
 REFUSED = {

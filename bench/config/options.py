@@ -15,7 +15,14 @@ from bench import ROOT
 from bench.config import fields, presets, validation, workload_file
 from bench.config.fields import FIELDS, MODEL, RUN_PHASES, Values
 from bench.config.grid import Request
-from bench.config.option_table import DEFAULT_PHASES, DEFAULT_PROCESSES, OWN, REFUSED, TRAINING
+from bench.config.option_table import (
+    DEFAULT_PHASES,
+    DEFAULT_PROCESSES,
+    OWN,
+    REFUSED,
+    TABLE,
+    TRAINING,
+)
 from bench.config.protocol import TIMED_SECONDS, Settings
 from bench.config.workload_file import NamedWorkloads, WorkloadFile
 from bench.records.workload import LEARN
@@ -128,6 +135,13 @@ def settings(config: pytest.Config, options: Options) -> Settings:
         serial=options.serial,
         timed=not disabled(config),
     )
+
+
+def table_asked(config: pytest.Config) -> bool:
+    """Whether pytest-benchmark's table is asked for: by `-v`, or by an option that shapes it."""
+    words = [*given(config), *config.getini("addopts")]
+    shaped = any(str(word).partition("=")[0] in TABLE for word in words)
+    return shaped or config.option.verbose > 0 or config.getoption("benchmark_verbose")
 
 
 def disabled(config: pytest.Config) -> bool:

@@ -59,3 +59,19 @@ class Settings:
     @property
     def least_rounds(self) -> int:
         return max(LEAST_ROUNDS, self.min_rounds)
+
+    @property
+    def in_words(self) -> str:
+        """How each workload is measured, in a line."""
+        if not self.timed:
+            return "rnnbench: the checks alone; nothing is timed"
+        block, own = self.block(), "a worker process of its own"
+        where = "this process" if self.serial else own
+        where = f"{self.processes} fresh processes" if self.processes > 1 else where
+        until = f" or every interval is within ±{100 * self.narrow:g} %" if self.narrow else ""
+        return (
+            f"rnnbench: each variant runs in {where}, timed by time.perf_counter, without garbage "
+            f"collection; a block has at least {block.warmup_seconds * 1e3:g} ms of warm-up and "
+            f"{block.timed_seconds * 1e3:g} ms of synced steps; rounds of blocks: at least "
+            f"{self.least_rounds}, then until {self.max_seconds:g} s a variant are used{until}"
+        )

@@ -8,8 +8,10 @@ from bench.config import batches
 from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
 from bench.measurement.case import Case
 from bench.measurement.worker_keys import has_baseline
+from bench.progress import in_words
 from bench.records import machine
 from bench.records.workload import LEARN, Workload
+from bench.workers.process import WorkerKey
 from tasks import TASKS
 
 # For an ordinary core; an estimate is accurate to about a factor of two.
@@ -45,14 +47,28 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
     return candidates * each * settings.processes
 
 
+def plan_seconds(
+    plan: Mapping[Workload, Sequence[Case]], settings: Settings
+) -> dict[Workload, float]:
+    """Expected seconds of each workload; the start of a worker counts for the first that needs it.
+
+    A case that cannot run takes no time.
+    """
+    found, started = {}, set[WorkerKey]()
+    for workload, cases in plan.items():
+        keys = {case.key for case in cases if not case.refusal()}
+        found[workload] = workload_seconds(workload, len(keys), settings)
+        if settings.processes == 1:
+            found[workload] += START_SECONDS * len(keys - started)
+        started |= keys
+    return found
+
+
 def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> None:
     """Print every workload, its variants, why some cannot run, and the total time."""
-    seconds, keys = 0.0, set()
     for workload, cases in plan.items():
         refusals = {case.variant: case.refusal() for case in cases}
         running = [case for case in cases if not refusals[case.variant]]
-        keys |= {case.key for case in running}
-        seconds += workload_seconds(workload, len(running), settings)
         print(f"{workload.id}: {', '.join(case.variant for case in running) or 'nothing runs'}")
         facts = [f"{name} {fact}" for name, fact in workload.facts.items()]
         print(f"    {', '.join([*facts, *workload.besides])}")
@@ -60,11 +76,6 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
             if refusal is not None:
                 status, reason = refusal
                 print(f"    {name} is {status}: {reason}")
-    if settings.processes == 1:
-        seconds += START_SECONDS * len(keys)
+    seconds = sum(plan_seconds(plan, settings).values())
     tests = sum(map(len, plan.values()))
-    print(f"{tests} tests in {len(plan)} workloads, about {_duration(seconds)}")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    print(f"{tests} tests in {len(plan)} workloads, about {in_words(seconds)}")

@@ -16,16 +16,29 @@ MOST_LISTED = 8  # workloads of one task and phase; of more, only the count is g
 
 def of_task(views: Sequence[WorkloadView]) -> list[str]:
     """One line per workload of a task; if a phase has many, one line that counts them."""
-    by_phase: dict[str, list[WorkloadView]] = {}
-    for view in views:
-        by_phase.setdefault(view.workload.phase, []).append(view)
     lines = []
-    for phase, group in by_phase.items():
+    for group in _by_phase(views):
         if len(group) > MOST_LISTED:
-            lines.append(f"{text.escape(phase)}: {_counted(group)}")
+            lines += counted_phases(group)
         else:
             lines += [f"{_where(view)}: {of_workload(view)}" for view in group]
     return lines
+
+
+def counted_phases(views: Sequence[WorkloadView]) -> list[str]:
+    """One line for each phase of a task with many workloads, which counts them."""
+    return [
+        f"{text.escape(group[0].workload.phase)}: {_counted(group)}"
+        for group in _by_phase(views)
+        if len(group) > MOST_LISTED
+    ]
+
+
+def _by_phase(views: Sequence[WorkloadView]) -> list[list[WorkloadView]]:
+    found: dict[str, list[WorkloadView]] = {}
+    for view in views:
+        found.setdefault(view.workload.phase, []).append(view)
+    return list(found.values())
 
 
 def _where(view: WorkloadView) -> str:

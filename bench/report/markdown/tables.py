@@ -60,17 +60,7 @@ def times(view: WorkloadView) -> str:
 def _times_row(view: WorkloadView, label: str) -> list[str]:
     m = view.candidates[label]
     if label not in view.ranked:
-        untimed = "not timed" if verdict(m) == "agrees" else ""
-        return [label, "", untimed, "", "", verdict(m), "", "", ""]
-    found = view.comparisons.get(label)
-    if found:
-        ratio = text.ratio(found.estimate.ratio)
-        compared = [ratio, text.interval(*found.estimate.interval), found.verdict]
-    elif label == view.fastest:
-        alone = len(view.ranked) == 1
-        compared = ["1.00" if alone else "**1.00**", "", "alone" if alone else "reference"]
-    else:
-        compared = ["", "", "unpaired"]
+        return [label, "", step(view, label), *compared(view, label), "", "", ""]
     rank = view.ranks.get(label)
     scatter = "one round"
     if len(m.round_seconds) > 1:
@@ -78,12 +68,33 @@ def _times_row(view: WorkloadView, label: str) -> list[str]:
     return [
         label,
         "" if rank is None else str(rank),
-        text.duration(view.seconds[label]),
-        *compared,
+        step(view, label),
+        *compared(view, label),
         _throughput(m),
         scatter,
         _rounds(m),
     ]
+
+
+def step(view: WorkloadView, label: str) -> str:
+    """The median step of a variant that ran; empty if it has none."""
+    if label in view.ranked:
+        return text.duration(view.seconds[label])
+    return "not timed" if verdict(view.candidates[label]) == "agrees" else ""
+
+
+def compared(view: WorkloadView, label: str) -> tuple[str, str, str]:
+    """Ratio to the fastest, its 95 % interval and verdict, of a variant that ran."""
+    found = view.comparisons.get(label)
+    if found:
+        ratio = text.ratio(found.estimate.ratio)
+        return ratio, text.interval(*found.estimate.interval), found.verdict
+    if label not in view.ranked:
+        return "", "", verdict(view.candidates[label])
+    if label == view.fastest:
+        alone = len(view.ranked) == 1
+        return "1.00" if alone else "**1.00**", "", "alone" if alone else "reference"
+    return "", "", "unpaired"
 
 
 def _throughput(m: Measurement) -> str:
