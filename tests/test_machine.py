@@ -137,18 +137,18 @@ def test_the_time_that_a_container_is_given_is_read(
     (tmp_path / "cpu").mkdir()
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    assert machine._quota(tmp_path) == cores
+    assert machine.quota(tmp_path) == cores
 
 
 def test_cores_are_those_with_time_and_no_siblings_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "pinning", lambda: False)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(machine, "_smt_siblings", lambda core: [0, 1] if core < 2 else [2, 3])
-    monkeypatch.setattr(machine, "_quota", lambda: None)
+    monkeypatch.setattr(machine, "smt_siblings", lambda core: [0, 1] if core < 2 else [2, 3])
+    monkeypatch.setattr(machine, "quota", lambda: None)
     assert machine.available_cores() == [0, 2, 1, 3]
-    monkeypatch.setattr(machine, "_quota", lambda: 2.5)
+    monkeypatch.setattr(machine, "quota", lambda: 2.5)
     assert machine.available_cores() == [0, 2]
-    monkeypatch.setattr(machine, "_quota", lambda: 0.5)
+    monkeypatch.setattr(machine, "quota", lambda: 0.5)
     assert machine.available_cores() == [0]
 
 

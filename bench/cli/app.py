@@ -15,6 +15,7 @@ from bench.cli import console
 from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.describe import describe
+from bench.cli.doctor import doctor
 from bench.cli.gpu import gpu
 from bench.cli.list_ import list_
 from bench.cli.new_backend import new_backend
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare,
     "check": check,
     "selftest": selftest,
+    "doctor": doctor,
     "gpu": gpu,
     "new-backend": new_backend,
 }

@@ -79,12 +79,12 @@ def available_cores() -> list[int]:
     the middle of a step.
     """
     allowed = os.sched_getaffinity(0) if pinning() else range(os.cpu_count() or 1)
-    cores = sorted(allowed, key=lambda core: (_smt_siblings(core).index(core), core))
-    quota = _quota()
-    return cores if quota is None else cores[: max(1, int(quota))]
+    cores = sorted(allowed, key=lambda core: (smt_siblings(core).index(core), core))
+    most = quota()
+    return cores if most is None else cores[: max(1, int(most))]
 
 
-def _smt_siblings(core: int) -> list[int]:
+def smt_siblings(core: int) -> list[int]:
     """The hardware threads of the physical core that `core` belongs to, including `core`."""
     file = _CPUS / f"cpu{core}/topology/thread_siblings_list"
     try:
@@ -96,7 +96,7 @@ def _smt_siblings(core: int) -> list[int]:
     return found if core in found else [core]
 
 
-def _quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
+def quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
     """The CPU quota of this container, in cores; None without a limit."""
     try:
         limit, period = (groups / "cpu.max").read_text(encoding="ascii").split()
