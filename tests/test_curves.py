@@ -22,6 +22,7 @@ from views_of import figures_of, views_of
 from bench.analysis import break_even, estimators, scaling
 from bench.report.figures import draw, style
 from bench.report.markdown import sentences
+from tasks.inputs import InputOptions
 from tasks.spec import OptimizerSpec
 
 
@@ -39,8 +40,9 @@ def test_a_sweep_is_workloads_that_differ_in_one_size_alone() -> None:
 
 
 def test_a_curve_holds_every_point_and_the_gemm_baseline() -> None:
-    (panel,) = figures_of(curves())["sweep-T-1.svg"].rows[0]
+    panel, ratios = figures_of(curves())["sweep-T-1.svg"].rows[0]
     assert panel is not None
+    assert ratios is not None
     assert [s.label for s in panel.series] == ["numpy", "torch", "jax", "GEMM baseline"]
     bptt = [m for m in parted(curves())[0] if m.workload.phase == "bptt"]
     measured = {(m.variant, m.workload.steps): m for m in bptt}
@@ -52,6 +54,31 @@ def test_a_curve_holds_every_point_and_the_gemm_baseline() -> None:
             if series.label != "numpy"  # measured twice
         )
     assert not panel.series[3].variant
+    assert [s.label for s in ratios.series] == ["numpy", "torch", "jax"]
+    views = {v.workload.steps: v for v in views_of(curves()) if v.workload.phase == "bptt"}
+    for series in ratios.series:
+        points = zip(series.x, series.y, series.low, series.high, strict=True)
+        for (steps, view), (x, *found) in zip(sorted(views.items()), points, strict=True):
+            assert x == pytest.approx(steps, rel=0.05)
+            if series.label == view.fastest:
+                assert found == [1.0, 1.0, 1.0]
+            else:
+                estimate = view.comparisons[series.label].estimate
+                assert found == [estimate.ratio, *estimate.interval]
+
+
+def test_the_curves_of_a_named_workload_name_what_its_file_sets() -> None:
+    few = {name: PACES[name] for name in ("numpy", "torch")}
+    records: Records = []
+    for seed, (steps, padding) in enumerate(itertools.product((16, 64, 256), ("behind", "front"))):
+        inputs = InputOptions(lengths="uniform", padding=padding)
+        named = {"given_name": f"T{steps}-{padding}", "inputs": inputs, "overridden": ()}
+        records += workload_records(seed, few, steps=steps, bidirectional=True, **named)
+    titles = [row[0].title for row in figures_of(records)["sweep-T-1.svg"].rows if row[0]]
+    assert titles == [
+        "bptt, LSTM, bi, lengths uniform",
+        "bptt, LSTM, bi, lengths uniform, padded in front",
+    ]
 
 
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
@@ -125,7 +152,7 @@ def test_optimizers_are_curves_of_their_own_and_their_panels_say_so() -> None:
     assert [sweep.words for sweep in found] == [("adam",), ("sgd",)]
     assert all(len(sweep.views) == 3 for sweep in found)
     figure = figures_of(records)["sweep-T-1.svg"]
-    titles = [panel.title for row in figure.rows for panel in row if panel]
+    titles = [row[0].title for row in figure.rows if row[0]]
     assert titles == ["train_step, LSTM, adam", "train_step, LSTM, sgd"]
 
 
@@ -136,7 +163,7 @@ def test_curves_at_other_sizes_say_so_in_their_titles() -> None:
         overridden = ("batch", "steps")
         records += workload_records(seed, few, batch=batch, steps=steps, overridden=overridden)
     figure = figures_of(records)["sweep-T-1.svg"]
-    titles = [panel.title for row in figure.rows for panel in row if panel]
+    titles = [row[0].title for row in figure.rows if row[0]]
     assert titles == ["bptt, LSTM, B 8", "bptt, LSTM, B 64"]
 
 

@@ -29,11 +29,12 @@ from record_samples import (
 from views_of import figures_of, views_of
 
 from backends import registry
-from bench.analysis import verdicts
+from bench.analysis import text, verdicts
 from bench.measurement.gradient_norms import SEQUENCES, norms
-from bench.records.schema import Run
-from bench.report.figures import draw, plots, style
-from bench.report.figures.figure import Figure
+from bench.records.schema import Measurement, Run
+from bench.report.figures import curves as curves_module
+from bench.report.figures import draw, panels, plots, style
+from bench.report.figures.figure import MOST_PANELS, Axis, Figure, Panel, Series, row_title
 from bench.report.figures.panels import ticks
 from tasks.loss import loss
 from tasks.spec import Batch, ModelSpec, init_params
@@ -182,21 +183,103 @@ def test_a_model_of_one_output_has_gradients_too() -> None:
 
 
 def test_memory_is_drawn_where_it_was_counted() -> None:
-    assert "memory.svg" in figures_of(workload_records(1))
-    assert "memory.svg" not in figures_of([measurement("torch", rounds(0.04, 0.05))], RUN)
+    assert "memory-1.svg" in figures_of(workload_records(1))
+    assert "memory-1.svg" not in figures_of([measurement("torch", rounds(0.04, 0.05))], RUN)
 
 
-def test_memory_is_drawn_of_the_largest_model_of_each_task() -> None:
+def test_memory_is_drawn_of_every_model_of_a_task() -> None:
     cases = [("hihello", "rnn_tanh"), ("hihello", "lstm"), ("hihello", "gru")]
     cases += [("sentiment", "rnn_relu")]
     records: Records = []
     for seed, (task, cell) in enumerate(cases):
         records += workload_records(seed, task=task, cell=cell)
-    rows = figures_of(records)["memory.svg"].rows
-    assert [panel and panel.title for row in rows for panel in row] == [
-        "bptt, hihello LSTM",
-        "bptt, sentiment RNN (relu)",
+    found = figures_of(records)
+    titles = [
+        [panel.title for row in found[file].rows for panel in row if panel]
+        for file in ("memory-1.svg", "memory-2.svg")
     ]
+    assert titles == [["bptt, RNN (tanh)", "bptt, LSTM", "bptt, GRU"], ["bptt, RNN (relu)"]]
+
+
+def test_memory_between_two_bounds_is_a_bar_without_a_marker_from_where_it_is() -> None:
+    def used(held: int) -> Measurement:
+        (process,) = measurement("a", rounds(*[0.01] * 10)).processes
+        peak = {"peak_host_bytes": 40 * 2**20, "held_host_bytes": held}
+        return measurement(f"held-{held}", msgspec.structs.replace(process, **peak))
+
+    figure = figures_of([used(0), used(40 * 2**20), used(10 * 2**20)], RUN)["memory-1.svg"]
+    (panel,) = figure.rows[0]
+    assert panel is not None
+    fresh, all_held, some_held = panel.series
+    assert (fresh.x, fresh.low, fresh.high) == ((40.0,), (), ())
+    assert (all_held.x, all_held.low, all_held.high) == ((), (0.0,), (40.0,))
+    assert (some_held.x, some_held.low, some_held.high) == ((), (30.0,), (40.0,))
+    assert panels.ends(panel.x, panels.values(panel, "x"))[0] == 0.0
+
+
+def test_the_answer_shows_every_workload_and_variant_with_its_ratio() -> None:
+    records = full()
+    views = [view for view in views_of(records) if len(view.ranked) > 1]
+    figure = next(iter(figures_of(records).values()))
+    assert (figure.file, figure.section) == ("answer.svg", "answer")
+    ((panel,),) = figure.rows
+    assert panel is not None
+    by_row = {row: view for view in views for row in panel.rows if row == row_title(view)}
+    assert len(by_row) == len(panel.rows) >= 6
+    points = 0
+    for series in panel.series:
+        for x, y, low, high, strong in zip(
+            *(series.x, series.y, series.low, series.high, series.strong), strict=True
+        ):
+            view = by_row[panel.rows[int(y)]]
+            assert strong == (series.label in view.first)
+            if series.label == view.fastest:
+                assert (x, low, high) == (1.0, 1.0, 1.0)
+            else:
+                estimate = view.comparisons[series.label].estimate
+                assert (x, low, high) == (estimate.ratio, *estimate.interval)
+            points += 1
+    assert points == sum(len(view.ranked) for view in by_row.values())
+    for words, row in zip(panel.beside, panel.rows, strict=True):
+        view = by_row[row]
+        assert words.startswith(view.first[0])
+        assert text.duration(view.seconds[str(view.fastest)]) in words
+
+
+def test_the_answer_names_who_failed() -> None:
+    records = [*sample(), *workload_records(1, phase="forward")]
+    ((panel,),) = figures_of(records, RUN)["answer.svg"].rows
+    assert panel is not None
+    assert panel.beside[0] == "jax, 21.1 ms, ✗ mutant"
+
+
+def test_a_single_workload_is_answered_by_its_ratios() -> None:
+    figures = [*figures_of(workload_records(1)).values()]
+    assert [f.file for f in figures if f.section == "answer"] == ["ratios-1.svg"]
+
+
+def test_axes_of_a_figure_that_show_the_same_have_one_range_and_say_what_they_show() -> None:
+    for name, (run, records) in RUNS.items():
+        for figure in plots.of_run(run, views_of(records, run)):
+            with mpl.rc_context(style.SETTINGS):
+                picture = draw.canvas(figure, style.styles(figure.variants))
+            words = [*(axes.get_xlabel() for axes in picture.axes)]
+            assert any(words), (name, figure.file)
+            shown = [panel for row in figure.rows for panel in row if panel]
+            for axes, panel in zip(picture.axes, shown, strict=True):
+                assert (axes.get_xscale() == "log") == panel.x.log
+                assert axes.get_xlabel() in ("", panel.x.words)
+                assert ("log scale" in panel.x.words) == panel.x.log
+            ends = {
+                (p.x.name, axes.get_xlim()) for axes, p in zip(picture.axes, shown, strict=True)
+            }
+            assert len(ends) == len({panel.x.name for panel in shown}), (name, figure.file)
+            heights = {
+                (p.y.name, axes.get_ylim())
+                for axes, p in zip(picture.axes, shown, strict=True)
+                if p.y is not None
+            }
+            assert len(heights) == len({p.y.name for p in shown if p.y is not None})
 
 
 def test_a_variant_has_one_style_in_all_figures_and_no_two_have_the_same() -> None:
@@ -231,17 +314,37 @@ def test_the_numbers_of_an_axis_are_few_and_within_it(low: float, high: float, m
     assert all(low <= value <= high for value in found)
 
 
-def test_the_gradients_of_a_cell_are_those_of_its_first_workload_that_has_any() -> None:
+def test_the_gradients_of_a_model_are_those_of_its_first_workload_that_has_any() -> None:
     def records(*norms: float, **changes: object) -> Records:
         *others, record = workload_records(1, **changes)
         return [*others, msgspec.structs.replace(record, gradient_norms=norms)]
 
-    found = [*records(), *records(0.5, 0.0, 0.25, steps=40), *records(0.9, 0.8, phase="forward")]
-    (panel,) = figures_of([*found, *records(0.7, 0.6, cell="gru")])["gradients.svg"].rows[0]
-    assert panel is not None
-    curves = {series.label: (series.x, series.y) for series in panel.series}
-    assert curves == {"LSTM": ((0.0, 2.0), (0.5, 0.25)), "GRU": ((0.0, 1.0), (0.7, 0.6))}
-    assert "gradients.svg" not in figures_of(records())
+    def curves_of(found: Records) -> dict[str, tuple[object, object]]:
+        (panel,) = figures_of(found)["gradients-1.svg"].rows[0]
+        assert panel is not None
+        assert panel.y is not None
+        assert panel.y.words == "norm of the gradient (log scale)"
+        return {series.label: (series.x, series.y) for series in panel.series}
+
+    found = [*records(), *records(0.5, 0.0, 0.25), *records(0.9, 0.8, phase="forward")]
+    found += records(0.7, 0.6, cell="gru")
+    lstm, gru = ((0.0, 2.0), (0.5, 0.25)), ((0.0, 1.0), (0.7, 0.6))
+    assert curves_of(found) == {"LSTM": lstm, "GRU": gru}
+    longer = records(0.4, 0.3, steps=90, overridden=("steps",))
+    assert curves_of([*found, *longer]) == {
+        "LSTM, base": lstm,
+        "GRU, base": gru,
+        "LSTM, base+T90": ((0.0, 1.0), (0.4, 0.3)),
+    }
+    assert "gradients-1.svg" not in figures_of(records())
+
+
+def test_curves_of_many_models_are_not_alike() -> None:
+    labels = [f"model {number}" for number in range(curves_module.MOST_GRADIENTS)]
+    series = tuple(Series(name, (1.0, 2.0), (1.0, 2.0), variant=False) for name in labels)
+    panel = Panel("", "lines", series, Axis("steps"), Axis("norm"))
+    found = style.of_figure(Figure("a.svg", "", "", "more", ((panel,),)), {})
+    assert len({found[name] for name in labels}) == len(labels)
 
 
 def test_gradients_fade_with_the_distance_from_the_loss() -> None:
@@ -292,8 +395,17 @@ def test_a_large_report_draws_a_limited_number_of_figures() -> None:
         for record in workload_records(seed, one, task=task, cell=cell)
     ]
     figures = plots.of_run(FULL_RUN, views_of(records))
-    panels = [panel for figure in figures for row in figure.rows for panel in row if panel]
-    assert 10 < len(panels) < 60
+    counts: dict[str, int] = {}
+    for figure in figures:
+        kind = figure.file.partition("-")[0]
+        counts[kind] = counts.get(kind, 0) + sum(
+            panel is not None for r in figure.rows for panel in r
+        )
+    assert {"answer.svg", "ratios", "total", "memory", "gradients"} == counts.keys()
+    assert max(counts.values()) <= MOST_PANELS
+    answer = next(figure for figure in figures if figure.file == "answer.svg").rows[0][0]
+    assert answer is not None
+    assert len(answer.rows) == 36 <= plots.MOST_WORKLOADS
 
 
 def test_nothing_timed_is_nothing_drawn() -> None:

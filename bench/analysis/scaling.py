@@ -65,7 +65,7 @@ class Sweep:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What else the options set, as in a label: "bi", "sgd"."""
+        """What else is unusual about them: "bi", "lengths uniform", "sgd"."""
         return _words(self.views[0].workload)
 
 
@@ -119,13 +119,13 @@ def _split(workload: Workload, axis: str) -> tuple[int, tuple[object, ...]]:
 
 
 def _words(workload: Workload) -> tuple[str, ...]:
-    spec, named = workload.spec, workload.overridden
-    words = {"bidirectional": "bi", "dropout": f"dropout{spec.dropout:g}"}
-    if workload.inputs.lengths:
-        words |= {name: workload.words[name] for name in ("lengths", "padding")}
-    if workload.optimizer is not None:
-        words["optimizer"] = workload.optimizer.name
-    return tuple(words[field] for field in words if field in named)
+    def chosen(option: str) -> bool:
+        return bool(workload.given_name) or option in workload.overridden
+
+    words = ["bi"] if workload.spec.bidirectional and chosen("bidirectional") else []
+    words += workload.besides
+    words += [workload.optimizer.name] if workload.optimizer and chosen("optimizer") else []
+    return tuple(words)
 
 
 def growth(points: Sequence[tuple[int, float]]) -> Growth | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,14 +14,19 @@ from bench.records.workload import Workload
 FOLDER = "figures"
 BASELINE = "GEMM baseline"
 MOST_COLUMNS = 3
+MOST_ROWS = 6  # rows of panels in one figure
+MOST_PANELS = 24  # panels of one kind in a report
 SHORT = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)"}
 
-Section = Literal["overview", "sweeps", "learning", "more"]
+Section = Literal["answer", "overview", "sweeps", "learning", "more"]
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one variant, or of the GEMM baseline; `low` and `high` are their intervals."""
+    """Points of one variant, or of the GEMM baseline.
+
+    `low` and `high` are the ends of their intervals: along x in dots and strips, along y in lines.
+    """
 
     label: str
     x: tuple[float, ...]
@@ -29,6 +35,7 @@ class Series:
     high: tuple[float, ...] = ()
     note: str = ""  # shown in place of a missing point
     variant: bool = True  # False: it has no colour of its own
+    strong: tuple[bool, ...] = ()  # of a strip: whether a point is drawn filled
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,35 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Axis:
+    """What an axis shows. Axes of a figure that show the same have one range."""
+
+    name: str
+    log: bool = True  # False: it begins at 0
+    seconds: bool = False  # its numbers are shown as durations
+    ticks: tuple[float, ...] = ()  # the numbers on the axis, if they are few
+    at_one: bool = False  # a line marks the ratio 1
+
+    @property
+    def words(self) -> str:
+        return f"{self.name} (log scale)" if self.log else self.name
+
+
+RATIO = Axis("ratio to the fastest", at_one=True)
+
+
+@dataclass(frozen=True)
 class Panel:
-    """dots: one row per series, with its values along x. lines: curves."""
+    """dots: a row per series, its value along x. lines: curves. strip: rows of many series."""
 
     title: str
-    kind: Literal["dots", "lines"]
+    kind: Literal["dots", "lines", "strip"]
     series: tuple[Series, ...]
-    x_name: str
-    x_log: bool = True
-    x_ticks: tuple[float, ...] = ()  # the numbers on the axis, if they are few
-    at_one: bool = False  # draw a line at the ratio 1
+    x: Axis
+    y: Axis | None = None  # of lines alone
     marks: tuple[Mark, ...] = ()
+    rows: tuple[str, ...] = ()  # of a strip: what stands left of each row, and right of it
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +126,14 @@ def title_of(view: WorkloadView) -> str:
     return text.plain(", ".join([short_cell(view.workload), *view.also]), 48).replace("\\", "")
 
 
+def row_title(view: WorkloadView, *, device: bool = False) -> str:
+    """ "sentiment LSTM, base+H64, bptt": a workload among those of all tasks."""
+    w = view.workload
+    parts = [f"{text.plain(w.task, 20)} {title_of(view)}", phase_of(view)]
+    parts += [text.plain(w.device, 12)] if device else []
+    return text.plain(", ".join(parts), 60)
+
+
 def short_cell(workload: Workload) -> str:
     return SHORT.get(workload.spec.cell, cell_in_words(workload))
 
@@ -132,6 +165,16 @@ def by_task_and_device(
     for view in views:
         groups.setdefault((view.workload.task, view.workload.device), []).append(view)
     return [(task, device, group) for (task, device), group in groups.items()]
+
+
+def ratio_of(view: WorkloadView, label: str) -> tuple[float, float, float] | None:
+    """Ratio to the fastest, and the ends of its interval; None if it was not compared."""
+    found = view.comparisons.get(label)
+    if found is not None:
+        low, high = found.estimate.interval
+        ratio = found.estimate.ratio
+        return (ratio, low, high) if math.isfinite(high) and low > 0 else (ratio, ratio, ratio)
+    return (1.0, 1.0, 1.0) if label == view.fastest and view.comparisons else None
 
 
 def series_of(label: str, points: Sequence[tuple[float, float]], *, variant: bool = True) -> Series:

@@ -7,11 +7,23 @@ from collections.abc import Iterable, Sequence
 from bench.analysis import text
 from bench.analysis.learning import Learning, find
 from bench.analysis.workload_view import WorkloadView
-from bench.report.figures.figure import Figure, Panel, Series, names, place, series_of, title_of
+from bench.report.figures.figure import (
+    Axis,
+    Figure,
+    Panel,
+    Series,
+    names,
+    place,
+    series_of,
+    title_of,
+)
 
 MOST = 12  # workloads
 REFERENCE = "float32 reference"
 ORACLE = "numpy, float64"
+UPDATES = Axis("updates", log=False)
+LOSS, ERROR = Axis("loss"), Axis("relative error")
+TIME = Axis("time", seconds=True)
 
 
 def figures(views: Sequence[WorkloadView]) -> list[Figure]:
@@ -42,7 +54,7 @@ def _losses(learning: Learning) -> Panel | None:
     ]
     if learning.lesson.losses:
         series.append(_line(ORACLE, enumerate(learning.lesson.losses, 1), variant=False))
-    return _lines("loss of each update", series)
+    return _lines("loss of each update, on its own batch", LOSS, series)
 
 
 def _held_out(learning: Learning) -> Panel | None:
@@ -51,8 +63,9 @@ def _held_out(learning: Learning) -> Panel | None:
         _line(called[label], ((s.updates, s.loss) for s in learning.learned(label).scores))
         for label in learning.labels
     ]
-    trained = learning.lesson.single
-    return _lines("loss of the scored batch" if trained else "held-out loss", series)
+    lesson = learning.lesson
+    words = "the same batch, scored" if lesson.single else f"{lesson.scored:,} held-out sequences"
+    return _lines(f"loss of {words}", LOSS, series)
 
 
 def _errors(learning: Learning) -> Panel | None:
@@ -63,12 +76,12 @@ def _errors(learning: Learning) -> Panel | None:
 
     series = [_line(called[label], at(learning.learned(label).errors)) for label in learning.labels]
     series.append(_line(REFERENCE, at(learning.lesson.reference_errors), variant=False))
-    return _lines("relative error of the losses against the oracle's", series)
+    return _lines("relative error of the losses against the oracle's", ERROR, series)
 
 
-def _lines(title: str, series: Sequence[Series | None]) -> Panel | None:
+def _lines(title: str, y: Axis, series: Sequence[Series | None]) -> Panel | None:
     drawn = tuple(each for each in series if each is not None)
-    return Panel(title, "lines", drawn, "updates", x_log=False) if drawn else None
+    return Panel(title, "lines", drawn, UPDATES, y) if drawn else None
 
 
 def _line(
@@ -89,4 +102,5 @@ def _seconds(learning: Learning) -> Panel | None:
         else:
             series.append(Series(called[label], (total,), ()))
     words = f"seconds to {text.plain(learning.lesson.metric, 16)} {learning.lesson.threshold:g}"
-    return Panel(f"{words}, cold start included", "dots", tuple(series), "s") if series else None
+    title = f"{words}, cold start included"
+    return Panel(title, "dots", tuple(series), TIME) if series else None

@@ -1,55 +1,70 @@
-"""Draws one panel of a figure onto matplotlib's axes: dots with intervals, or curves."""
+"""Draws one panel of a figure onto matplotlib's axes: dots with intervals, curves, or a strip."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from bench.report.figures.figure import Panel
+from bench.analysis import text
+from bench.report.figures.figure import Axis, Panel, Series
 from bench.report.figures.style import INK, Styles, shown
 
+Ends = tuple[float, float]
+MARK_LETTER = 0.08  # inches
+LANES = 0.62  # of a strip: the share of a row over which the variants are laid
 
-def dots(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> None:
-    """One row per series, with its interval as a bar; at most `most` numbers on the axis."""
+
+def dots(axes: Any, panel: Panel, styles: Styles, first: bool) -> None:
+    """One row per series: its marker, its interval as a bar, or both."""
     rows = list(reversed(range(len(panel.series))))
     for row, series in zip(rows, panel.series, strict=True):
         colour, marker, _ = styles[series.label]
         if series.low:
             ends = (series.low[0], series.high[0])
-            axes.plot(ends, (row, row), "-|", color=colour, linewidth=1.6, markersize=6.5)
+            axes.plot(ends, (row, row), "-|", color=colour, linewidth=1.8, markersize=7.5)
         if series.x:
             axes.plot(series.x[0], row, marker, color=colour, clip_on=False, zorder=3)
-        else:
+        elif not series.low:
             axes.annotate(
-                *(shown(series.note), (1.0, row) if panel.at_one else (0.0, row)),
-                xycoords="data" if panel.at_one else axes.get_yaxis_transform(),
+                *(shown(series.note), (1.0, row) if panel.x.at_one else (0.0, row)),
+                xycoords="data" if panel.x.at_one else axes.get_yaxis_transform(),
                 xytext=(5, 0),
                 textcoords="offset points",
                 va="center",
-                fontsize=7,
+                fontsize=8,
             )
-    axes.set_xscale("log")
-    axes.set_xlim(*_ends_of_dots(panel))
-    _numbers(axes, "x", most)
-    if panel.at_one:
-        axes.axvline(1.0, color=INK, linewidth=0.6, alpha=0.6, zorder=0)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_yticks(rows, [shown(s.label) for s in panel.series] if first else None)
     axes.tick_params(axis="y", length=0, labelleft=first)
 
 
-def _ends_of_dots(panel: Panel) -> tuple[float, float]:
-    """The ends of an axis that holds all values, and 1 if it is marked; never very narrow."""
-    values = [value for s in panel.series for value in (*s.x, *s.low, *s.high)]
-    values += [1.0] if panel.at_one or not values else []
-    low, high = min(values) / 1.08, max(values) * 1.08
-    return low, max(high, low * 1.5)
+def strip(axes: Any, panel: Panel, styles: Styles, first: bool) -> None:
+    """One row per workload, and in it every variant in a lane of its own; the first rank filled."""
+    count, lanes = len(panel.rows), len(panel.series)
+    for lane, series in enumerate(panel.series):
+        colour, marker, _ = styles[series.label]
+        moved = LANES * (lane / (lanes - 1) - 0.5) if lanes > 1 else 0.0
+        for x, y, low, high, strong in zip(
+            *(series.x, series.y, series.low, series.high, series.strong), strict=True
+        ):
+            row = y + moved
+            axes.plot((low, high), (row, row), color=colour, linewidth=0.9, alpha=0.6)
+            fill = "full" if strong else "none"
+            axes.plot(x, row, marker, color=colour, fillstyle=fill, clip_on=False, zorder=3)
+    for row in range(0, count, 2):
+        axes.axhspan(row - 0.5, row + 0.5, color=INK, alpha=0.05, linewidth=0, zorder=0)
+    axes.set_ylim(count - 0.5, -0.5)
+    axes.set_yticks(range(count), list(map(shown, panel.rows)))
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(count), list(map(shown, panel.beside)))
+    right.spines["right"].set_visible(False)
+    for labelled in (axes, right):
+        labelled.tick_params(axis="y", length=0)
 
 
-def lines(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> None:
-    """Curves, with circles on their labelled points."""
-    from matplotlib.ticker import MaxNLocator
-
+def lines(axes: Any, panel: Panel, styles: Styles, first: bool) -> None:
+    """Curves, with their intervals, and circles on their labelled points."""
     for series in panel.series:
         colour, marker, dashes = styles[series.label]
         axes.plot(
@@ -60,41 +75,74 @@ def lines(axes: Any, panel: Panel, styles: Styles, first: bool, most: int) -> No
             markevery=max(1, len(series.x) // 4),
             alpha=1.0 if series.variant else 0.75,
         )
-    _named(axes, panel)
-    axes.set_yscale("log", nonpositive="mask")
-    _numbers(axes, "y", 6)
-    if panel.x_log:
-        axes.set_xscale("log", nonpositive="mask")
-        _numbers(axes, "x", most, panel.x_ticks)
-    else:
-        axes.set_xticks(_within(MaxNLocator(most - 1, integer=True), *axes.get_xlim()))
+        if series.low:
+            axes.vlines(series.x, series.low, series.high, color=colour, linewidth=1.1, alpha=0.7)
+    for mark in panel.marks:
+        axes.plot([mark.x], [mark.y], "o", color=INK, markersize=8, fillstyle="none", zorder=4)
+    letters = max(12, int(axes.bbox.width / axes.figure.dpi / MARK_LETTER))
+    words = [line for mark in panel.marks for line in textwrap.wrap(mark.words, letters)]
+    # At the upper left, where growing curves leave room.
+    place = {"transform": axes.transAxes, "va": "top", "fontsize": 8, "zorder": 5}
+    axes.text(0.03, 0.98, shown("\n".join(words)), linespacing=1.5, **place)
 
 
-def _named(axes: Any, panel: Panel) -> None:
-    """Write the labels of the marks at the upper left, where growing curves leave room."""
-    for number, mark in enumerate(panel.marks):
-        axes.plot([mark.x], [mark.y], "o", color=INK, markersize=7, fillstyle="none", zorder=4)
-        axes.text(
-            *(0.03, 0.98 - 0.09 * number, shown(mark.words)),
-            transform=axes.transAxes,
-            va="top",
-            fontsize=7,
-            zorder=5,
-        )
+DRAW = {"dots": dots, "lines": lines, "strip": strip}
 
 
-def _numbers(axes: Any, name: str, most: int, own: Sequence[float] = ()) -> None:
-    """Label a logarithmic axis with its `own` numbers if few, else with up to `most` round ones."""
+def values(panel: Panel, name: str) -> list[float]:
+    """All values of a panel along "x" or "y"."""
+    along = "y" if panel.kind == "lines" else "x"  # of the intervals
+    found: list[float] = []
+    for series in panel.series:
+        found += getattr(series, name)
+        found += _intervals(series) if name == along else []
+    axis = panel.x if name == "x" else panel.y
+    return found + ([1.0] if axis is not None and axis.at_one else [])
+
+
+def _intervals(series: Series) -> list[float]:
+    return [*series.low, *series.high]
+
+
+def ends(axis: Axis, found: Sequence[float]) -> Ends:
+    """The ends of an axis that holds all values; never a very narrow one."""
+    if not axis.log:
+        return 0.0, 1.05 * max(found, default=1.0) or 1.0
+    positive = [value for value in found if value > 0]
+    low, high = min(positive, default=1.0) / 1.08, max(positive, default=1.0) * 1.08
+    return low, max(high, low * 1.5)
+
+
+def scale(axes: Any, name: str, axis: Axis, between: Ends, most: int) -> None:
+    """Give "x" or "y" its scale, ends and numbers, at most `most` of them."""
     from matplotlib.ticker import NullLocator
 
-    low, high = getattr(axes, f"get_{name}lim")()
-    found = own if 0 < len(own) <= most else ticks(low, high, most)
-    axis = getattr(axes, f"{name}axis")
-    axis.set_ticks(found, list(map(_number, found)))
-    axis.set_minor_locator(NullLocator())
+    getattr(axes, f"set_{name}scale")("log" if axis.log else "linear")
+    getattr(axes, f"set_{name}lim")(*between)
+    found = _numbers(axis, between, most)
+    drawn = getattr(axes, f"{name}axis")
+    drawn.set_ticks(found, [_number(value, axis) for value in found])
+    drawn.set_minor_locator(NullLocator())
+    if axis.at_one:
+        line = axes.axvline if name == "x" else axes.axhline
+        line(1.0, color=INK, linewidth=0.7, alpha=0.6, zorder=0)
 
 
-def _number(value: float) -> str:
+def _numbers(axis: Axis, between: Ends, most: int) -> Sequence[float]:
+    """Its own numbers if they are few, else up to `most` round ones."""
+    if 0 < len(axis.ticks) <= most:
+        return axis.ticks
+    if axis.log:
+        return ticks(*between, most)
+    from matplotlib.ticker import MaxNLocator
+
+    return _within(MaxNLocator(most - 1, steps=[1, 2, 5, 10]), *between)
+
+
+def _number(value: float, axis: Axis) -> str:
+    if axis.seconds:
+        number, _, unit = text.duration(value).partition(" ")
+        return f"{float(number):,g} {unit}"
     if 1000 <= value < 1e6:
         return f"{value:,.0f}"
     return f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-")

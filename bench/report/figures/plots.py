@@ -1,52 +1,121 @@
-"""Which figures a report has, and what each is made of. Pure data, without matplotlib.
+"""Which figures a report has, and what those of dots are made of. Pure data, without matplotlib.
 
-Their number is limited, so that even a large report is made in seconds.
+Their number is limited, so that even a large report is made in seconds. `curves` makes the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bench.analysis import break_even, memory, scaling, text
-from bench.analysis.workload_view import NOT_RUN, WorkloadView, verdict
+from bench.analysis import memory, scaling, text
+from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, verdict
 from bench.records.schema import Measurement, Run
-from bench.report.figures import learning
+from bench.report.figures import curves, learning
 from bench.report.figures.figure import (
-    BASELINE,
+    MOST_PANELS,
+    MOST_ROWS,
+    RATIO,
+    Axis,
     Figure,
-    Mark,
     Panel,
+    Section,
     Series,
     by_task_and_device,
     grid_of,
     names,
     phase_of,
     place,
-    series_of,
-    short_cell,
+    ratio_of,
+    row_title,
     title_of,
 )
-from tasks.spec import parameter_count
+from bench.report.markdown import overview
 
-MOST_ROWS = 6  # rows of panels in one figure
-MOST_PANELS, MOST_CURVES = 24, 16  # panels of one kind in a report
-CURVE_POINTS = 40
+MOST_WORKLOADS = 40  # rows of the answer
+MOST_NAMED = 2  # variants of a first rank that a row names
 
 
 def of_run(run: Run, views: Sequence[WorkloadView]) -> list[Figure]:
     """Every figure of a report; none if nothing was timed."""
     timed = [view for view in views if view.ranked]
     single = scaling.first_look(timed)
-    figures = [] if run.serial else _ratios(single)
-    figures += _curves(scaling.find(timed)) + learning.figures(timed)
-    figures += _totals(single) + _memory(single) + _devices(timed)
-    return figures + _gradients(timed)
+    answer = [] if run.serial else _answer(single)
+    ratios = [] if run.serial else _ratios(single, "overview" if answer else "answer")
+    figures = [*answer, *ratios]
+    figures += curves.sweeps(scaling.find(timed)) + learning.figures(timed)
+    figures += curves.totals(single) + _memory(single) + _devices(timed)
+    return figures + curves.gradients(single)
 
 
-def _ratios(views: Sequence[WorkloadView]) -> list[Figure]:
-    """One figure per task and device: ratios to the fastest with their intervals."""
+def _answer(views: Sequence[WorkloadView]) -> list[Figure]:
+    """One figure: every workload in a row, every variant at its ratio. Not of a single workload."""
+    rows = [
+        view
+        for device in overview.by_device(views).values()
+        for group in overview.by_task(device).values()
+        for view in group
+        if view.comparisons
+    ]
+    if len(rows) < 2:
+        return []
+    shown = rows[:MOST_WORKLOADS]
+    devices = len({view.workload.device for view in rows}) > 1
+    panel = Panel(
+        "",
+        "strip",
+        tuple(_strip(shown)),
+        RATIO,
+        rows=tuple(row_title(view, device=devices) for view in shown),
+        beside=tuple(map(_first, shown)),
+    )
+    of = f"the first {len(shown)} of {len(rows)}" if len(shown) < len(rows) else str(len(rows))
+    title = (
+        f"Step times of every variant in {of} workloads, relative to the fastest variant of each; "
+        "filled markers share the first rank"
+    )
+    head = "step time relative to the fastest variant; filled markers share the first rank"
+    return [Figure("answer.svg", head, title, "answer", ((panel,),))]
+
+
+def _strip(views: Sequence[WorkloadView]) -> list[Series]:
+    """One series per variant: its ratio in each workload, by the workload's row."""
+    points: dict[str, list[tuple[float, float, float, float, bool]]] = {}
+    for row, view in enumerate(views):
+        for label, name in names(view).items():
+            if (found := ratio_of(view, label)) is not None:
+                ratio, low, high = found
+                at = (ratio, float(row), low, high, label in view.first)
+                points.setdefault(name, []).append(at)
+    return [
+        Series(name, x, y, low, high, strong=strong)
+        for name, found in points.items()
+        for x, y, low, high, strong in [zip(*found, strict=True)]
+    ]
+
+
+def _first(view: WorkloadView) -> str:
+    """ "jax and 2 more, 56.7 µs": who shares the first rank, the fastest one's step, who failed."""
+    called = names(view)
+    first = [called[label] for label in view.first]
+    if len(first) > MOST_NAMED:
+        first = [first[0], f"{len(first) - 1} more"]
+    words = [text.joined(first) or "undecided"]
+    if view.fastest is not None:
+        words.append(text.duration(view.seconds[view.fastest]))
+    wrong = [called[label] for label in view.order if verdict(view.candidates[label]) not in FINE]
+    return ", ".join(words + [f"✗ {name}" for name in wrong[:1]])
+
+
+def _per_place(
+    views: Sequence[WorkloadView],
+    file: str,
+    words: tuple[str, str],
+    section: Section,
+    make: Callable[[WorkloadView], Panel],
+) -> list[Figure]:
+    """One figure per task and device, with a panel per workload; `words` for its head and title."""
     figures: list[Figure] = []
     panels = 0
     for task, device, group in by_task_and_device(views):
@@ -54,17 +123,17 @@ def _ratios(views: Sequence[WorkloadView]) -> list[Figure]:
         if panels + sum(map(len, grid)) > MOST_PANELS:
             break
         panels += sum(map(len, grid))
-        figures.append(
-            Figure(
-                f"ratios-{len(figures) + 1}.svg",
-                f"{place(task, device)}: ratio to the fastest",
-                f"{place(task, device)}: step time relative to the fastest variant, with 95 % "
-                "intervals",
-                "overview",
-                tuple(tuple(_ratio_panel(view) if view else None for view in row) for row in grid),
-            )
-        )
+        head, title = (f"{place(task, device)}: {each}" for each in words)
+        rows = tuple(tuple(make(view) if view else None for view in row) for row in grid)
+        figures.append(Figure(f"{file}-{len(figures) + 1}.svg", head, title, section, rows))
     return figures
+
+
+def _ratios(views: Sequence[WorkloadView], section: Section) -> list[Figure]:
+    """Ratios to the fastest with their intervals, where there are any."""
+    views = [view for view in views if view.comparisons] or views
+    title = "step time relative to the fastest variant, with 95 % intervals"
+    return _per_place(views, "ratios", (title, title), section, _ratio_panel)
 
 
 def _ratio_panel(view: WorkloadView) -> Panel:
@@ -80,125 +149,15 @@ def _ratio_panel(view: WorkloadView) -> Panel:
         elif m.status not in NOT_RUN or len(view.candidates) > 1:
             word = verdict(m) if label not in view.ranked else "unpaired"
             series.append(Series(name, (), (), note=word))
-    return Panel(
-        f"{phase_of(view)}, {title_of(view)}",
-        "dots",
-        tuple(series),
-        "",
-        at_one=True,
-    )
-
-
-def _curves(found: Sequence[scaling.Sweep]) -> list[Figure]:
-    """One figure per axis and task: step time on logarithmic axes, with the GEMM baseline."""
-    groups: dict[tuple[str, str, str], list[scaling.Sweep]] = {}
-    for sweep in [sweep for sweep in found if sweep.labels][:MOST_CURVES]:
-        workload = sweep.views[0].workload
-        groups.setdefault((sweep.axis, workload.task, workload.device), []).append(sweep)
-    figures: list[Figure] = []
-    for (axis, task, device), group in groups.items():
-        by_first = {id(sweep.views[0]): sweep for sweep in group}
-        differing = _differing(group)
-        grid = grid_of(sweep.views[0] for sweep in group)[:MOST_ROWS]
-        figures.append(
-            Figure(
-                f"sweep-{axis}-{len(figures) + 1}.svg",
-                f"{place(task, device)}: seconds per step against {axis}",
-                f"{place(task, device)}: step time against {axis}, {scaling.AXES[axis]}",
-                "sweeps",
-                tuple(
-                    tuple(
-                        _curve_panel(by_first[id(view)], differing) if view else None
-                        for view in row
-                    )
-                    for row in grid
-                ),
-            )
-        )
-    return figures
-
-
-def _differing(group: Sequence[scaling.Sweep]) -> list[str]:
-    """The letters of the sizes in which these sweeps differ, except their axis."""
-    return [
-        letter for letter in group[0].fixed if len({sweep.fixed[letter] for sweep in group}) > 1
-    ]
-
-
-def _curve_panel(sweep: scaling.Sweep, differing: Sequence[str]) -> Panel:
-    first = sweep.views[0]
-    called = {label: name for view in sweep.views for label, name in names(view).items()}
-    series = [series_of(called[label], sweep.points(label)) for label in sweep.labels]
-    if baseline := sweep.baseline():
-        series.append(series_of(BASELINE, baseline, variant=False))
-    sizes = [f"{letter} {sweep.fixed[letter]}" for letter in differing]
-    words = [text.plain(word, 12) for word in sweep.words]
-    title = ", ".join([phase_of(first), short_cell(first.workload), *sizes, *words])
-    return Panel(title, "lines", tuple(series), sweep.axis, x_ticks=tuple(map(float, sweep.values)))
-
-
-def _totals(views: Sequence[WorkloadView]) -> list[Figure]:
-    """One figure per task: total time against the number of steps, cold start included."""
-    figures: list[Figure] = []
-    for task, device, group in by_task_and_device(views):
-        chosen = [view for view in group if len(view.ranked) > 1][:MOST_ROWS]
-        if not chosen or len(figures) * 2 >= MOST_ROWS:
-            continue
-        grid = [row for row in grid_of(chosen) if any(row)][:1]
-        figures.append(
-            Figure(
-                f"total-{len(figures) + 1}.svg",
-                f"{place(task, device)}: total seconds, cold start included",
-                f"{place(task, device)}: seconds since the start of the interpreter, against the "
-                "number of steps; circles mark where another variant gets ahead",
-                "more",
-                tuple(tuple(_total_panel(view) if view else None for view in row) for row in grid),
-            )
-        )
-    return figures
-
-
-def _total_panel(view: WorkloadView) -> Panel:
-    called, last = names(view), break_even.reach(view)
-    steps = np.unique(np.geomspace(1, last, CURVE_POINTS).round())
-    series = [
-        series_of(called[time.label], [(float(n), time.of(float(n))) for n in steps])
-        for time in break_even.total_times(view)
-    ]
-    marks = tuple(
-        Mark(float(b.steps), b.after.of(b.steps), f"{called[b.after.label]} from {b.steps:,}")
-        for b in break_even.break_evens(view)
-    )
-    return Panel(
-        f"{phase_of(view)}, {title_of(view)}", "lines", tuple(series), "steps", marks=marks
-    )
+    return Panel(f"{phase_of(view)}, {title_of(view)}", "dots", tuple(series), RATIO)
 
 
 def _memory(views: Sequence[WorkloadView]) -> list[Figure]:
-    """One figure: peak memory above the imports, of the largest model of each task and device."""
+    """Peak memory above the imports."""
     counted = [view for view in views if any(_mebibytes(view.candidates[n]) for n in view.ranked)]
-    largest: dict[tuple[str, str], tuple[int, list[WorkloadView | None]]] = {}
-    for row in grid_of(counted):
-        workload = next((view.workload for view in row if view), None)
-        if workload is None:
-            continue
-        count, where = parameter_count(workload.spec), (workload.task, workload.device)
-        if where not in largest or largest[where][0] < count:
-            largest[where] = (count, row)
-    grid = [row for _, row in largest.values()][: MOST_ROWS // 2]
-    if not grid:
-        return []
-    rows = tuple(tuple(_memory_panel(view) if view else None for view in row) for row in grid)
-    return [
-        Figure(
-            "memory.svg",
-            "peak memory above the imports",
-            "Peak memory of each variant above what it held after its imports, in MiB, for the "
-            "model with the most parameters of each task",
-            "more",
-            rows,
-        )
-    ]
+    head = "peak memory above the imports; the need lies at the marker, or within the bar"
+    title = "peak memory of each variant above what it held after its imports, in MiB"
+    return _per_place(counted, "memory", (head, title), "more", _memory_panel)
 
 
 def _mebibytes(m: Measurement) -> tuple[float, float] | None:
@@ -211,21 +170,18 @@ def _mebibytes(m: Measurement) -> tuple[float, float] | None:
 
 
 def _memory_panel(view: WorkloadView) -> Panel:
+    """A marker where one number is known, a bar where two numbers bound the need."""
     series = []
     for label, name in names(view).items():
         found = _mebibytes(view.candidates[label]) if label in view.ranked else None
         if found is None:
             series.append(Series(name, (), (), note="-"))
-            continue
-        low, high = found
-        ends = ((), ()) if low == high else ((max(low, min(1.0, high)),), (high,))
-        series.append(Series(name, (high,), (), *ends))
-    return Panel(
-        f"{phase_of(view)}, {text.plain(view.workload.task, 24)} {title_of(view)}",
-        "dots",
-        tuple(series),
-        "MiB",
-    )
+        elif found[0] == found[1]:
+            series.append(Series(name, (found[1],), ()))
+        else:
+            series.append(Series(name, (), (), (found[0],), (found[1],)))
+    axis = Axis("MiB above the imports", log=False)
+    return Panel(f"{phase_of(view)}, {title_of(view)}", "dots", tuple(series), axis)
 
 
 def _devices(views: Sequence[WorkloadView]) -> list[Figure]:
@@ -249,38 +205,11 @@ def _devices(views: Sequence[WorkloadView]) -> list[Figure]:
 def _device_panel(host: WorkloadView, other: WorkloadView) -> Panel:
     called = names(other)
     series = [
-        Series(
-            called[label],
-            (host.seconds[label] / other.seconds[label],),
-            (),
-        )
+        Series(called[label], (host.seconds[label] / other.seconds[label],), ())
         for label in other.ranked
         if label in host.ranked
     ]
     task, device = text.plain(other.workload.task, 24), text.plain(other.workload.device, 12)
     title = f"{phase_of(other)}, {task} {title_of(other)}"
-    words = f"time on cpu / time on {device}"
-    return Panel(title, "dots", tuple(series), words, at_one=True)
-
-
-def _gradients(views: Sequence[WorkloadView]) -> list[Figure]:
-    """One figure: a panel per task, a curve per cell, from its first workload with norms."""
-    curves: dict[str, dict[str, Series]] = {}
-    for view in views:
-        norms = view.record.gradient_norms if view.record else ()
-        if not norms or len(curves) > MOST_ROWS:
-            continue
-        name = short_cell(view.workload)
-        points = [(float(distance), norm) for distance, norm in enumerate(norms) if norm > 0]
-        curves.setdefault(view.workload.task, {}).setdefault(
-            name, series_of(name, points or [(0.0, 1.0)], variant=False)
-        )
-    panels = [
-        Panel(task, "lines", tuple(found.values()), "steps before the loss", x_log=False)
-        for task, found in curves.items()
-        if any(len(series.x) > 1 for series in found.values())
-    ]
-    rows = tuple((panel,) for panel in panels[: MOST_ROWS // 2])
-    title = "Norm of the gradient by the input of a step, against its distance from the loss"
-    head = "gradient by the input of a step: its norm, by distance from the loss"
-    return [Figure("gradients.svg", head, title, "more", rows)] if rows else []
+    axis = Axis(f"time on cpu / time on {device}", at_one=True)
+    return Panel(title, "dots", tuple(series), axis)

@@ -23,13 +23,13 @@ SETTINGS = {
     "svg.hashsalt": "rnnbench",
     "svg.fonttype": "path",  # letters look and measure the same everywhere
     "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 8.0,
+    "font.size": 9.0,
     "text.parse_math": False,
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.6,
-    "axes.titlesize": 8.0,
+    "axes.titlesize": 9.0,
     "axes.titlepad": 4.0,
     "axes.titleweight": "bold",
     "axes.spines.top": False,
@@ -38,8 +38,8 @@ SETTINGS = {
     "ytick.color": INK,
     "xtick.minor.size": 0.0,
     "ytick.minor.size": 0.0,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 3.8,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.6,
     "path.simplify": False,
 }
 
@@ -76,9 +76,13 @@ def of_report(figures: Sequence[Figure]) -> Styles:
 
 
 def of_figure(figure: Figure, variants: Styles) -> Styles:
-    """The same plus the other series: in the colour of the text, each with its own dashes."""
+    """The same plus the other series: in the colour of the text, no two alike."""
     others = [label for label in figure.labels if label not in figure.variants]
-    plain = {label: (INK, "", DASHES[n % len(DASHES)]) for n, label in enumerate(others)}
+    markers = ("", *MARKERS)
+    plain = {
+        label: (INK, markers[n // len(DASHES) % len(markers)], DASHES[n % len(DASHES)])
+        for n, label in enumerate(others)
+    }
     return {**variants, **plain, BASELINE: (INK, "", DOTS)}
 
 

@@ -107,6 +107,7 @@ class ReportView:
     warnings: tuple[str, ...]
     quiet: str  # one line: the machine and its noise
     agreement: str  # one line: how many measurements agree
+    answer_figures: tuple[Picture, ...]
     measured: str  # a table: models and batches
     devices: tuple[DeviceView, ...]
     left_out: int  # workloads that the overview does not show
@@ -154,6 +155,7 @@ def report_view(
         warnings=tuple(conditions.warnings(run, views)),
         quiet=conditions.machine_line(run, views),
         agreement=sentences.agreement(variants),
+        answer_figures=_pictures(figures, "answer"),
         measured=models.measured(first),
         devices=tuple(map(_device, overview.by_device(first).values())),
         left_out=len(views) - len(first),
