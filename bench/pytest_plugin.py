@@ -178,7 +178,7 @@ def pytest_terminal_summary(
 def _answer(reporter: pytest.TerminalReporter, config: pytest.Config) -> Iterator[str]:
     plan, run = config.stash[PLAN], config.stash.get(RUN, None)
     yield from plan.left_out if plan.by_workload else ()
-    if run is not None:
+    if run is not None and run.workloads_done:
         width = shutil.get_terminal_size().columns if reporter.isatty else None
         yield from terminal.printed(*run.records(), width=width, colours=reporter.hasmarkup)
 

@@ -49,8 +49,8 @@ def sweeps(found: Sequence[Sweep]) -> list[Figure]:
         figures.append(
             Figure(
                 f"sweep-{axis}-{len(figures) + 1}.svg",
-                f"{place(task, device)}: step time against {name}; right: relative to the fastest "
-                "variant at that point, with 95 % intervals",
+                f"{place(task, device)}: step time against {name}; right: relative to the fastest, "
+                "with 95 % intervals",
                 f"{place(task, device)}: median step and ratio to the fastest variant, with 95 % "
                 f"intervals, against {name}",
                 "sweeps",
