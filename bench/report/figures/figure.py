@@ -14,6 +14,7 @@ from bench.records.workload import Workload
 FOLDER = "figures"
 BASELINE = "GEMM baseline"
 MOST_COLUMNS = 3
+LONGEST_NAME = 31  # of a variant; of a longer one the end is left out
 MOST_ROWS = 6  # rows of panels in one figure
 MOST_PANELS = 24  # panels of one kind in a report
 SHORT = {"rnn_tanh": "RNN (tanh)", "rnn_relu": "RNN (relu)"}
@@ -117,7 +118,7 @@ def names(view: WorkloadView) -> dict[str, str]:
     """The name of each label of a workload in a figure: not escaped."""
     found: dict[str, str] = {}
     for label, m in view.candidates.items():
-        found[label] = text.numbered(text.plain(m.variant, 28), found.values())
+        found[label] = text.numbered(text.plain(m.variant, LONGEST_NAME), found.values())
     return found
 
 

@@ -175,7 +175,9 @@ def _memory_panel(view: WorkloadView) -> Panel:
     for label, name in names(view).items():
         found = _mebibytes(view.candidates[label]) if label in view.ranked else None
         if found is None:
-            series.append(Series(name, (), (), note="-"))
+            m = view.candidates[label]
+            word = "not counted" if label in view.ranked else verdict(m)
+            series.append(Series(name, (), (), note=word))
         elif found[0] == found[1]:
             series.append(Series(name, (found[1],), ()))
         else:
