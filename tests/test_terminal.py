@@ -152,6 +152,16 @@ def test_names_reach_the_terminal_as_they_are_and_control_nothing() -> None:
     assert r"a*b_c|d<e>`f`\g" in "\n".join(printed(odd))
 
 
+def test_a_serial_run_has_times_alone() -> None:
+    serial = msgspec.structs.replace(FULL_RUN, serial=True)
+    lines = printed(workload_records(1, FEW), 80, serial)
+    start = lines.index("bptt[sentiment-lstm-base-cpu-float32]")
+    assert lines[start + 1].split() == ["variant", "step"]
+    assert {line.split()[0] for line in lines[start + 2 : start + 5]} == FEW.keys()
+    assert not any(line.startswith("Ratio") for line in lines)
+    assert any(line.startswith("A serial run.") for line in lines)
+
+
 def test_many_workloads_are_counted() -> None:
     lines = printed(full())
     (counted,) = [line for line in lines if line.startswith("sentiment, forward: of ")]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from markdown_it import MarkdownIt
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -81,19 +81,18 @@ def _untimed(view: WorkloadView) -> bool:
 
 
 def block(view: WorkloadView) -> RenderableType:
-    """A workload: its name, then a row for each variant that ran."""
-    left_out = HEAD[3:] if view.serial else ()
+    """A workload: its name, then a row for each variant that ran; of a serial run the times."""
+    names = ("variant", "step") if view.serial else HEAD
     found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in HEAD:
-        if name not in left_out:
-            right = "right" if name in RIGHT else "left"
-            fold = name == "variant"
-            found.add_column(name, justify=right, no_wrap=not fold, overflow="fold")  # type: ignore[arg-type]
+    for name in names:
+        fold = name == "variant"
+        right: JustifyMethod = "right" if name in RIGHT else "left"
+        found.add_column(name, justify=right, no_wrap=not fold, overflow="fold")
     for label in view.order:
-        values = (label, tables.step(view, label), *tables.compared(view, label))
+        shown_values = (label, tables.step(view, label), *tables.compared(view, label))
+        values = dict(zip(HEAD, (_rank(view, label), *shown_values), strict=True))
         style = "red" if verdict(view.candidates[label]) not in FINE else ""
-        cells = [Text(_rank(view, label)), *map(shown, values)]
-        found.add_row(*cells[: len(HEAD) - len(left_out)], style=style)
+        found.add_row(*(shown(values[name]) for name in names), style=style)
     return Group(Text(""), shown(f"**{view.title}**"), found)
 
 

@@ -11,6 +11,7 @@ from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import BetweenProcess, Measurement, ProcessConditions, Run
 
 BUSY = 0.25  # cores of background load before the run, above which a report warns
+QUIET = "Repeat the run on a quiet machine; `rnnbench doctor` names what keeps this one busy."
 REASONS = {
     "narrow enough": "intervals narrow enough",
     "time used up": "time used up",
@@ -73,13 +74,13 @@ def warnings(run: Run, views: Sequence[WorkloadView]) -> list[str]:
     if (run.cores_busy_before or 0.0) > BUSY:
         found.append(
             f"**Warning: the machine was not quiet.** The background load before this run was "
-            f"{run.cores_busy_before:.2f} cores. Repeat the run on a quiet machine."
+            f"{run.cores_busy_before:.2f} cores. {QUIET}"
         )
     if unclear := [view.title for view in views if view.unclear]:
         found.append(
             f"**Warning: a disturbed run.** In {_some(unclear)}, background load disturbed more "
             f"than {text.share(verdicts.MOST_DISTURBED)} of the blocks, so every verdict there is "
-            "`unclear`. Repeat the run on a quiet machine."
+            f"`unclear`. {QUIET}"
         )
     found += [
         f"**Warning: a false alarm.** In {view.title}, the A/A control reports {label} as "
