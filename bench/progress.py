@@ -21,8 +21,15 @@ class Progress:
         self._live = self._out.isatty()
         self._shown = 0.0
         self._name = "before the first workload"
-        self._total = len(expected)
-        self._left = Left(expected)
+        self.expect(expected)
+
+    def expect(self, expected: Sequence[float]) -> None:
+        """Begin to count: `expected` seconds of each workload that is left."""
+        self._total, self._left = len(expected), Left(expected)
+
+    def note(self, text: str) -> None:
+        """A line of its own, which stays."""
+        self._write(f"{text}\n")
 
     def begin(self, name: str) -> None:
         """A workload begins."""
@@ -58,7 +65,7 @@ class Progress:
         try:
             self._out.write(text)
             self._out.flush()
-        except BrokenPipeError:  # its reader has left, as `| head` does: the run goes on
+        except OSError:  # its reader or terminal has left, or its disk is full: the run goes on
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._out.fileno())
             os.close(nowhere)

@@ -5,30 +5,33 @@ The repository's own conftest.py loads it; it is never an installed plugin.
 
 from __future__ import annotations
 
-import json
 import shutil
 import warnings
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import signals
 from bench.config import options
 from bench.measurement.candidate import Outcome
 from bench.measurement.case import PARAMETERS, Case
+from bench.measurement.ending import INTERRUPTIONS, EndedRunError, ends_the_run
 from bench.measurement.estimate import print_plan
 from bench.measurement.plan import Plan
 from bench.report import terminal
-from bench.session import INTERRUPTIONS, InterruptedRunError, SuiteRun
+from bench.session import SuiteRun
+from bench.suite import benchmark_json
 
 SUITE = Path(__file__).parent / "suite"
 PLAN = pytest.StashKey[Plan]()
 RUN = pytest.StashKey[SuiteRun]()
 REPORT = pytest.StashKey[Path]()
 SUITE_ASKED = pytest.StashKey[bool]()
-INTERRUPTED = pytest.StashKey[bool]()  # by Ctrl-C
+ENDED = pytest.StashKey[str]()  # what ended the run before its time, in words
+FAULTS = pytest.StashKey[list[str]]()  # what could not be written, in words
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,8 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.args = [str(SUITE)]  # only the suite; `make test` runs the tests
     asked = options.read(config)
     plan = config.stash[PLAN] = Plan(asked, options.settings(config, asked))
+    config.stash[FAULTS] = []
     config.pluginmanager.register(_Interruption(config))
     suite_asked = config.stash[SUITE_ASKED] = only or any(map(_reaches_suite, config.args))
+    if suite_asked:
+        heeded = ExitStack()
+        heeded.enter_context(signals.heeded())
+        config.add_cleanup(heeded.close)
     measures = plan.settings.timed and not (asked.dry_run or config.option.collectonly)
     if suite_asked and not asked.dry_run and config.getoption("dist", "no") != "no":
         raise pytest.UsageError("-n and --dist would measure several workloads at once: omit them")
@@ -99,19 +107,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     if config.getoption("benchmark_skip") and not config.getoption("benchmark_only"):
         return
-    with _interruptible():
+    with ends_the_run():
         typed = config.stash.get(options.TYPED, None)
         words = options.given(config) if typed is None else typed
+        benchmark_json.guard(config, config.stash[FAULTS], lambda: plan.folder)
         config.stash[RUN] = SuiteRun(plan, words, of_rnnbench=typed is not None)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C, without the place in the code that it happened to meet."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise InterruptedRunError from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -140,7 +140,7 @@ def outcome(
     The parameters are separate arguments so that `--benchmark-group-by=param:variant` works.
     """
     config = request.config
-    with _interruptible():
+    with ends_the_run():
         return config.stash[RUN].outcome(_case(request.node))
 
 
@@ -184,15 +184,16 @@ def _answer(reporter: pytest.TerminalReporter, config: pytest.Config) -> Iterato
 
 
 class _Interruption:
-    """Sees Ctrl-C, which pytest reports to no configuration."""
+    """Sees what ends a run before its time, which pytest reports to no configuration."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        if excinfo.type in INTERRUPTIONS:
-            self._config.stash[INTERRUPTED] = True
+        if excinfo.type in (*INTERRUPTIONS, EndedRunError):
+            ended = str(excinfo.value) if excinfo.type is EndedRunError else ""
+            self._config.stash[ENDED] = ended or signals.received.in_words
             # A file that was being read is left open, which is no error of the run.
             warnings.simplefilter("ignore", ResourceWarning)
             warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
@@ -204,9 +205,7 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     folder = config.stash[PLAN].folder
-    file = folder / "benchmark.json"
-    if folder.is_dir() and config.getoption("benchmark_json") != file:
-        file.write_text(json.dumps(output_json, indent=4, default=str))
+    benchmark_json.write_further(config, folder, output_json, config.stash[FAULTS])
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -215,25 +214,31 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     try:
         return (yield)
     finally:
-        _close(session.config)
+        _close(session)
 
 
-def _close(config: pytest.Config) -> None:
-    run = config.stash.get(RUN, None)
+def _close(session: pytest.Session) -> None:
+    config = session.config
+    run, faults = config.stash.get(RUN, None), config.stash[FAULTS]
     try:
         report = run.close() if run is not None else None
     except KeyboardInterrupt:  # a second one, while the report is made
-        config.stash[INTERRUPTED], report = True, None
+        config.stash[ENDED], report = signals.received.in_words, None
     if report is not None:
         config.stash[REPORT] = report
+    faults += run.faults if run is not None else []
+    if faults and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last lines of all: what Ctrl-C left, and where the report is."""
-    plan = config.stash.get(PLAN, None)
-    if plan is not None and plan.by_workload and config.stash.get(INTERRUPTED, False):
-        print(f"interrupted: {_kept(plan, config)}")
+    """The last lines of all: what ended the run, what is kept, and where the report is."""
+    plan, ended = config.stash.get(PLAN, None), config.stash.get(ENDED, None)
+    for fault in config.stash.get(FAULTS, []):
+        print(fault)
+    if plan is not None and plan.by_workload and ended is not None:
+        print(f"{ended}: {_kept(plan, config)}")
     report = config.stash.get(REPORT, None)
     if report is not None:
         print(f"report: {_shown(report, config)}")
@@ -249,7 +254,8 @@ def _kept(plan: Plan, config: pytest.Config) -> str:
     folder = _shown(plan.folder, config)
     return (
         f"{done} of {planned} workloads were finished, and are kept in {folder}; "
-        f"`rnnbench report {folder}` makes a report of them"
+        f"`rnnbench report {folder}` makes a report of them, and --resume={folder} measures "
+        "the rest"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,32 +14,27 @@ from backends import registry
 from bench import ROOT, __version__
 from bench.analysis import workload_view
 from bench.analysis.workload_view import WorkloadView
+from bench.measurement.availability import Availability, expect_something
 from bench.measurement.candidate import Outcome
 from bench.measurement.case import Case
+from bench.measurement.crashes import Crashes
 from bench.measurement.estimate import plan_seconds
 from bench.measurement.plan import Plan
+from bench.measurement.resume import Resumed
+from bench.measurement.run_records import RunRecords
 from bench.measurement.worker_keys import worker_keys
 from bench.measurement.workload_record import workload_record
 from bench.measurement.workload_run import WorkloadRun
 from bench.progress import Progress
-from bench.records import machine, provenance, schema
-from bench.records import store as records
+from bench.records import machine, provenance, schema, store
 from bench.records.workload import Workload
 from bench.report.write import write_index, write_report
 from bench.selftest import store as selftests
+from bench.workers import core_locks
 from bench.workers.in_process import InProcessPool
 from bench.workers.pool import Pool, WorkerPool
-from bench.workers.process import WorkerError, WorkerKey
-
-
-class InterruptedRunError(pytest.exit.Exception):  # type: ignore[name-defined]
-    """Ctrl-C while a run measures. It ends the session of pytest, which then makes the report."""
-
-    def __init__(self) -> None:
-        super().__init__("interrupted", returncode=pytest.ExitCode.INTERRUPTED)
-
-
-INTERRUPTIONS = (KeyboardInterrupt, InterruptedRunError)
+from bench.workers.process import WorkerKey
+from bench.workers.time_limits import RunTimeUpError, TimeLimits
 
 
 class SuiteRun:
@@ -52,74 +48,71 @@ class SuiteRun:
         """
         self._plan, self._settings, self._arguments = plan, plan.settings, arguments
         self._program = "rnnbench run" if of_rnnbench else "pytest"
-        self._file = plan.folder / records.FILE
-        self._busy = _cores_busy()  # before any worker starts
-        _expect_something(plan)
+        expect_something(plan)
         self._selftest = selftests.load() if self._settings.timed else None
         self._outcomes: dict[Case, Outcome] = {}
-        self._problems: dict[WorkerKey, str] = {}
-        self._recorded = False
-        self._made: list[Path] = []  # folders, the innermost first
-        if self._settings.timed:
-            self._make_folder()
-        expected = plan_seconds(plan.by_workload, self._settings)
-        self._progress = Progress([*expected.values()])
+        self._crashes, self._locks = Crashes(), ExitStack()
+        self.faults: list[str] = []  # what went wrong beside the measurements, in words
+        self._records: RunRecords | None = None  # None: nothing is timed
+        self._expected = plan_seconds(plan.by_workload, self._settings)
+        self._progress = Progress([*self._expected.values()])
+        self._times = TimeLimits(plan.options.limits)
         self._pool = self._make_pool()
+        self._availability = Availability(plan, self._pool, self._progress.report)
         try:
-            self._expect_devices()
-            if plan.options.named:
-                self._expect_named()
+            self._lock_cores()
+            self._times.begin_run()
+            self._busy = _cores_busy()  # before any worker starts
+            resumed = self._open_records()
+            self._availability.expect_devices()
+            self._availability.expect_named(resumed)
         except BaseException:
             self.close()
             raise
 
     def _make_pool(self) -> Pool:
-        timeout = self._plan.options.timeout_seconds
+        limits = self._plan.options.limits
         if self._plan.options.serial:
-            return InProcessPool(timeout)
-        return WorkerPool(machine.cores_to_pin(), timeout)
+            return InProcessPool(limits.answer_seconds)
+        return WorkerPool(machine.cores_to_pin(), limits.answer_seconds, times=self._times)
 
-    def _make_folder(self) -> None:
-        folder = self._plan.folder
-        self._made = [folder] if folder.parent.exists() else [folder, folder.parent]
+    def _lock_cores(self) -> None:
+        """Take the cores of a timed run, or wait for them with --queue."""
+        if not self._settings.timed or self._settings.serial:
+            return
+        there = machine.available_cores()
+        counts = {workload.threads or len(there) for workload in self._plan.by_workload}
+        cores = there[: max(counts)] if machine.pinning() else there
+
+        def wait(holder: str) -> None:
+            self._progress.note(f"{holder}: waiting for it (--queue)")
+
+        name, queued = self._plan.folder.name, self._plan.options.queue
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if self._file.exists():
-                raise pytest.UsageError(f"{folder} holds a run already; choose another --run-name")
-            probe = folder / ".probe"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
+            self._locks.enter_context(core_locks.held(cores, name, wait if queued else None))
+        except core_locks.CoresInUseError as error:
             raise pytest.UsageError(
-                f"the report folder {folder} cannot be written: {error.strerror}; "
-                "choose another with --reports"
+                f"{error}; times that are taken side by side are wrong. Wait for it with --queue, "
+                "use other cores (taskset -c), or take no times (--benchmark-disable)"
             ) from error
+        except OSError as error:
+            raise pytest.UsageError(core_locks.cannot_be_used(error)) from error
 
-    def _expect_devices(self) -> None:
-        """Raise unless at least one variant finds each requested device."""
-        for device in {workload.device for workload in self._plan.by_workload} - {"cpu"}:
-            planned = [case for case in self._plan.all_cases if case.workload.device == device]
-            cases = {case.variant: case for case in planned if not case.refusal()}
-            reasons: list[str] = []
-            for case in cases.values():
-                reason = self._unavailable(case)
-                if reason is None:
-                    break
-                reasons.append(reason[1])
-            else:
-                refused = {case.variant for case in planned} - set(cases)
-                reasons += [f"{', '.join(sorted(refused))} cannot use it"] if refused else []
-                raise pytest.UsageError(
-                    f"--device {device} is not available here: {'; '.join(reasons)}"
-                )
-
-    def _expect_named(self) -> None:
-        """Raise unless every variant that was asked for by name can be imported."""
-        runnable = (case for case in self._plan.all_cases if not case.refusal())
-        for case in {case.variant: case for case in runnable}.values():
-            problem = self._problem(case.key)
-            if problem is not None:
-                raise pytest.UsageError(problem)
+    def _open_records(self) -> Resumed:
+        """The records of a timed run, and what is in them if it is resumed."""
+        if not self._settings.timed:
+            return Resumed()
+        self._records = RunRecords(self._plan)
+        resumed = self._records.resumed
+        self._outcomes |= resumed.outcomes
+        if self._plan.options.resume is not None:
+            done, planned = self.workloads_done, len(self._plan.by_workload)
+            self._progress.note(f"{self._records.folder} has {done} of {planned} workloads already")
+            for damaged in resumed.damaged:
+                self._progress.note(f"{damaged}; it is left out, and measured again")
+            left = {case.workload for case in self._plan.all_cases if case not in self._outcomes}
+            self._progress.expect([s for w, s in self._expected.items() if w in left])
+        return resumed
 
     def outcome(self, case: Case) -> Outcome:
         """The outcome of one test; the first test of a workload measures the whole workload."""
@@ -129,13 +122,14 @@ class SuiteRun:
 
     def _measure(self, workload: Workload) -> None:
         cases = self._plan.by_workload[workload]
+        self._times.begin_workload()
         self._progress.begin(workload.id)
         self._keep_needed(workload)
         outcomes: dict[str, Outcome] = {}
         beside: list[schema.Measurement | schema.WorkloadRecord] = []
         ready: list[str] = []
         for case in cases:
-            refusal = case.refusal() or self._unavailable(case)
+            refusal = self._left_out(case) or case.refusal() or self._availability.unavailable(case)
             if refusal:
                 outcomes[case.variant] = _not_measured(case, *refusal)
             else:
@@ -143,10 +137,18 @@ class SuiteRun:
         if ready:
             measured, beside = self._measure_ready(workload, ready)
             outcomes |= measured
-        self._outcomes |= {case: outcomes[case.variant] for case in cases}
         self._progress.done()
-        if self._settings.timed:
-            self._append([*(outcomes[case.variant].measurement for case in cases), *beside])
+        found = [outcomes[case.variant].measurement for case in cases]
+        for measurement in found:
+            self._crashes.count(measurement)
+        if self._records is not None:
+            self._records.append([*found, *beside], self._describe)
+        # Kept once it is recorded, and without what the records alone hold.
+        self._outcomes |= {case: outcomes[case.variant].light for case in cases}
+
+    def _left_out(self, case: Case) -> tuple[schema.Status, str] | None:
+        reason = self._crashes.left_out(case.variant)
+        return ("skipped", reason) if reason is not None else None
 
     def _measure_ready(
         self, workload: Workload, variants: list[str]
@@ -171,6 +173,8 @@ class SuiteRun:
             if any(outcome.measurement.processes for outcome in outcomes.values()):
                 beside.append(workload_record(workload, conditions, lesson))
             return outcomes, beside
+        except RunTimeUpError:
+            raise
         except Exception as error:
             reason = provenance.without_paths(registry.first_line(error))
             details = traceback.format_exc()
@@ -179,26 +183,6 @@ class SuiteRun:
                 case.variant: _not_measured(case, "failed", reason, details) for case in cases
             }, []
 
-    def _unavailable(self, case: Case) -> tuple[schema.Status, str] | None:
-        """Start its worker; return why the variant is not available there, or None."""
-        problem = self._problem(case.key)
-        if problem is not None:
-            return "skipped", problem
-        device, devices = case.workload.device, self._pool.get(case.key).started.devices
-        if device not in devices:
-            found = ", ".join(devices) or "none"
-            return "skipped", f"{case.variant} finds no {device} here; it finds {found}"
-        return None
-
-    def _problem(self, key: WorkerKey) -> str | None:
-        """Why this worker cannot start, remembered; None if it is ready."""
-        if key not in self._problems:
-            try:
-                self._pool.get(key, self._progress.report)
-            except (registry.BrokenBackendError, WorkerError) as error:
-                self._problems[key] = provenance.without_paths(str(error))
-        return self._problems.get(key)
-
     def _keep_needed(self, workload: Workload) -> None:
         """End the workers that neither this workload nor a later one needs."""
         needed: set[WorkerKey] = set()
@@ -206,20 +190,6 @@ class SuiteRun:
             if other == workload or cases[0] not in self._outcomes:
                 needed |= worker_keys(other, [case.variant for case in cases])
         self._pool.keep_only(needed)
-
-    def _append(self, measured: list[schema.Measurement | schema.WorkloadRecord]) -> None:
-        try:
-            if not self._recorded:
-                records.append(self._file, [self._describe()])
-                self._recorded = True
-            records.append(self._file, measured)
-        except OSError as error:
-            folder = self._plan.folder
-            pytest.exit(
-                f"{self._file} cannot be written: {error.strerror}; it keeps what was measured "
-                f"before, and `rnnbench report {folder}` makes a report from it",
-                returncode=1,
-            )
 
     def _describe(self) -> schema.Run:
         return schema.Run(
@@ -232,18 +202,24 @@ class SuiteRun:
             threads=tuple(sorted({workload.threads for workload in self._plan.by_workload})),
             cores_busy_before=self._busy,
             serial=self._settings.serial,
+            memory_limit=self._memory_limit(),
             between_process=selftests.between_process(self._selftest),
             selftest=self._selftest,
         )
 
     def records(self) -> tuple[schema.Run, list[schema.Measurement], list[WorkloadView]]:
         """The run, its measurements, and its workloads that have ended."""
-        if self._recorded:
-            run, measurements, of_workloads = records.read(self._file)
+        if self._records is not None and self._records.exist:
+            run, measurements, of_workloads = store.read(self._records.folder / store.FILE)
         else:
             run, of_workloads = self._describe(), []
             measurements = [outcome.measurement for outcome in self._outcomes.values()]
         return run, measurements, workload_view.views(run, measurements, of_workloads)
+
+    def _memory_limit(self) -> str:
+        """ "4.0 GiB a worker, by a cgroup"; empty without a limit."""
+        count, how = self._plan.options.limits.memory_bytes, self._pool.memory_limited
+        return f"{count / 2**30:.1f} GiB a worker, by {how}" if count is not None and how else ""
 
     @property
     def workloads_done(self) -> int:
@@ -251,29 +227,25 @@ class SuiteRun:
 
     def close(self) -> Path | None:
         """End the workers and write the report; return its path, or None without a report."""
-        self._pool.close()
-        self._progress.close()
-        folder = self._plan.folder
-        if not self._recorded:
-            records.remove_if_empty(*self._made)
-            return None
+        with self._locks:  # until the report is made: it would disturb the next run
+            self._pool.close()
+            self._progress.close()
+            if self._records is None:
+                return None
+            self._records.close()
+            return self._report(self._records.folder) if self._records.exist else None
+
+    def _report(self, folder: Path) -> Path | None:
         try:
             report = write_report(folder)
-            write_index(self._plan.options.reports)
+            write_index(folder.parent)
         except OSError as error:
-            raise pytest.UsageError(
+            self.faults.append(
                 f"the report in {folder} cannot be written: {error.strerror}; the measurements "
                 f"are kept, and `rnnbench report {folder}` makes it from them"
-            ) from error
+            )
+            return None
         return report
-
-
-def _expect_something(plan: Plan) -> None:
-    """Raise if every test is refused."""
-    refusals = [case.refusal() for case in plan.all_cases]
-    reasons = dict.fromkeys(found[1] for found in refusals if found and found[0] == "refused")
-    if reasons and all(found and found[0] == "refused" for found in refusals):
-        raise pytest.UsageError(f"nothing can run: {'; '.join(reasons)}")
 
 
 def _cores_busy() -> float | None:

@@ -7,6 +7,7 @@ pools on the same cores would be a hundred times slower.
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from backends import registry
 from bench.records import machine
+from bench.workers import core_locks
 
 _COMMON = {
     "deadline": None,
@@ -53,6 +55,9 @@ def _own_cores() -> None:
 
 
 _own_cores()
+# No test waits for a benchmark that the user runs, nor for a test of another part.
+_LOCKS = tempfile.TemporaryDirectory(prefix="rnnbench-locks-")
+os.environ[core_locks.FOLDER] = _LOCKS.name
 
 
 @pytest.fixture
@@ -81,6 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A part tells what it compared."""
+    _LOCKS.cleanup()
     output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tally"] = TALLY.counts()

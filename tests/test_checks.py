@@ -27,14 +27,14 @@ EXPECTED = {
     "own-parameters": ("disagrees", "after the rounds: loss off by"),
     "in-place": ("disagrees", "with parameters loaded after the batch was placed: loss off by"),
     "last-gradients": ("disagrees", "answers during the rounds: grad."),
-    "crashing": ("crashed", "ended by SIGSEGV"),
+    "crashing": ("crashed", "SIGSEGV in "),
     "hanging": ("timed out", "within 6 s (--worker-timeout)"),
     "raising": ("failed", "ValueError: no such kernel"),
     "lists": ("failed", "TypeError: loss is float; expected a numpy array of numbers"),
     "broken": ("skipped", "ImportError: libmissing.so.3: cannot open shared object file"),
     "raising-refusal": ("skipped", "fails in `refusal`: KeyError: 'no such setting'"),
     "raising-environment": ("skipped", "fails in `environment`: KeyError: 'no such setting'"),
-    "dies-at-import": ("skipped", "died during `start`: ended by SIGILL"),
+    "dies-at-import": ("skipped", "crashed: SIGILL in start"),
 }
 CHANGED = "read after other parameters were loaded: "
 UNFINISHED = "timed steps do not do all of the work"

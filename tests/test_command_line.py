@@ -415,7 +415,8 @@ def test_ctrl_c_in_a_run_keeps_what_was_measured(tmp_path: Path) -> None:
     assert run.returncode == 130, output
     assert output.splitlines()[-2:] == [
         "interrupted: 1 of 2 workloads were finished, and are kept in kept/run; "
-        "`rnnbench report kept/run` makes a report of them",
+        "`rnnbench report kept/run` makes a report of them, and --resume=kept/run measures "
+        "the rest",
         "report: kept/run/report.md",
     ]
     _, found, _ = store.read(tmp_path / "kept" / "run" / store.FILE)

@@ -28,7 +28,7 @@ MODULES = {
     "ending": ("import os\nos._exit(7)", "ended its process while it is imported (exit status 7)"),
     "signalled": (
         "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
-        "ended its process while it is imported (ended by SIGSEGV)",
+        "ended its process while it is imported (SIGSEGV)",
     ),
     "loud": (
         "import os, sys\n"

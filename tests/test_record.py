@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import msgspec
 import pytest
+from pages import report
 from record_samples import RUN, sample
 
 from bench.records import schema, store
@@ -34,8 +37,12 @@ def test_lines_are_appended(file: Path) -> None:
 def test_a_torn_last_line_is_left_out(file: Path, cut: int) -> None:
     whole = file.read_bytes()
     file.write_bytes(whole[:-cut])
-    kept = sample() if cut == 1 else sample()[:-1]  # without its newline a line is still whole
-    assert store.read(file) == (RUN, kept, [])
+    run, kept, _ = store.read(file)
+    if cut == 1:  # without its newline a line is still whole
+        assert (run, kept) == (RUN, sample())
+    else:
+        assert kept == sample()[:-1]
+        assert run.damaged[0].startswith(f"line {1 + len(sample())} cannot be read: ")
 
 
 def test_every_cut_of_a_korean_line_is_survived(tmp_path: Path) -> None:
@@ -46,15 +53,61 @@ def test_every_cut_of_a_korean_line_is_survived(tmp_path: Path) -> None:
     start = whole.index("오류".encode())
     for end in range(start, start + 8):
         file.write_bytes(whole[:end])
-        assert store.read(file) == (RUN, [], [])
+        run, kept, _ = store.read(file)
+        assert (kept, len(run.damaged)) == ([], 1)
 
 
-@pytest.mark.parametrize("garbage", [b"not json\n", b'{"record":"measurement"}\n', b"\n"])
-def test_a_line_of_garbage_is_an_error_that_names_it(file: Path, garbage: bytes) -> None:
+GARBAGE = (
+    b"not json",
+    b'{"record":"measurement"}',
+    b"\0" * 4096,
+    b"[" * 100_000,
+    b'{"record":"x"}',
+)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_a_damaged_line_is_named_and_left_out(file: Path, garbage: bytes) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
-    file.write_bytes(b"".join([*lines[:2], garbage, *lines[2:]]))
-    with pytest.raises(ValueError, match=r"measurements\.jsonl, line 3: "):
+    file.write_bytes(b"".join([*lines[:2], garbage + b"\n", *lines[2:]]))
+    run, kept, _ = store.read(file)
+    assert kept == sample()
+    (damaged,) = run.damaged
+    assert damaged.startswith("line 3 cannot be read: ")
+    page = report(run, kept)
+    assert "**Warning: damaged records.**" in page
+    assert "line 3 cannot be read" in page
+
+
+def test_a_damaged_first_line_is_an_error_that_names_it(file: Path) -> None:
+    file.write_bytes(b"x" + file.read_bytes())
+    with pytest.raises(ValueError, match=r"contains no run; .*line 1 cannot be read"):
         store.read(file)
+
+
+def test_a_run_that_was_resumed_says_when(file: Path) -> None:
+    again = msgspec.structs.replace(RUN, started="2031-01-01T00:00:00+00:00")
+    store.append(file, [again])
+    run, kept, _ = store.read(file)
+    assert (run.started, run.resumed) == (RUN.started, (again.started,))
+    assert kept == sample()
+
+
+def test_lines_are_appended_whole_or_not_at_all(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = file.read_bytes()
+    real = os.write
+
+    def full(out: int, content: bytes) -> int:
+        if len(content) < 100:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(out, content[:-50])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.append(file, sample())
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("other", [schema.FORMAT - 1, schema.FORMAT + 1])
@@ -87,3 +140,12 @@ def test_appending_after_a_torn_line_loses_nothing_else(file: Path, cut: int) ->
     store.append(file, sample()[:1])
     kept = sample() if cut == 1 else sample()[:-1]
     assert store.read(file) == (RUN, [*kept, sample()[0]], [])
+
+
+def test_a_file_is_kept_with_some_workloads(file: Path) -> None:
+    wanted = {sample()[0].workload}
+    store.keep(file, wanted)
+    run, kept, _ = store.read(file)
+    assert run == RUN
+    assert kept == [m for m in sample() if m.workload in wanted]
+    assert [path.name for path in file.parent.iterdir()] == [file.name]

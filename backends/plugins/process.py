@@ -16,7 +16,7 @@ import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import clock_gettime, sleep
 from typing import Any
@@ -37,6 +37,9 @@ from backends.plugins.sanitize import plain, plain_lines
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.0002  # on systems that do not report that a process has stopped
 LOG_LINES = 30  # last lines of its output in the details of an error
+# An answer is awaited in slices. Only whole slices count for the time limit, so that a process
+# which was suspended meanwhile (Ctrl-Z, a batch system, a laptop that sleeps) goes on waiting.
+SLICE_SECONDS = 1.0
 
 _BOOT = """
 import sys
@@ -81,6 +84,9 @@ class PythonProcess:
             # The kernel ends a child together with the thread that started it.
             raise RuntimeError("processes are started from the main thread only")
         self._stops = stops
+        # Looked at while an answer is awaited, and after it: why the process must end, or None.
+        self.excess: Callable[[list[psutil.Process]], str | None] = lambda _: None
+        self._family: list[psutil.Process] = []  # what it has started, as last found
         self._strays: list[psutil.Process] = []
         self._group = execnet.Group()
         descriptor, log = tempfile.mkstemp(prefix="rnnbench-", suffix=".log")
@@ -129,7 +135,8 @@ class PythonProcess:
         self.wake()
         try:
             self._channel.send((operation, arguments))
-            status, *answer = self._channel.receive(timeout)
+            status, *answer = self._receive(timeout)
+            self._expect_little()
         except self._channel.TimeoutError:
             raise NoAnswerError(f"within {timeout:g} s", self.kill()) from None
         except (EOFError, OSError) as error:
@@ -141,6 +148,24 @@ class PythonProcess:
             kind, message, details = answer
             raise _ERRORS[kind](plain(message), plain_lines(details))
         return _plainly(answer[0])
+
+    def _receive(self, timeout: float) -> Any:
+        """The next message, within `timeout` seconds in which this process runs."""
+        while True:
+            seconds = min(timeout, SLICE_SECONDS)
+            try:
+                return self._channel.receive(seconds)
+            except self._channel.TimeoutError:
+                timeout -= seconds
+                if timeout <= 0:
+                    raise
+                self._expect_little()
+
+    def _expect_little(self) -> None:
+        """Kill it and raise DiedError if it must end."""
+        why = self.excess([self.process, *self._family])
+        if why is not None:
+            raise DiedError(why, self.kill())
 
     def cpu_seconds(self) -> float | None:
         """CPU time of all threads of its process until now; None if unknown."""
@@ -170,8 +195,9 @@ class PythonProcess:
     def survey(self) -> None:
         """Find descendants that left its process group, to stop them with it."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            family = self.process.children(recursive=True)
-            self._strays = [child for child in family if _group_of(child) != self.process.pid]
+            self._family = self.process.children(recursive=True)
+            pid = self.process.pid
+            self._strays = [child for child in self._family if _group_of(child) != pid]
 
     def alive(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
@@ -210,7 +236,7 @@ class PythonProcess:
             return "it closed its channel but still runs"
         if code is None:
             return "no exit status"
-        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return _signal_name(-code) if code < 0 else f"exit status {code}"
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -236,6 +262,14 @@ def _plainly(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(_plainly, value))
     return value
+
+
+def _signal_name(number: int) -> str:
+    """ "SIGSEGV"; Python has no names for most real-time signals."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _group_of(process: psutil.Process) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from bench import signals
 from bench.cli import console
 from bench.cli.check import check
 from bench.cli.compare import compare
@@ -62,11 +63,12 @@ class Group(TyperGroup):
             _write(formatter, sentence, f"  {name}".ljust(indent), " " * indent)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            console.line("interrupted", console.errors)
-            raise typer.Exit(console.INTERRUPTED) from None
+        with signals.heeded():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:
+                console.line(signals.received.in_words, console.errors)
+                raise typer.Exit(signals.received.exit_status) from None
 
 
 def _write(formatter: Any, words: str, first: str, others: str) -> None:

@@ -18,7 +18,6 @@ from rich.text import Text
 console = Console(highlight=False, emoji=False)
 errors = Console(highlight=False, emoji=False, stderr=True)
 
-INTERRUPTED = 130  # the exit status that shells give a command which Ctrl-C has ended
 GAP = 2  # columns of the terminal between two columns of a table
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 from msgspec.structs import replace
 
-from bench import ROOT, __version__
-from bench.cli.console import INTERRUPTED, line, wrong_use
+from bench import ROOT, __version__, signals
+from bench.cli.console import line, wrong_use
 from bench.config import validation
 from bench.config.options import default_reports
 from bench.gpu import driver, pages, records
@@ -74,12 +72,11 @@ def gpu(
         wrong_use(f"{folder}: {error.strerror}")
     report = Report(folder, plan, minutes)
     runner = Runner(folder, minutes, report.add, replaced=replaced)
-    signal.signal(signal.SIGTERM, _interrupt)
     status = 1
     try:
         run_all(plan, runner, parts, report.know)
     except KeyboardInterrupt:
-        status = INTERRUPTED
+        status = signals.received.exit_status
     report.end(runner.seconds)
     raise typer.Exit(0 if report.run.good else status)
 
@@ -134,7 +131,3 @@ def _one(devices: Sequence[str]) -> str:
 
 def _parts(plan: Plan, option: str, value: str) -> tuple[str, ...]:
     return validation.names(option, value, plan.names()) if value else ()
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt

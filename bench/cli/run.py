@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 import pytest
 import typer
 
-from bench import ROOT
-from bench.cli.console import INTERRUPTED, console, errors, line, wrapped, wrong_use
+from bench import ROOT, signals
+from bench.cli.console import console, errors, line, wrapped, wrong_use
 from bench.cli.describe import describe_for_run
 from bench.config import fields, options, validation
 from bench.config.option_table import GROUPS, Option
 from bench.describe.target import TARGET
-from bench.session import INTERRUPTIONS
+from bench.measurement.ending import INTERRUPTIONS
 
 WRONG_USE = (
     pytest.ExitCode.INTERNAL_ERROR,
@@ -34,9 +34,9 @@ Usage: rnnbench run [FILE.toml | my_module:net ...] [OPTIONS]
   writes one of a net in torch or Keras.
 """
 TAIL = """\
-`pytest --help` shows the options of pytest itself, which work too: -k, -x, -v, --lf, --pdb.
+`pytest --help` shows the options of pytest itself, which work too: -k, --lf.
 
-Exit status: 0 all good, 1 a variant disagreed, crashed or timed out, 2 wrong use.
+Exit status: 0 good, 1 a variant disagreed, crashed or timed out, 2 wrong use.
 """
 PYTEST_TAKES_VALUE = ("-c", "-k", "-m", "-o", "-p", "--config-file", "--override-ini")
 WIDEST = 100  # columns of the help
@@ -70,7 +70,7 @@ def _run(words: list[str], typed: tuple[str, ...]) -> NoReturn:
     timed = [] if "--benchmark-disable" in words else ["--benchmark-only"]
     code = pytest.main([*suite, *timed, *words], plugins=[watcher])
     if watcher.interrupted:
-        raise typer.Exit(INTERRUPTED)
+        raise typer.Exit(signals.received.exit_status)
     raise typer.Exit(2 if code in WRONG_USE else int(bool(code)))
 
 

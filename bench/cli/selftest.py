@@ -11,8 +11,9 @@ import typer
 
 from backends import registry
 from backends.interface import PHASES
+from bench import signals
 from bench.analysis import text
-from bench.cli.console import INTERRUPTED, Table, console, errors, line, show, table, wrong_use
+from bench.cli.console import Table, console, errors, line, show, table, wrong_use
 from bench.config import grid, validation
 from bench.config.grid import Request
 from bench.config.options import default_reports
@@ -23,6 +24,7 @@ from bench.records.workload import Workload
 from bench.report.markdown.selftest import HEAD, findings, page, rows
 from bench.selftest import run
 from bench.selftest.run import Plan
+from bench.workers import core_locks
 from bench.workers.pool import WorkerPool
 from bench.workers.process import WorkerError
 from tasks import TASKS
@@ -122,8 +124,8 @@ def _run_in(reports: Path, name: str, plan: Plan) -> None:
     try:
         result = _run(plan, folder)
     except KeyboardInterrupt:
-        line(f"interrupted: {_kept(folder)}", errors)
-        raise typer.Exit(INTERRUPTED) from None
+        line(f"{signals.received.in_words}: {_kept(folder)}", errors)
+        raise typer.Exit(signals.received.exit_status) from None
     finally:
         _remove_if_empty(folder, *[reports] * made)
     kept = run.keep(result, plan)
@@ -178,10 +180,14 @@ def _variants(asked: str) -> Sequence[str]:
 
 def _run(plan: Plan, folder: Path) -> Selftest:
     line(f"{plan.workload.id}: {', '.join(plan.variants)}; {_about_minutes(plan)}")
+    cores = machine.available_cores()[: plan.workload.threads]
     pool = WorkerPool(machine.cores_to_pin(), 600.0, "the limit of a selftest")
     try:
-        with pool, console.status("") as status:
+        locks = core_locks.held(cores, folder.name)
+        with locks, pool, console.status("") as status:
             return run.run(plan, pool, folder, status.update)
+    except core_locks.CoresInUseError as error:
+        wrong_use(f"{error}; a selftest needs cores of its own", errors)
     except (WorkerError, registry.BrokenBackendError, ValueError) as error:
         line(f"rnnbench: {error}")
         raise typer.Exit(1) from None

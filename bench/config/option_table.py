@@ -49,7 +49,7 @@ WHAT = (
         "a default run.",
         "LIST",
     ),
-    Option("cell", f"Cells: {', '.join(CELLS)}. Default: the task's own.", "LIST"),
+    Option("cell", f"{', '.join(CELLS)}. Default: the task's.", "LIST"),
     Option("phase", f"{', '.join(RUN_PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
     Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
     Option("dtype", "float32, float64; on a GPU tf32. Default: float32.", "LIST"),
@@ -124,16 +124,20 @@ HOW = (
         "S",
         DEFAULT_TIMEOUT,
     ),
+    Option("workload-timeout", "Seconds for a workload, all its variants together.", "S"),
+    Option("run-timeout", "Seconds for the run; --resume measures the rest.", "S"),
+    Option("max-memory", "Memory that each worker may hold: 500M, 4G.", "SIZE"),
+    Option("queue", "Waits where another timed run uses the same cores."),
     Option("dry-run", "Shows the workloads and the expected time, no more."),
 )
 WHERE = (
     Option(
         "reports",
-        "Where its folder goes. Default: reports/ in the clone, or outside of it in the current "
-        "folder.",
+        "Where its folder goes. Default: reports/ in the clone of rnnbench, or outside of it here.",
         "DIR",
     ),
     Option("run-name", "The name of that folder. Default: the time.", "NAME"),
+    Option("resume", "Measures what this run lacks: its folder or name.", "RUN"),
 )
 OWN = (*WHAT, *SIZE, *MODEL, *HOW, *WHERE)
 

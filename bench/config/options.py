@@ -12,7 +12,7 @@ import pytest
 
 from backends import registry
 from bench import ROOT
-from bench.config import fields, presets, validation, workload_file
+from bench.config import fields, limits, presets, validation, workload_file
 from bench.config.fields import FIELDS, MODEL, RUN_PHASES, Values
 from bench.config.grid import Request
 from bench.config.option_table import (
@@ -50,10 +50,12 @@ class Options:
     named: bool  # the backends were asked for by name: an absent one is then an error
     processes: int
     serial: bool
-    timeout_seconds: float
+    limits: limits.Limits
+    queue: bool  # wait for a run that uses the same cores
     dry_run: bool
     reports: Path
     run: str | None
+    resume: Path | None  # the folder of the run to go on with
 
     @property
     def phases(self) -> tuple[str, ...]:
@@ -98,20 +100,22 @@ def _read(config: pytest.Config) -> Options:
     of_run = {name: config.getoption(name) or of_files.get(name) for name in workload_file.OF_RUN}
     processes = validation.whole_number("processes", of_run["processes"] or DEFAULT_PROCESSES)
     chosen = validation.split("backend", of_run["backend"])
-    run = config.getoption("run_name")
-    if run is not None and (not run or run.startswith(".") or "/" in run or os.sep in run):
-        raise ValueError(f"--run-name {run!r}: expected the name of one folder")
-    reports = config.getoption("reports")
+    run, serial = config.getoption("run_name"), config.getoption("serial")
+    if run is not None:
+        validation.folder_name("run-name", run)
+    reports = Path(config.getoption("reports") or default_reports(config.invocation_params.dir))
     options = Options(
         request=replace(requests[0], more=tuple(requests[1:])),
         backends=_backends(chosen),
         named=bool(chosen) and chosen != EVERYTHING,
         processes=processes,
-        serial=config.getoption("serial"),
-        timeout_seconds=validation.seconds("worker-timeout", config.getoption("worker_timeout")),
+        serial=serial,
+        limits=limits.read(config, given(config), serial),
+        queue=config.getoption("queue"),
         dry_run=config.getoption("dry_run"),
-        reports=Path(reports) if reports else default_reports(config.invocation_params.dir),
+        reports=reports,
         run=run,
+        resume=_to_resume(config, reports),
     )
     _refuse_what_has_no_effect(config, asked, options)
     return options
@@ -208,6 +212,21 @@ def _files(config: pytest.Config) -> list[WorkloadFile]:
     return files
 
 
+def _to_resume(config: pytest.Config, reports: Path) -> Path | None:
+    """The folder that --resume names, by its path or by its name in `reports`."""
+    word: str | None = config.getoption("resume")
+    if word is None:
+        return None
+    if config.getoption("run_name") is not None:
+        raise ValueError("--resume goes on in the folder of its run; expected no --run-name")
+    if disabled(config):
+        raise ValueError("--resume has no effect beside --benchmark-disable, which times nothing")
+    for folder in (Path(word), reports / word):
+        if word and folder.is_dir():
+            return folder
+    raise ValueError(f"--resume {word!r}: expected the folder of a run, or its name in {reports}")
+
+
 def _backends(chosen: tuple[str, ...]) -> tuple[str, ...]:
     if chosen and chosen != EVERYTHING:
         return validation.backends(chosen)
@@ -253,8 +272,8 @@ def _refuse_what_has_no_effect(config: pytest.Config, asked: Values, options: Op
     if options.serial:
         if options.processes > 1:
             raise ValueError("--serial is one process; expected no --processes beside it")
-        if any(word.partition("=")[0] == "--worker-timeout" for word in given(config)):
-            raise ValueError("--serial has no workers; expected no --worker-timeout beside it")
+        if options.queue:
+            raise ValueError("--serial takes no times to compare; expected no --queue beside it")
     if disabled(config) and options.processes > 1:
         raise ValueError(
             "--processes has no effect beside --benchmark-disable, which times nothing; "

@@ -108,6 +108,13 @@ def share(name: str, value: str | None) -> float:
     return found
 
 
+def folder_name(name: str, value: str) -> str:
+    """The name of one folder, without a path, and of characters that a terminal shows."""
+    if not value or value.startswith(".") or "/" in value or not value.isprintable():
+        raise ValueError(f"--{name} {value!r}: expected the name of one folder")
+    return value
+
+
 def _float(value: str) -> float:
     """-1 for what is no number."""
     try:

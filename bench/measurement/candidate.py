@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from bench.correctness import comparison
 from bench.measurement.rounds import TimedModel
@@ -21,6 +22,12 @@ class Outcome:
 
     measurement: schema.Measurement
     details: str = ""
+
+    @property
+    def light(self) -> Outcome:
+        """The same without the raw step times, which are many."""
+        processes = tuple(replace(each, step_seconds=()) for each in self.measurement.processes)
+        return Outcome(replace(self.measurement, processes=processes), self.details)
 
 
 @dataclass(frozen=True)

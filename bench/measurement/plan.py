@@ -20,7 +20,7 @@ class Plan:
     def __init__(self, options: Options, settings: Settings) -> None:
         self.options, self.settings = options, settings
         started = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
-        self.folder = options.reports / (options.run or started)
+        self.folder = options.resume or options.reports / (options.run or started)
         self.by_workload: dict[Workload, list[Case]] = {}  # the tests left after deselection
         self._workloads: list[Workload] | None = None
         self._cases: dict[tuple[str, str], Case] = {}

@@ -16,10 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
 
 import numpy as np
 
+from bench import signals
 from bench.analysis import estimators
 from bench.config.protocol import (
     LEAST_REPEATS,
@@ -142,10 +142,10 @@ class Rounds:
         self, rng: np.random.Generator, *, least: int, seconds: float
     ) -> schema.ProcessConditions:
         """Make at least `least` rounds, then more until `seconds` are used or ratios are known."""
-        begin, number, look = perf_counter(), 0, least
+        begin, number, look = signals.awake_seconds(), 0, least
 
         def spent() -> float:
-            return self._timed_seconds if self.latency_alone else perf_counter() - begin
+            return self._timed_seconds if self.latency_alone else signals.awake_seconds() - begin
 
         others: list[float] = []
         looks: list[machine_state.Clocks] = []
@@ -171,7 +171,7 @@ class Rounds:
             rounds=number,
             stopped=stopped,
             before_seconds=0.0,
-            rounds_seconds=perf_counter() - begin,
+            rounds_seconds=signals.awake_seconds() - begin,
             timed_seconds=self._timed_seconds,
             after_seconds=0.0,
             blocks=self._blocks,
@@ -188,10 +188,12 @@ class Rounds:
 
     def _block(self, model: TimedModel, position: int, unbroken: bool) -> None:
         while True:
-            before = model.cpu_seconds()
+            before, suspensions = model.cpu_seconds(), signals.received.suspensions
             self._watch.begin()
             taken, back_to_back, on_device, own_seconds, wall_seconds = model.run(unbroken)
             after = model.cpu_seconds()
+            if signals.received.suspensions > suspensions:
+                continue  # nobody knows what ran beside it meanwhile
             if before is not None and after is not None:
                 own_seconds = after - before  # with its threads' spinning until they stopped
             used, passed = self._watch.others(own_seconds)

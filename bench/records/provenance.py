@@ -13,8 +13,9 @@ _PATH = re.compile(
     r"(?<![\w.:/])(?:~|/[^\s/:;,'\"()<>|]+)(?:/[^\s/:;,'\"()<>|]+)*/([^\s/:;,'\"()<>|]+)"
 )
 
-# Options that do not change the run, and those that every checkout needs.
-_LEFT_OUT = ("--reports", "--run-name", "--rootdir", "-c")
+# Options that do not change what is measured, and those that every checkout needs.
+_LEFT_OUT = ("--reports", "--run-name", "--resume", "--rootdir", "-c")
+_SWITCHES_LEFT_OUT = ("--queue",)
 SUITE = "bench/suite"
 
 
@@ -35,6 +36,8 @@ def command(arguments: Sequence[str], root: Path, program: str = "pytest") -> st
         name, sign, _ = argument.partition("=")
         if skip or name in _LEFT_OUT:
             skip = not skip and not sign  # without "=", the value is the next word
+            continue
+        if name in _SWITCHES_LEFT_OUT:
             continue
         if not (whole and argument == SUITE):
             kept.append(without_paths(argument))

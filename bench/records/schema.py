@@ -1,7 +1,8 @@
 """The record of a run: immutable and raw. A report is computed from it alone.
 
 `measurements.jsonl` starts with a Run. Every further line is a Measurement (one per workload and
-candidate) or a WorkloadRecord (one per workload: the conditions during its rounds).
+candidate), a WorkloadRecord (one per workload: the conditions during its rounds), or another Run,
+where the run was resumed.
 
 Format history: 5 is the first that is read; its workload is one object that contains the model.
 """
@@ -93,6 +94,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="recor
     between_process: BetweenProcess
     selftest: Selftest | None = None  # the last one made on this machine
     serial: bool = False  # all variants ran in one process: nothing is compared
+    memory_limit: str = ""  # of each worker, and how it is kept; empty: none
+    # Set by the reader of the file: the further lines of this kind, and lines that are left out.
+    resumed: tuple[str, ...] = ()  # when the run was resumed, ISO 8601, UTC
+    damaged: tuple[str, ...] = ()  # "line 7 cannot be read: ..."
 
 
 class TensorError(msgspec.Struct, frozen=True, kw_only=True):

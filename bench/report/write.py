@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 
 from bench.analysis import workload_view
 from bench.records import store
+from bench.records.store import write_whole
 from bench.report import csv
 from bench.report.figures import draw, figure, plots, style
 from bench.report.html import page
@@ -56,13 +56,13 @@ def write_page(folders: Sequence[Path]) -> Path:
 def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
     """Write the figures into `folder`, and delete all others there."""
     wanted = {Path(path).name: content for path, content in pictures.items()}
-    for stale in folder.glob("*.svg"):
-        if stale.name not in wanted:
-            stale.unlink()
     if wanted:
         folder.mkdir(exist_ok=True)
     for name, content in wanted.items():
-        _write(folder / name, content.decode())
+        write_whole(folder / name, content)
+    for stale in folder.glob("*.svg"):
+        if stale.name not in wanted:
+            stale.unlink()
 
 
 def write_index(reports: Path) -> Path | None:
@@ -87,11 +87,4 @@ def write_index(reports: Path) -> Path | None:
 
 
 def _write(file: Path, content: str) -> Path:
-    """Write all or nothing: a reader never sees half a report."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_text(content, encoding="utf-8", newline="\n")
-        os.replace(draft, file)
-    finally:
-        draft.unlink(missing_ok=True)
-    return file
+    return write_whole(file, content.encode())

@@ -53,7 +53,7 @@ class InProcessPool:
     """Like `bench.workers.pool.WorkerPool`, for a workload run."""
 
     def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
+        self.timeout, self.memory_limited = timeout, ""
         self._workers: dict[WorkerKey, InProcessWorker] = {}
         self._set: dict[str, tuple[str, str]] = {}  # environment variable: value, variant
         self._before: dict[str, str | None] = {}  # and what it was, to set it back

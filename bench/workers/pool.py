@@ -20,6 +20,7 @@ from bench.workers.process import (
     WorkerProcess,
     WorkerRaisedError,
 )
+from bench.workers.time_limits import RunTimeUpError, TimeLimits
 
 # Ends the process groups of all workers when its input closes, that is, when the parent ends. On
 # Linux a worker also ends with its parent by itself; this reaches the processes that it started,
@@ -48,6 +49,7 @@ class Pool(Protocol):
     """What a workload run needs of the workers."""
 
     timeout: float  # seconds for one answer
+    memory_limited: str  # how the memory of the workers is limited; empty: it is not
 
     def get(self, key: WorkerKey, progress: Progress = silent) -> Worker:
         """The worker of `key`, started if needed; raises registry.BrokenBackendError."""
@@ -68,13 +70,19 @@ class WorkerPool:
     """One process per key. A context manager that ends all of them."""
 
     def __init__(
-        self, cores: list[int] | None, timeout: float, option: str = "--worker-timeout"
+        self,
+        cores: list[int] | None,
+        timeout: float,
+        option: str = "--worker-timeout",
+        times: TimeLimits | None = None,
     ) -> None:
         """Pin workers to `cores`, or not if None. `timeout` is in seconds per answer; error
-        messages name the `option` of the command line that sets it.
+        messages name the `option` of the command line that sets it. `times` are the limits of a
+        run.
         """
         self.timeout = timeout
-        self._option = option
+        self.memory_limited = ""  # how the memory of the workers is limited; empty: it is not
+        self._option, self._times = option, times
         self._cores = cores
         self._workers: dict[WorkerKey, WorkerProcess] = {}
         self._guardian: subprocess.Popen[str] | None = None
@@ -127,18 +135,25 @@ class WorkerPool:
         variables = environment.variables(key)
         begin = perf_counter()
         try:
-            worker = WorkerProcess(key, entry.executable, variables, self._option)
+            memory = self._times.limits.memory_bytes if self._times else None
+            worker = WorkerProcess(
+                key, entry.executable, variables, self._option, self._times, memory
+            )
         except registry.StartError as error:
             raise registry.BrokenBackendError(
                 f"{key.variant}: {error}; its `environment` sets "
                 f"{', '.join(variables) or 'nothing'}{error.printed}"
             ) from error
         self._guard("+", worker)
+        self.memory_limited = worker.memory.how if worker.memory else ""
         cores = self.cores_of(key.threads)
         try:
             answer: dict[str, Any] = worker.call(
                 "start", self.timeout, backend=entry.backend, cores=cores
             )
+        except RunTimeUpError:
+            self._end(worker)
+            raise
         except WorkerError as error:
             self._end(worker)
             if isinstance(error, WorkerRaisedError | WorkerContractError):

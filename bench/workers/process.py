@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from backends import registry
 from bench.records.schema import Status
+from bench.workers import memory_limit
+from bench.workers.memory_limit import MemoryLimit
+from bench.workers.time_limits import TimeLimits
 
 SERVER = "bench.workers.server:serve_worker"
 
@@ -44,6 +47,10 @@ class WorkerTimeoutError(WorkerError):
     """The worker did not answer in time and was killed."""
 
     status = "timed out"
+
+
+class WorkloadTimeUpError(WorkerTimeoutError):
+    """The time of its workload was used up: another may have used it."""
 
 
 @dataclass(frozen=True)
@@ -109,35 +116,72 @@ class WorkerProcess:
 
     started: Started
 
-    def __init__(self, key: WorkerKey, python: str, variables: Mapping[str, str], option: str):
+    def __init__(
+        self,
+        key: WorkerKey,
+        python: str,
+        variables: Mapping[str, str],
+        option: str,
+        times: TimeLimits | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
         """`option` is the command-line option that sets the timeout. Raises StartError."""
         self.key = key
-        self._option = option
+        self._option, self._times = option, times
+        self._kills = memory_limit.system_kills()
         self._python = registry.start(python, SERVER, variables)
+        self.memory: MemoryLimit | None = None
+        if memory_bytes is not None:
+            self.memory = MemoryLimit(memory_bytes, self.pid)
+            self._python.excess = self.memory.excess
         self.cpu_seconds = self._python.cpu_seconds
         self.survey = self._python.survey
         self.wake = self._python.wake
         self.alive = self._python.alive
-        self.kill = self._python.kill
 
     @property
     def pid(self) -> int:
         return self._python.process.pid
 
+    def kill(self) -> None:
+        self._python.kill()
+        if self.memory is not None:
+            self.memory.close()
+
     def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
-        """Raises WorkerRaisedError, WorkerContractError, WorkerDiedError, WorkerTimeoutError."""
-        name = self.key.variant
+        """Raises WorkerRaisedError, WorkerContractError, WorkerDiedError, WorkerTimeoutError.
+
+        Raises RunTimeUpError if the whole run has no time left.
+        """
+        name, limited = self.key.variant, ""
+        if self._times is not None:
+            timeout, limited = self._times.of_answer(timeout)
+        within = f"within the {limited} (--workload-timeout)" if limited else ""
+        if timeout <= 0:
+            raise WorkloadTimeUpError(f"`{operation}` could not be asked {within}")
         try:
             return self._python.call(operation, timeout, **arguments)
         except registry.BrokenContractError as error:
             raise WorkerContractError(str(error), error.details) from error
         except (registry.RaisedError, registry.StartError) as error:
-            raise WorkerRaisedError(str(error), error.details) from error
+            message = str(error)
+            if message.startswith("MemoryError"):
+                message = f"out of memory in {operation}: {message}"
+            raise WorkerRaisedError(message, error.details) from error
         except registry.NoAnswerError as error:
-            raise WorkerTimeoutError(
-                f"{name} gave no answer to `{operation}` {error} ({self._option})", error.details
-            ) from error
+            if self._times is not None:
+                self._times.expect_time()
+            kind = WorkloadTimeUpError if limited else WorkerTimeoutError
+            within = within or f"{error} ({self._option})"
+            raise kind(f"{name} gave no answer to `{operation}` {within}", error.details) from error
         except registry.DiedError as error:
-            raise WorkerDiedError(
-                f"{name} died during `{operation}`: {error}", error.details
-            ) from error
+            raise WorkerDiedError(f"{self._end(error)} in {operation}", error.details) from error
+
+    def _end(self, error: registry.DiedError) -> str:
+        """How it ended; the kernel kills what needs more memory than there is."""
+        if self.memory is not None and self.memory.killed():
+            return f"out of memory {self.memory.in_words}"
+        kills = memory_limit.system_kills()
+        if str(error) == "SIGKILL" and kills is not None and kills > (self._kills or 0):
+            return "out of memory of this machine"
+        return str(error)

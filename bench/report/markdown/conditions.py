@@ -71,6 +71,11 @@ def warnings(run: Run, views: Sequence[WorkloadView]) -> list[str]:
             "**A serial run.** All variants ran in one process, one after the other, for a profiler"
             " or debugger. Their times are not comparable, so nothing is compared or ranked."
         )
+    if run.damaged:
+        found.append(
+            "**Warning: damaged records.** These lines of `measurements.jsonl` are left out: "
+            f"{text.listing(run.damaged, '; ')}."
+        )
     if (run.cores_busy_before or 0.0) > BUSY:
         found.append(
             f"**Warning: the machine was not quiet.** The background load before this run was "

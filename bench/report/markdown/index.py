@@ -54,16 +54,17 @@ def _row(run: Run, measurements: Sequence[Measurement]) -> tuple[str, ...]:
         text.listing(m.workload.phase for m in variants),
         text.listing(m.workload.dtype for m in variants),
         str(len({m.workload for m in variants})),
-        _failures(variants),
+        _failures(variants, len(run.damaged)),
         text.listing(m.variant for m in variants),
     )
 
 
-def _failures(measurements: Sequence[Measurement]) -> str:
-    """ "1 disagrees (torch), 2 crashed (jax, keras-jax)", or "none"."""
+def _failures(measurements: Sequence[Measurement], damaged: int) -> str:
+    """ "1 disagrees (torch), 2 crashed (jax, keras-jax)", or "none"; and damaged lines."""
     groups: dict[str, list[str]] = {}
     for m in measurements:
         if (status := verdict(m)) not in (*FINE, *NOT_RUN):
             groups.setdefault(status, []).append(m.variant)
-    parts = (f"{len(who)} {status} ({text.listing(who)})" for status, who in groups.items())
+    parts = [f"{len(who)} {status} ({text.listing(who)})" for status, who in groups.items()]
+    parts += [f"{text.plural(damaged, 'damaged line')} left out"] if damaged else []
     return ", ".join(parts) or "none"
