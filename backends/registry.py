@@ -26,7 +26,7 @@ from backends.described import random_input as random_input
 from backends.entry import Entry as Entry
 from backends.features import supports
 from backends.interface import Backend
-from backends.plugins import entry_points, environments, loading
+from backends.plugins import entry_points, environments, loading, marks
 from backends.plugins.errors import BrokenBackendError as BrokenBackendError
 from backends.plugins.errors import BrokenContractError as BrokenContractError
 from backends.plugins.errors import DiedError as DiedError
@@ -163,6 +163,13 @@ def start(python: str, server: str, variables: Mapping[str, str]) -> PythonProce
     from backends.plugins.process import PythonProcess
 
     return PythonProcess(python, server, variables)
+
+
+def process_mark() -> tuple[str, str]:
+    """A variable, and the beginning of its value, in the environment of all processes that were
+    started here, and of those that they started.
+    """
+    return marks.VARIABLE, f"{marks.OF_THIS_RUN}-"
 
 
 def reader(net: object) -> Callable[[Any], Described] | None:

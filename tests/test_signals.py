@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from test_rounds import Answers, timed
 
 from backends.plugins import process
+from backends.plugins.output_log import OutputLog
 from bench import signals
 from bench.measurement.rounds import Rounds
 from bench.workers import core_locks
@@ -125,11 +127,12 @@ class _Channel:
 
 
 @pytest.fixture
-def waiting() -> process.PythonProcess:
+def waiting() -> Iterator[process.PythonProcess]:
     made = object.__new__(process.PythonProcess)
     made.excess, made._family = lambda _: None, []
-    made.process = None
-    return made
+    made.process, made._log = psutil.Process(), OutputLog()
+    yield made
+    made._log.remove()
 
 
 def test_an_answer_is_awaited_in_slices(waiting: process.PythonProcess) -> None:

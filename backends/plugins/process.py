@@ -12,19 +12,19 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 import threading
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from time import clock_gettime, sleep
+from time import clock_gettime, monotonic, sleep
 from typing import Any
 
 import execnet
 import psutil
 from execnet import XSpec
 
+from backends.plugins import marks
 from backends.plugins.errors import (
     BrokenContractError,
     DiedError,
@@ -32,11 +32,14 @@ from backends.plugins.errors import (
     RaisedError,
     StartError,
 )
-from backends.plugins.sanitize import plain, plain_lines
+from backends.plugins.output_log import OutputLog
+from backends.plugins.sanitize import plain, plain_lines, plainly
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.0002  # on systems that do not report that a process has stopped
-LOG_LINES = 30  # last lines of its output in the details of an error
+END_SECONDS = 5.0  # that a process which was killed may take to end
+LAST_SECONDS = 0.2  # for the last message of a process that has ended
+STILL_RUNS = object()
 # An answer is awaited in slices. Only whole slices count for the time limit, so that a process
 # which was suspended meanwhile (Ctrl-Z, a batch system, a laptop that sleeps) goes on waiting.
 SLICE_SECONDS = 1.0
@@ -89,9 +92,7 @@ class PythonProcess:
         self._family: list[psutil.Process] = []  # what it has started, as last found
         self._strays: list[psutil.Process] = []
         self._group = execnet.Group()
-        descriptor, log = tempfile.mkstemp(prefix="rnnbench-", suffix=".log")
-        os.close(descriptor)
-        self._log = Path(log)
+        self._log, self._mark = OutputLog(), marks.new()
         try:
             self.process, self._channel = self._start(python, server, variables or {})
         except (EOFError, OSError, ValueError) as error:  # closed, or gone already
@@ -99,7 +100,8 @@ class PythonProcess:
                 # execnet leaves the pipes of such a process open: they go with its frames.
                 warnings.simplefilter("ignore", ResourceWarning)
                 traceback.clear_frames(error.__traceback__)
-            printed = plain(self._log.read_text(errors="replace"), 200)
+            printed = plain(self._log.last_lines(), 200)
+            marks.kill(self._mark)
             self._let_go()
             raise StartError("its interpreter ended before it answered", printed) from error
 
@@ -109,8 +111,9 @@ class PythonProcess:
         spec = XSpec("popen")
         # `env`, because execnet sets variables only after the interpreter has started. `sh` sends
         # early output to the log, until the server does so itself.
-        pairs = [f"{name}={value}" for name, value in variables.items()]
-        to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(self._log)]
+        marked = {**variables, marks.VARIABLE: self._mark}
+        pairs = [f"{name}={value}" for name, value in marked.items()]
+        to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(self._log.path)]
         spec.python = shlex.join([*to_log, "env", *pairs, python])
         before = set(psutil.Process().children())
         try:
@@ -123,7 +126,7 @@ class PythonProcess:
         (process,) = set(psutil.Process().children()) - before
         channel = gateway.remote_exec(_BOOT)
         module, _, function = server.partition(":")
-        channel.send((str(ROOT), module, function, os.getpid(), str(self._log)))
+        channel.send((str(ROOT), module, function, os.getpid(), str(self._log.path)))
         return process, channel
 
     def call(self, operation: str, timeout: float, **arguments: Any) -> Any:
@@ -147,7 +150,7 @@ class PythonProcess:
         if status == "error":
             kind, message, details = answer
             raise _ERRORS[kind](plain(message), plain_lines(details))
-        return _plainly(answer[0])
+        return plainly(answer[0])
 
     def _receive(self, timeout: float) -> Any:
         """The next message, within `timeout` seconds in which this process runs."""
@@ -159,10 +162,20 @@ class PythonProcess:
                 timeout -= seconds
                 if timeout <= 0:
                     raise
+                if not self.alive():
+                    return self._last_message()
                 self._expect_little()
 
+    def _last_message(self) -> Any:
+        """Of a process that has ended, while another that it started holds its channel open."""
+        try:
+            return self._channel.receive(LAST_SECONDS)
+        except self._channel.TimeoutError as error:
+            raise EOFError("it has ended") from error
+
     def _expect_little(self) -> None:
-        """Kill it and raise DiedError if it must end."""
+        """Keep its log short. Kill it and raise DiedError if it must end."""
+        self._log.trim()
         why = self.excess([self.process, *self._family])
         if why is not None:
             raise DiedError(why, self.kill())
@@ -193,11 +206,15 @@ class PythonProcess:
             os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def survey(self) -> None:
-        """Find descendants that left its process group, to stop them with it."""
+        """Find what it has started and what has left its process group, to stop that with it."""
+        pid = self.process.pid
         with contextlib.suppress(psutil.NoSuchProcess):
             self._family = self.process.children(recursive=True)
-            pid = self.process.pid
-            self._strays = [child for child in self._family if _group_of(child) != pid]
+        known = {pid, *(child.pid for child in self._family)}
+        for number in set(marks.marked(self._mark)) - known:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._family.append(psutil.Process(number))
+        self._strays = [child for child in self._family if _group_of(child) != pid]
 
     def alive(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
@@ -206,9 +223,9 @@ class PythonProcess:
         """Send SIGKILL, because a stopped process ignores milder signals; return its last lines."""
         self.survey()
         self._signal(signal.SIGKILL)
-        with contextlib.suppress(psutil.TimeoutExpired):
-            self.process.wait(5)
-        printed = self._printed()
+        self._wait()
+        marks.kill(self._mark)
+        printed = self._log.last_lines()
         self._let_go()
         return printed
 
@@ -219,24 +236,37 @@ class PythonProcess:
         """
         self.survey()
         self._signal(signal.SIGKILL)
+        marks.kill(self._mark)
         for gateway in list(self._group):
             gateway.exit()
-        self._log.unlink(missing_ok=True)
+        self._log.remove()
 
     def _let_go(self) -> None:
         """Release pipes, threads and the log of a process that has ended."""
         self._group.terminate(timeout=1.0)
-        self._log.unlink(missing_ok=True)
+        self._log.remove()
 
     def _end(self) -> str:
         """How a process that closed its channel ended."""
-        try:
-            code = self.process.wait(5)
-        except psutil.TimeoutExpired:
+        code = self._wait()
+        if code is STILL_RUNS:
             return "it closed its channel but still runs"
         if code is None:
             return "no exit status"
         return _signal_name(-code) if code < 0 else f"exit status {code}"
+
+    def _wait(self) -> Any:
+        """Its exit status within END_SECONDS, None if unknown, or STILL_RUNS."""
+        end = monotonic() + END_SECONDS
+        while True:
+            try:
+                return self.process.wait(max(0.0, end - monotonic()))
+            except psutil.TimeoutExpired:
+                return STILL_RUNS
+            except OSError:  # EINVAL of a process just killed (psutil#2715)
+                if not self.alive():
+                    return None
+                sleep(0.01)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -244,24 +274,6 @@ class PythonProcess:
         for process in (self.process, *self._strays):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-
-    def _printed(self) -> str:
-        """The last lines of its output."""
-        if not self._log.exists():
-            return ""  # it was ended before
-        lines = self._log.read_text(errors="replace").splitlines()[-LOG_LINES:]
-        return plain_lines("\n".join(lines))
-
-
-def _plainly(value: Any) -> Any:
-    """The same value, with `plain` applied to every string in it."""
-    if isinstance(value, str):
-        return plain(value)
-    if isinstance(value, dict):
-        return {_plainly(key): _plainly(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(_plainly, value))
-    return value
 
 
 def _signal_name(number: int) -> str:

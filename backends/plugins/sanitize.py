@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 LONGEST = 1000  # characters of one message
 _UNPRINTABLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, direction marks, lone surrogates, breaks
@@ -17,6 +18,17 @@ def plain(words: object, longest: int = LONGEST) -> str:
 def plain_lines(words: str) -> str:
     """The same for each line; keeps line breaks and indents."""
     return "\n".join(_printable(line).rstrip() for line in words.split("\n"))
+
+
+def plainly(value: Any) -> Any:
+    """The same value, with `plain` applied to every string in it."""
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {plainly(key): plainly(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(plainly, value))
+    return value
 
 
 def _printable(line: str) -> str:

@@ -52,8 +52,12 @@ def write_further(
 
 
 def _write(file: Path, output: dict[str, Any], faults: list[str]) -> bool:
+    content = safe_dumps(output, ensure_ascii=True, indent=4).encode()
     try:
-        write_whole(file, safe_dumps(output, ensure_ascii=True, indent=4).encode())
+        if file.exists() and not file.is_file():
+            file.write_bytes(content)  # a device such as /dev/stdout is never replaced
+        else:
+            write_whole(file, content)
     except OSError as error:
         faults.append(f"{file} cannot be written: {error.strerror}; the records have all of it")
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -24,9 +25,10 @@ from bench.workers.time_limits import RunTimeUpError, TimeLimits
 
 # Ends the process groups of all workers when its input closes, that is, when the parent ends. On
 # Linux a worker also ends with its parent by itself; this reaches the processes that it started,
-# and other systems.
+# also those in other groups, which it finds by their mark, and other systems.
 _GUARDIAN = """
-import os, signal, sys
+import glob, os, signal, sys
+mark = sys.argv[1].encode()
 groups = set()
 for line in sys.stdin:
     sign, group = line[0], int(line[1:])
@@ -34,7 +36,14 @@ for line in sys.stdin:
 for group in groups:
     try:
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
+        pass
+for folder in glob.glob("/proc/[0-9]*"):
+    try:
+        with open(folder + "/environ", "rb") as environment:
+            if mark in environment.read():
+                os.kill(int(folder[6:]), signal.SIGKILL)
+    except OSError:
         pass
 """
 
@@ -127,7 +136,9 @@ class WorkerPool:
         """End all workers."""
         self.keep_only(())
         if self._guardian is not None:
-            self._guardian.communicate(timeout=5)  # its list is empty by now, so it just ends
+            # Its list is empty by now, so it just ends.
+            with contextlib.suppress(BrokenPipeError):
+                self._guardian.communicate(timeout=5)
             self._guardian = None
 
     def _start(self, key: WorkerKey) -> WorkerProcess:
@@ -172,11 +183,18 @@ class WorkerPool:
     def _guard(self, sign: str, worker: WorkerProcess) -> None:
         if self._guardian is None:
             self._guardian = subprocess.Popen(
-                [sys.executable, "-c", _GUARDIAN],
+                [sys.executable, "-c", _GUARDIAN, "=".join(registry.process_mark())],
                 stdin=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
             )
         assert self._guardian.stdin is not None  # stdin=PIPE
-        self._guardian.stdin.write(f"{sign}{worker.pid}\n")
-        self._guardian.stdin.flush()
+        try:
+            self._guardian.stdin.write(f"{sign}{worker.pid}\n")
+            self._guardian.stdin.flush()
+        except BrokenPipeError:  # somebody has ended it: another one takes over
+            with contextlib.suppress(BrokenPipeError):
+                self._guardian.communicate()
+            self._guardian = None
+            for other in self._workers.values():
+                self._guard("+", other)

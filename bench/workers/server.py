@@ -10,7 +10,7 @@ import gc
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,14 @@ class Operations(Probes, Learns):
         super().__init__()
         self._backend: Backend
         self._device = "cpu"
-        self._pinned = False
+        self._cores: frozenset[int] | None = None  # those it is bound to; None: not bound
 
     def start(self, *, backend: str, cores: list[int] | None) -> dict[str, Any]:
         """Bind this process to `cores`, and import the framework."""
         if cores is not None:
-            os.sched_setaffinity(0, cores)
-            self._pinned = True
+            self._cores = frozenset(cores)
+            for thread in _thread_numbers():  # numpy is imported, and may have started some
+                os.sched_setaffinity(thread, cores)
         return self.open(backend=backend)
 
     def open(self, *, backend: str) -> dict[str, Any]:
@@ -164,6 +165,7 @@ class Operations(Probes, Learns):
 
     def about(self) -> dict[str, Any]:
         """What ran, its threads, memory and CPU time; called after the last round."""
+        self._expect_cores()
         busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
         peak_bytes = getattr(self._backend, "peak_bytes", lambda device: None)
         # Memory comes first: `path` may run another step under a profiler, whose memory belongs to
@@ -180,6 +182,21 @@ class Operations(Probes, Learns):
         gc.unfreeze()
         gc.collect()
 
+    def _expect_cores(self) -> None:
+        """Raise RuntimeError if a thread may run on other cores than it was bound to."""
+        if self._cores is None:
+            return
+        for thread in _thread_numbers():
+            try:
+                found = os.sched_getaffinity(thread)
+            except ProcessLookupError:
+                continue  # it has ended
+            if not found <= self._cores:
+                raise RuntimeError(
+                    f"a thread left its cores: expected {_listed(self._cores)}; "
+                    f"found {_listed(found)}"
+                )
+
     def _threads(self) -> str:
         """ "2 by the framework, openblas 2, pinned to 2 cores": as found, not as requested."""
         parts = []
@@ -194,11 +211,20 @@ class Operations(Probes, Learns):
             parts += [f"{api} {count}" for api, count in sorted(pools)]
         if hasattr(os, "sched_getaffinity"):
             count = len(os.sched_getaffinity(0))
-            bound = "pinned to" if self._pinned else "not pinned, may use"
+            bound = "pinned to" if self._cores is not None else "not pinned, may use"
             parts.append(f"{bound} {count} core{'s' if count > 1 else ''}")
-        if not self._pinned and _TASKS.exists():
+        if self._cores is None and _TASKS.exists():
             parts.append(f"{len(list(_TASKS.iterdir()))} in the whole process")
         return ", ".join(parts)
+
+
+def _thread_numbers() -> list[int]:
+    """The threads of this process; 0 is the calling one."""
+    return [int(folder.name) for folder in _TASKS.iterdir()] if _TASKS.exists() else [0]
+
+
+def _listed(cores: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(cores)))
 
 
 def serve_worker(channel: Any, parent: int, log: str) -> None:
