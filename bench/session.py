@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -80,7 +81,7 @@ class SuiteRun:
         """Take the cores of a timed run, or wait for them with --queue."""
         if not self._settings.timed or self._settings.serial:
             return
-        there = machine.available_cores()
+        there = machine.all_cores()
         counts = {workload.threads or len(there) for workload in self._plan.by_workload}
         cores = there[: max(counts)] if machine.pinning() else there
 
@@ -202,6 +203,7 @@ class SuiteRun:
             threads=tuple(sorted({workload.threads for workload in self._plan.by_workload})),
             cores_busy_before=self._busy,
             serial=self._settings.serial,
+            environment=provenance.environment(os.environ),
             memory_limit=self._memory_limit(),
             between_process=selftests.between_process(self._selftest),
             selftest=self._selftest,

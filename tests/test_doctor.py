@@ -20,7 +20,7 @@ from backends import registry
 from bench.cli import doctor
 from bench.doctor import examine, of_machine, of_setup, variables
 from bench.doctor.finding import Finding, fine
-from bench.records import machine
+from bench.records import cgroups, machine
 from bench.selftest import store
 
 
@@ -29,7 +29,7 @@ def _cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four cores without siblings, quota or governor; nothing in the environment counts."""
     monkeypatch.setattr(machine, "available_cores", lambda: [0, 1, 2, 3])
     monkeypatch.setattr(machine, "smt_siblings", lambda core: [core])
-    monkeypatch.setattr(machine, "quota", lambda: None)
+    monkeypatch.setattr(cgroups, "quota", lambda: None)
     monkeypatch.setattr(machine, "pinning", lambda: False)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     for name in os.environ:
@@ -78,7 +78,7 @@ def test_a_machine_that_does_not_count_is_named(monkeypatch: pytest.MonkeyPatch)
     ("quota", "state"), [(None, "fine"), (4.0, "fine"), (2.5, "note"), (0.5, "spoils")]
 )
 def test_a_quota_is_found(monkeypatch: pytest.MonkeyPatch, quota: float | None, state: str) -> None:
-    monkeypatch.setattr(machine, "quota", lambda: quota)
+    monkeypatch.setattr(cgroups, "quota", lambda: quota)
     found = of_machine.cores()
     assert found.state == state
     assert ("a quota of" in found.found) == (state != "fine")

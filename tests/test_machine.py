@@ -15,7 +15,7 @@ import msgspec
 import psutil
 import pytest
 
-from bench.records import machine, schema
+from bench.records import cgroups, machine, processor, provenance, schema
 
 
 def test_this_machine_is_described_by_its_parts() -> None:
@@ -106,6 +106,7 @@ def test_a_core_is_found_by_its_number_where_another_is_offline(
 ) -> None:
     (tmp_path / "stat").write_text(STAT)
     monkeypatch.setattr(machine, "_STAT", tmp_path / "stat")
+    monkeypatch.setattr(machine, "_CPUS", tmp_path / "nothing")
     tick = os.sysconf("SC_CLK_TCK")
     assert machine.busy_seconds([0]) == pytest.approx(83 / tick)
     assert machine.busy_seconds([0, 2]) == pytest.approx((83 + 76) / tick)
@@ -122,33 +123,181 @@ def test_each_core_is_counted_as_psutil_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "cores"),
+    ("files", "group", "cores"),
     [
-        ({"cpu.max": "150000 100000"}, 1.5),
-        ({"cpu.max": "max 100000"}, None),
-        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000\n"}, 2.0),
-        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000"}, None),
-        ({}, None),
+        ({"cpu.max": "150000 100000"}, "0::/", 1.5),
+        ({"cpu.max": "50000 100000"}, "0::/", 0.5),
+        ({"cpu.max": "max 100000"}, "0::/", None),
+        ({"cpu.max": "0 0"}, "0::/", None),
+        ({"cpu.max": "garbage"}, "0::/", None),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000\n"}, "", 2.0),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000"}, "", None),
+        ({}, "", None),
+        # Nested groups: the least of them holds, whichever that is.
+        ({"a/cpu.max": "100000 100000", "a/b/cpu.max": "max 100000"}, "0::/a/b", 1.0),
+        ({"a/cpu.max": "300000 100000", "a/b/cpu.max": "200000 100000"}, "0::/a/b", 2.0),
+        ({"cpu.max": "300000 100000"}, "0::/on/the/host", 3.0),
+        ({"cpu.max": "300000 100000"}, "0::/../../out", 3.0),
+        (
+            {"cpu/a/b/cpu.cfs_quota_us": "50000", "cpu/a/b/cpu.cfs_period_us": "100000"},
+            "5:memory:/m\n4:cpu,cpuacct:/a/b\n0::/",
+            0.5,
+        ),
     ],
 )
 def test_the_time_that_a_container_is_given_is_read(
-    tmp_path: Path, files: dict[str, str], cores: float | None
+    tmp_path: Path, files: dict[str, str], group: str, cores: float | None
 ) -> None:
-    (tmp_path / "cpu").mkdir()
     for name, content in files.items():
-        (tmp_path / name).write_text(content)
-    assert machine.quota(tmp_path) == cores
+        (tmp_path / "groups" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "groups" / name).write_text(content)
+    (tmp_path / "cgroup").write_text(f"{group}\n" if group else "")
+    assert cgroups.quota(tmp_path / "groups", tmp_path / "cgroup") == cores
+
+
+def test_pauses_by_a_quota_are_counted_in_all_groups(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "cgroup").write_text("0::/a\n")
+    for folder, count in ((tmp_path, 2), (tmp_path / "a", 3)):
+        (folder / "cpu.stat").write_text(f"usage_usec 5\nnr_throttled {count}\n")
+    assert cgroups.pauses(tmp_path, tmp_path / "cgroup") == 5
+    assert cgroups.pauses(tmp_path / "nowhere", tmp_path / "nothing") == 0
+
+
+CORE = """\
+processor\t: {}
+BogoMIPS\t: 50.00
+CPU implementer\t: {}
+CPU architecture: 8
+CPU variant\t: 0x1
+CPU part\t: {}
+CPU revision\t: 1
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("cores", "end", "expected"),
+    [
+        ([("0x41", "0xd0c")] * 4, "", "Arm Neoverse-N1 (0x41, 0xd0c)"),
+        ([("0x41", "0xd40")] * 4, "", "Arm Neoverse-V1 (0x41, 0xd40)"),
+        (
+            [("0x41", "0xd05")] * 4 + [("0x41", "0xd0b")] * 2,
+            "",
+            "4 x Arm Cortex-A55 (0x41, 0xd05), 2 x Arm Cortex-A76 (0x41, 0xd0b)",
+        ),
+        ([("0x99", "0x123")], "", "ARM implementer part (0x99, 0x123)"),
+        (
+            [("0x41", "0xd08")] * 4,
+            "Hardware\t: BCM2835\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n",
+            "Arm Cortex-A72 (0x41, 0xd08), Raspberry Pi 4 Model B Rev 1.4",
+        ),
+    ],
+)
+def test_an_arm_processor_is_known_by_implementer_and_part(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: list[tuple[str, str]],
+    end: str,
+    expected: str,
+) -> None:
+    info = "".join(CORE.format(number, *core) for number, core in enumerate(cores)) + end
+    (tmp_path / "cpuinfo").write_text(info)
+    monkeypatch.setattr(processor, "_INFO", tmp_path / "cpuinfo")
+    assert processor.name() == expected
+
+
+@pytest.mark.parametrize(
+    ("file", "speeds", "fast"),
+    [
+        ("cpu_capacity", [446, 446, 1024, 1024], [2, 3]),
+        ("cpu_capacity", [1024, 1024, 1010, 1024], [0, 1, 2, 3]),
+        ("cpufreq/cpuinfo_max_freq", [5_300_000, 5_100_000, 3_900_000, 3_900_000], [0, 1]),
+        ("nothing", [1, 2, 3, 4], [0, 1, 2, 3]),
+    ],
+)
+def test_fast_and_slow_cores_are_not_mixed(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    speeds: list[int],
+    fast: list[int],
+) -> None:
+    for core, speed in enumerate(speeds):
+        (tmp_path / f"cpu{core}" / file).parent.mkdir(parents=True)
+        (tmp_path / f"cpu{core}" / file).write_text(f"{speed}\n")
+    monkeypatch.setattr(processor, "_CPUS", tmp_path)
+    monkeypatch.setattr(processor, "_HYBRID", tmp_path / "no-such-file")
+    assert processor.fast(range(4)) == fast
+    monkeypatch.setattr(machine, "pinning", lambda: False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine, "smt_siblings", lambda core: [core])
+    monkeypatch.setattr(cgroups, "quota", lambda: None)
+    assert machine.available_cores() == fast
+    assert machine.all_cores() == [*fast, *sorted({*range(4)} - {*fast})]
+
+
+def test_a_hybrid_processor_of_intel_is_known_by_its_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpus").write_text("0-1,3\n")
+    monkeypatch.setattr(processor, "_CPUS", tmp_path / "nothing")
+    monkeypatch.setattr(processor, "_HYBRID", tmp_path / "cpus")
+    assert processor.fast([0, 1, 2, 3, 4]) == [0, 1, 3]
+    assert processor.fast([2, 4]) == [2, 4]
+
+
+@pytest.mark.parametrize("error", [SystemError, RuntimeError, OSError, ZeroDivisionError])
+def test_a_frequency_that_cannot_be_read_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[Exception]
+) -> None:
+    def fail() -> None:
+        raise error("no")
+
+    monkeypatch.setattr(machine.psutil, "cpu_freq", fail)
+    monkeypatch.setattr(machine, "_CPUS", tmp_path)
+    assert machine.clock_mhz([0]) is None
+
+
+def test_cores_that_a_container_numbers_anew_are_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stat").write_text(STAT)  # it has the cores 0 and 2
+    (tmp_path / "online").write_text("0-7\n")
+    monkeypatch.setattr(machine, "_STAT", tmp_path / "stat")
+    monkeypatch.setattr(machine, "_CPUS", tmp_path)
+    with pytest.raises(OSError, match="not numbered as those of the system"):
+        machine.busy_seconds([0])
+    (tmp_path / "online").write_text("0,2\n")
+    assert machine.busy_seconds([0]) > 0
+
+
+def test_variables_that_change_numbers_are_kept_without_paths() -> None:
+    given = {
+        "OMP_NUM_THREADS": "4",
+        "XLA_FLAGS": "--xla_dump_to=/home/alice/dump",
+        "LD_PRELOAD": "/usr/lib/libjemalloc.so.2:/home/alice/libfast.so",
+        "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
+        "TF_CONFIG": "worker1.example",
+        "HOME": "/home/alice",
+    }
+    assert provenance.environment(given) == {
+        "GLIBC_TUNABLES": "glibc.malloc.arena_max=1",
+        "LD_PRELOAD": "libjemalloc.so.2 libfast.so",
+        "OMP_NUM_THREADS": "4",
+        "XLA_FLAGS": "--xla_dump_to=dump",
+    }
 
 
 def test_cores_are_those_with_time_and_no_siblings_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "pinning", lambda: False)
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(machine, "smt_siblings", lambda core: [0, 1] if core < 2 else [2, 3])
-    monkeypatch.setattr(machine, "quota", lambda: None)
+    monkeypatch.setattr(cgroups, "quota", lambda: None)
     assert machine.available_cores() == [0, 2, 1, 3]
-    monkeypatch.setattr(machine, "quota", lambda: 2.5)
+    monkeypatch.setattr(cgroups, "quota", lambda: 2.5)
     assert machine.available_cores() == [0, 2]
-    monkeypatch.setattr(machine, "quota", lambda: 0.5)
+    monkeypatch.setattr(cgroups, "quota", lambda: 0.5)
     assert machine.available_cores() == [0]
 
 

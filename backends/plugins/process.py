@@ -93,6 +93,7 @@ class PythonProcess:
         self._strays: list[psutil.Process] = []
         self._group = execnet.Group()
         self._log, self._mark = OutputLog(), marks.new()
+        self._popen: Any = None  # execnet's own handle of the process
         try:
             self.process, self._channel = self._start(python, server, variables or {})
         except (EOFError, OSError, ValueError) as error:  # closed, or gone already
@@ -124,6 +125,7 @@ class PythonProcess:
                 left.wait(5)  # else it stays as a zombie
             raise
         (process,) = set(psutil.Process().children()) - before
+        self._popen = gateway._io.popen
         channel = gateway.remote_exec(_BOOT)
         module, _, function = server.partition(":")
         channel.send((str(ROOT), module, function, os.getpid(), str(self._log.path)))
@@ -239,11 +241,14 @@ class PythonProcess:
         marks.kill(self._mark)
         for gateway in list(self._group):
             gateway.exit()
+        self._popen.wait()
         self._log.remove()
 
     def _let_go(self) -> None:
         """Release pipes, threads and the log of a process that has ended."""
         self._group.terminate(timeout=1.0)
+        if self._popen is not None:
+            self._popen.poll()  # else it warns that the process still runs when it is freed
         self._log.remove()
 
     def _end(self) -> str:

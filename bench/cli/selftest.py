@@ -180,7 +180,7 @@ def _variants(asked: str) -> Sequence[str]:
 
 def _run(plan: Plan, folder: Path) -> Selftest:
     line(f"{plan.workload.id}: {', '.join(plan.variants)}; {_about_minutes(plan)}")
-    cores = machine.available_cores()[: plan.workload.threads]
+    cores = machine.all_cores()[: plan.workload.threads]
     pool = WorkerPool(machine.cores_to_pin(), 600.0, "the limit of a selftest")
     try:
         locks = core_locks.held(cores, folder.name)

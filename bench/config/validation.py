@@ -136,13 +136,13 @@ def devices(name: str, value: str | None) -> tuple[str, ...]:
 
 def threads(counts: Sequence[int]) -> tuple[int, ...]:
     """The same, or all cores where none is given."""
-    cores = len(machine.available_cores())
+    cores = len(machine.all_cores())
     for count in counts:
         if count > cores:
             raise ValueError(
                 f"--threads {count}: expected at most {cores}, the cores this process may use"
             )
-    return tuple(counts) or (cores,)
+    return tuple(counts) or (len(machine.available_cores()),)
 
 
 def known_backend(name: str) -> registry.Entry:

@@ -15,7 +15,7 @@ import psutil
 from bench.analysis import text
 from bench.doctor.finding import Finding, fine
 from bench.measurement import machine_state
-from bench.records import machine
+from bench.records import cgroups, machine
 
 LOOK_SECONDS = 1.0  # at the background load
 MOST_NAMED = 3  # processes
@@ -81,7 +81,7 @@ def _stolen_seconds() -> float:
 
 def cores() -> Finding:
     """How many cores a run may use, and whether a quota pauses it in the middle of a step."""
-    about, used, quota = "cores", len(machine.available_cores()), machine.quota()
+    about, used, quota = "cores", len(machine.available_cores()), cgroups.quota()
     allowed = len(os.sched_getaffinity(0)) if machine.pinning() else os.cpu_count() or 1
     found = f"{used} to use"
     if quota is None or quota >= allowed:

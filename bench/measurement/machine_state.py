@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bench.records import machine
+from bench.records import cgroups, machine
 
 # More background load than this, in cores, disturbs a block.
 DISTURBING_CORES = 0.25
@@ -30,11 +30,14 @@ class Watch:
     """
 
     cores: Sequence[int] | None = None
+    limited: bool = field(default_factory=lambda: cgroups.quota() is not None)  # by a CPU quota
+    _pauses: int = field(default=0, init=False)
     _busy: float | None = field(default=None, init=False)
     _own: float = field(default=0.0, init=False)
     _begin: float = field(default=0.0, init=False)
 
     def begin(self) -> None:
+        self._pauses = cgroups.pauses() if self.limited else 0
         self._busy, self._own = self._count(), time.process_time()
         self._begin = time.perf_counter()
 
@@ -52,6 +55,10 @@ class Watch:
         if after == self._busy and own > STILL_SECONDS:
             return None, passed  # the counters do not advance, as in some sandboxes
         return max(0.0, after - self._busy - own), passed
+
+    def paused(self) -> bool:
+        """Whether the CPU quota has paused this container since `begin`."""
+        return self.limited and cgroups.pauses() > self._pauses
 
     def _count(self) -> float | None:
         try:

@@ -132,6 +132,7 @@ class Rounds:
     _blocks: int = 0
     _repeated: int = 0
     _disturbed: int = 0
+    _paused: int = 0
     _others: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -181,6 +182,7 @@ class Rounds:
             clock_mhz=tuple(look.mhz for look in looks if look.mhz is not None),
             gpu_celsius=tuple(look.gpu_celsius for look in looks if look.gpu_celsius is not None),
             throttled=tuple(sorted({reason for look in looks for reason in look.throttled})),
+            paused=self._paused,
         )
 
     def _take(self, model: TimedModel, position: int, unbroken: bool) -> None:
@@ -199,7 +201,9 @@ class Rounds:
             used, passed = self._watch.others(own_seconds)
             self._blocks += 1
             self._others += [(used, passed)] if used is not None else []
-            disturbed = machine_state.disturbing(used, passed, self._count)
+            paused = self._watch.paused()
+            self._paused += paused
+            disturbed = paused or machine_state.disturbing(used, passed, self._count)
             most = LEAST_REPEATS + MOST_REPEATED * self._blocks
             if not disturbed or not model.repeats or self._repeated >= most:
                 break

@@ -10,15 +10,14 @@ import importlib.util
 import os
 import platform
 import re
-import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from bench.records import schema
+from bench.records import cgroups, processor, schema
 
 _STAT = Path("/proc/stat")
 _CPUS = Path("/sys/devices/system/cpu")
@@ -30,8 +29,10 @@ def describe(cores: Sequence[int] | None = None) -> schema.Machine:
     """The parts of this machine; `cores` are those of the run, by default all available ones."""
     used = available_cores() if cores is None else cores
     return schema.Machine(
-        cpu=_cpu(),
+        cpu=processor.name(),
         cores=len(used),
+        slow_cores=len(all_cores()) - len(available_cores()),
+        quota_cores=cgroups.quota(),
         memory_bytes=psutil.virtual_memory().total,
         gpus=_gpus(),
         system=_system(),
@@ -66,22 +67,37 @@ def _mean_mhz() -> float | None:
     """Mean frequency of all cores, by psutil; None if unknown."""
     try:
         found = psutil.cpu_freq()
-    except (NotImplementedError, FileNotFoundError, AttributeError):
-        return None  # some virtual machines and systems do not report it
-    return float(found.current) if found is not None and found.current else None
+        return float(found.current) if found is not None and found.current else None
+    except Exception:
+        # Where a system does not report it, psutil raises whatever it meets: NotImplementedError,
+        # FileNotFoundError, SystemError on new Macs (psutil#2841), RuntimeError (psutil#2382).
+        return None
 
 
 def available_cores() -> list[int]:
+    """Numbers of the cores that a run uses unless it asks for more threads: those of one speed.
+
+    Fast and slow cores together would wait for the slow ones. With more threads than its CPU quota
+    allows, a container is paused in the middle of a step.
+    """
+    found = all_cores()
+    return found[: len(processor.fast(found))]
+
+
+def all_cores() -> list[int]:
     """Numbers of the cores that this process may use, limited by the CPU quota of its container.
 
-    One hardware thread of each physical core comes first, then the SMT siblings, so the first N
-    share as little as possible. With more threads than its quota allows, a container is paused in
-    the middle of a step.
+    The fast cores come first. Of these, one hardware thread of each physical core comes before the
+    SMT siblings, so the first N share as little as possible.
     """
-    allowed = os.sched_getaffinity(0) if pinning() else range(os.cpu_count() or 1)
-    cores = sorted(allowed, key=lambda core: (smt_siblings(core).index(core), core))
-    most = quota()
-    return cores if most is None else cores[: max(1, int(most))]
+    allowed = sorted(os.sched_getaffinity(0) if pinning() else range(os.cpu_count() or 1))
+    fast = set(processor.fast(allowed))
+
+    def place(core: int) -> tuple[bool, int, int]:
+        return core not in fast, smt_siblings(core).index(core), core
+
+    cores, quota = sorted(allowed, key=place), cgroups.quota()
+    return cores if quota is None else cores[: max(1, int(quota))]
 
 
 def smt_siblings(core: int) -> list[int]:
@@ -91,22 +107,8 @@ def smt_siblings(core: int) -> list[int]:
         text = file.read_text(encoding="ascii")
     except OSError:
         return [core]  # this system does not report it
-    ends = ([int(end) for end in part.split("-")] for part in text.strip().split(","))
-    found = [one for end in ends for one in range(end[0], end[-1] + 1)]
+    found = processor.numbers(text)
     return found if core in found else [core]
-
-
-def quota(groups: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """The CPU quota of this container, in cores; None without a limit."""
-    try:
-        limit, period = (groups / "cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        try:  # cgroups v1
-            limit = (groups / "cpu/cpu.cfs_quota_us").read_text(encoding="ascii")
-            period = (groups / "cpu/cpu.cfs_period_us").read_text(encoding="ascii")
-        except OSError:
-            return None
-    return int(limit) / int(period) if limit.strip().isdecimal() else None
 
 
 def pinning() -> bool:
@@ -116,7 +118,7 @@ def pinning() -> bool:
 
 def cores_to_pin() -> list[int] | None:
     """The cores to bind workers to; None if this system cannot do it."""
-    return available_cores() if pinning() else None
+    return all_cores() if pinning() else None
 
 
 def busy_seconds(cores: Sequence[int] | None = None) -> float:
@@ -144,7 +146,18 @@ def _busy_by_core() -> dict[int, float]:
             # user, nice, system, idle, iowait, irq, softirq, steal; user and nice include guests
             ticks = [int(word) for word in line.split()[1:9]]
             found[int(core[1])] = (sum(ticks) - sum(ticks[3:5])) / tick
+    _expect_numbers(found)
     return found
+
+
+def _expect_numbers(found: Collection[int]) -> None:
+    """Raise OSError where a container numbers its cores anew: each would be taken for another."""
+    try:
+        online = processor.numbers((_CPUS / "online").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return  # nothing to compare with
+    if set(online) != set(found):
+        raise OSError("the cores of /proc/stat are not numbered as those of the system")
 
 
 def _busy(times: Any) -> float:
@@ -166,22 +179,6 @@ def cores_busy(seconds: float) -> float:
     if after == before and seconds >= 0.1:  # counters tick every 10 ms
         raise OSError("the CPU time counters of this system do not advance")
     return max(0.0, _busy(after) - _busy(before) - (own - own_before)) / passed
-
-
-def _cpu() -> str:
-    if Path("/proc/cpuinfo").exists():
-        info = Path("/proc/cpuinfo").read_text(errors="replace")
-        if found := re.search(r"^(?:model name|Model|Hardware|cpu)\s*:\s*(.+)$", info, re.M):
-            return found[1].strip()
-    if platform.system() == "Darwin":
-        name = subprocess.run(
-            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return name.stdout.strip()
-    return platform.processor() or platform.machine()
 
 
 def _system() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # An absolute path of at least two parts in an error message; only its last part is kept.
@@ -42,6 +42,38 @@ def command(arguments: Sequence[str], root: Path, program: str = "pytest") -> st
         if not (whole and argument == SUITE):
             kept.append(without_paths(argument))
     return shlex.join([*program.split(), *kept])
+
+
+# The beginnings of variables by which libraries choose kernels, threads and allocators.
+_NUMERIC = (
+    *(
+        "OMP_",
+        "KMP_",
+        "GOMP_",
+        "OPENBLAS_",
+        "MKL_",
+        "BLIS_",
+        "ATLAS_",
+        "VECLIB_",
+        "ONEDNN_",
+        "DNNL_",
+    ),
+    *("XLA_", "TF_", "JAX_", "KERAS_", "TORCH_", "TORCHINDUCTOR_", "PYTORCH_", "CUBLAS_", "CUDNN_"),
+    *("CUDA_", "NVIDIA_TF32_", "NPY_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"),
+)
+
+
+_OF_NETWORKS = ("TF_CONFIG", "JAX_COORDINATOR_ADDRESS")  # these name hosts
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that may change the numbers or the speed of a framework; files by their names."""
+    chosen = [n for n in sorted(variables) if n.startswith(_NUMERIC) and n not in _OF_NETWORKS]
+    found = {name: without_paths(variables[name]) for name in chosen}
+    if "LD_PRELOAD" in found:
+        files = re.split(r"[:\s]+", variables["LD_PRELOAD"].strip())
+        found["LD_PRELOAD"] = " ".join(Path(file).name for file in files)
+    return found
 
 
 def commit(root: Path) -> str | None:

@@ -34,6 +34,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     python: str  # "CPython 3.11.7"
     pinning: bool  # whether workers can be pinned to cores
     governor: str = ""  # frequency governor of the cores; empty if unknown
+    slow_cores: int = 0  # further cores, which are slower and not used by default
+    quota_cores: float | None = None  # CPU quota of the container, in cores; None: no limit
 
 
 class BetweenProcess(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +96,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="recor
     between_process: BetweenProcess
     selftest: Selftest | None = None  # the last one made on this machine
     serial: bool = False  # all variants ran in one process: nothing is compared
+    # Variables that may change the numbers or the speed of a framework, without paths.
+    environment: dict[str, str] = {}
     memory_limit: str = ""  # of each worker, and how it is kept; empty: none
     # Set by the reader of the file: the further lines of this kind, and lines that are left out.
     resumed: tuple[str, ...] = ()  # when the run was resumed, ISO 8601, UTC
@@ -228,6 +232,7 @@ class ProcessConditions(msgspec.Struct, frozen=True, kw_only=True):
     clock_mhz: tuple[float, ...] = ()  # of the processor or the GPU, by round
     gpu_celsius: tuple[float, ...] = ()
     throttled: tuple[str, ...] = ()  # why a GPU reduced its clock, each reason once
+    paused: int = 0  # blocks in which a CPU quota paused the process; each is disturbed
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,14 +63,25 @@ class MemoryLimit:
                 return
 
 
-def system_kills() -> int | None:
-    """How often the kernel has ended a process for want of memory; None if it does not count."""
-    try:
-        lines = _VMSTAT.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("oom_kill ")]
-    return int(found[0]) if found else None
+class SystemKills:
+    """How often the kernel has ended a process of this machine for want of memory."""
+
+    def __init__(self) -> None:
+        self._seen = self._count()
+
+    def rose(self) -> bool:
+        """Whether it has done so since the last question."""
+        before, self._seen = self._seen, self._count()
+        return self._seen > before
+
+    @staticmethod
+    def _count() -> int:
+        """0 if the system does not count."""
+        try:
+            lines = _VMSTAT.read_text(encoding="ascii").splitlines()
+        except OSError:
+            return 0
+        return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 def _make_group(count: int, pid: int) -> Path | None:

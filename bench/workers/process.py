@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 from backends import registry
 from bench.records.schema import Status
-from bench.workers import memory_limit
-from bench.workers.memory_limit import MemoryLimit
+from bench.workers.memory_limit import CGROUP, MemoryLimit, SystemKills
 from bench.workers.time_limits import TimeLimits
 
 SERVER = "bench.workers.server:serve_worker"
+
+_SYSTEM_KILLS = SystemKills()
 
 Ask = Callable[..., Any]  # (operation, **arguments) -> the worker's answer
 
@@ -128,7 +129,6 @@ class WorkerProcess:
         """`option` is the command-line option that sets the timeout. Raises StartError."""
         self.key = key
         self._option, self._times = option, times
-        self._kills = memory_limit.system_kills()
         self._python = registry.start(python, SERVER, variables)
         self.memory: MemoryLimit | None = None
         if memory_bytes is not None:
@@ -179,9 +179,7 @@ class WorkerProcess:
 
     def _end(self, error: registry.DiedError) -> str:
         """How it ended; the kernel kills what needs more memory than there is."""
-        if self.memory is not None and self.memory.killed():
-            return f"out of memory {self.memory.in_words}"
-        kills = memory_limit.system_kills()
-        if str(error) == "SIGKILL" and kills is not None and kills > (self._kills or 0):
-            return "out of memory of this machine"
-        return str(error)
+        killed = _SYSTEM_KILLS.rose()
+        if self.memory is not None and self.memory.how == CGROUP:
+            return f"out of memory {self.memory.in_words}" if self.memory.killed() else str(error)
+        return "out of memory" if killed and str(error) == "SIGKILL" else str(error)

@@ -198,7 +198,7 @@ class Operations(Probes, Learns):
                 )
 
     def _threads(self) -> str:
-        """ "2 by the framework, openblas 2, pinned to 2 cores": as found, not as requested."""
+        """As found: "2 by the framework, openblas 2 with Zen kernels, pinned to 2 cores"."""
         parts = []
         own: Callable[[], int | None] = getattr(self._backend, "threads", lambda: None)
         count = own()
@@ -207,8 +207,14 @@ class Operations(Probes, Learns):
         if find_spec("threadpoolctl") is not None:
             from threadpoolctl import threadpool_info
 
-            pools = {(pool["internal_api"], pool["num_threads"]) for pool in threadpool_info()}
-            parts += [f"{api} {count}" for api, count in sorted(pools)]
+            pools = {
+                (pool["internal_api"], pool["num_threads"], pool.get("architecture") or "")
+                for pool in threadpool_info()
+            }
+            parts += [
+                f"{api} {count}" + (f" with {kernel} kernels" if kernel else "")
+                for api, count, kernel in sorted(pools)
+            ]
         if hasattr(os, "sched_getaffinity"):
             count = len(os.sched_getaffinity(0))
             bound = "pinned to" if self._cores is not None else "not pinned, may use"

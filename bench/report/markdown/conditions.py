@@ -93,6 +93,12 @@ def warnings(run: Run, views: Sequence[WorkloadView]) -> list[str]:
         for view in views
         for label in view.false_alarms
     ]
+    paused = sum(process.paused for view in views for process in view.conditions)
+    if paused:
+        found.append(
+            f"**Warning: a CPU quota.** It paused {text.plural(paused, 'block')} of this run. "
+            "Measure with fewer threads, or without the quota."
+        )
     throttled = {why for view in views for process in view.conditions for why in process.throttled}
     if throttled:
         found.append(f"**Warning: the GPU reduced its clock:** {text.listing(sorted(throttled))}.")

@@ -21,6 +21,7 @@ from bench.report.markdown import (
     conditions,
     learning,
     lengths,
+    machine,
     models,
     overview,
     selftest,
@@ -81,20 +82,6 @@ class WorkloadSection:
 
 
 @dataclass(frozen=True)
-class MachineView:
-    """The machine by its parts."""
-
-    processor: str
-    cores: str
-    memory: str
-    gpus: tuple[str, ...]
-    system: str
-    python: str
-    governor: str  # empty if unknown
-    pinning: bool
-
-
-@dataclass(frozen=True)
 class ReportView:
     """All that the template of a report is given."""
 
@@ -119,8 +106,9 @@ class ReportView:
     learning: tuple[learning.LearningView, ...]
     learning_figures: tuple[Picture, ...]
     more_figures: tuple[Picture, ...]
-    machine: MachineView
+    machine: machine.MachineView
     threads: str
+    resumed: str  # when; empty if it was made in one go
     busy: str  # background load before the run, in cores; empty if unknown
     between_process: str
     counts: str
@@ -175,8 +163,9 @@ def report_view(
         learning=tuple(map(learning.view, of_learning.find(views))),
         learning_figures=_pictures(figures, "learning"),
         more_figures=_pictures(figures, "more"),
-        machine=_machine(run),
+        machine=machine.view(run),
         threads=", ".join(str(count or "default") for count in run.threads),
+        resumed=", ".join(map(text.date, run.resumed)),
         busy="" if run.cores_busy_before is None else f"{run.cores_busy_before:.2f}",
         between_process=conditions.between_process_in_words(run.between_process),
         counts=_counts(variants),
@@ -208,20 +197,6 @@ def _device(views: Sequence[WorkloadView]) -> DeviceView:
 
 def _pictures(figures: Iterable[Figure], section: Section) -> tuple[Picture, ...]:
     return tuple(Picture(f.alt, f.path) for f in figures if f.section == section)
-
-
-def _machine(run: Run) -> MachineView:
-    machine = run.machine
-    return MachineView(
-        processor=text.escape(machine.cpu),
-        cores=text.plural(machine.cores, "core"),
-        memory=f"{machine.memory_bytes / 2**30:.1f} GiB",
-        gpus=tuple(map(text.escape, machine.gpus)),
-        system=text.escape(machine.system),
-        python=text.escape(machine.python),
-        governor=text.escape(machine.governor),
-        pinning=machine.pinning,
-    )
 
 
 def _workload(view: WorkloadView) -> WorkloadSection:

@@ -1,0 +1,5 @@
+"""Later."""
+
+from kit import Fault
+
+FAULTS: list[Fault] = []
