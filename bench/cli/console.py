@@ -15,6 +15,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from bench.analysis.text import plain
+
 console = Console(highlight=False, emoji=False)
 errors = Console(highlight=False, emoji=False, stderr=True)
 
@@ -51,7 +53,7 @@ def line(text: str = "", on: Console = console) -> None:
 
 def wrong_use(message: str, on: Console = console) -> NoReturn:
     """Say what was expected, and end with exit status 2."""
-    line(f"rnnbench: {message}", on)
+    line(f"rnnbench: {plain(message)}", on)
     raise typer.Exit(2)
 
 

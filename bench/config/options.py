@@ -12,6 +12,7 @@ import pytest
 
 from backends import registry
 from bench import ROOT
+from bench.analysis import text
 from bench.config import fields, limits, presets, validation, workload_file
 from bench.config.fields import FIELDS, MODEL, RUN_PHASES, Values
 from bench.config.grid import Request
@@ -86,7 +87,12 @@ def read(config: pytest.Config) -> Options:
     try:
         return _read(config)
     except ValueError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise wrong_use(error) from error
+
+
+def wrong_use(error: ValueError) -> pytest.UsageError:
+    """The same as an error of pytest, without what a file may have that is no text to print."""
+    return pytest.UsageError(text.plain(error))
 
 
 def _read(config: pytest.Config) -> Options:
@@ -129,7 +135,7 @@ def settings(config: pytest.Config, options: Options) -> Settings:
             for name, expected in _NUMBERS.items()
         }
     except ValueError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise wrong_use(error) from error
     return Settings(
         max_seconds=numbers["benchmark-max-time"],
         min_rounds=int(numbers["benchmark-min-rounds"]),

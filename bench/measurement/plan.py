@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-import pytest
-
 from bench.config import grid
-from bench.config.options import Options
+from bench.config.options import Options, wrong_use
 from bench.config.protocol import Settings
 from bench.measurement.case import Case
 from bench.records.workload import Workload
@@ -32,7 +30,7 @@ class Plan:
                 together = 1 if self.options.serial else len(self.options.backends) + 1
                 self._workloads = list(grid.workloads(self.options.request, together))
             except ValueError as error:
-                raise pytest.UsageError(str(error)) from error
+                raise wrong_use(error) from error
         return self._workloads
 
     @property
