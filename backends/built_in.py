@@ -46,6 +46,21 @@ BUILT_IN: tuple[Entry, ...] = (
         "tensorflow",
         default=False,
     ),
+    # What users of Keras call for one prediction at a time.
+    Entry(
+        "keras-tensorflow-predict",
+        "backends.keras.point_by_point:keras_tensorflow_predict",
+        ("keras", "tensorflow"),
+        "tensorflow",
+        default=False,
+    ),
+    Entry(
+        "keras-tensorflow-call",
+        "backends.keras.point_by_point:keras_tensorflow_call",
+        ("keras", "tensorflow"),
+        "tensorflow",
+        default=False,
+    ),
     Entry(
         "torch-compile",
         "backends.torch.compiled:torch_compile",

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from backends.interface import FEATURES
 from tasks.spec import ModelSpec
 
+BOTH_DIRECTIONS = "a bidirectional net needs the whole sequence before its first output"
+
 
 def supports(backend: Any, *, feature: str, spec: ModelSpec, device: str, dtype: str) -> str | None:
     """Why `backend` does not offer a feature of FEATURES for this model; None if it does."""
+    if feature == "stream" and spec.bidirectional:
+        return BOTH_DIRECTIONS
     if not hasattr(backend, "supports"):
         return f"{backend.name} does not offer {FEATURES[feature]}"
     reason: str | None = backend.supports(feature, spec, device=device, dtype=dtype)
     return reason
+
+
+def unknown(feature: str, offered: Sequence[str]) -> str | None:
+    """What `supports` of a backend with the features `offered` returns; None for one of these."""
+    if feature in offered:
+        return None
+    return f"{feature!r} is unknown; expected {' or '.join(offered)}"

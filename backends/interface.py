@@ -15,7 +15,10 @@ import numpy as np
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
 
 PHASES = ("forward", "bptt", "train_step")
-FEATURES = {"lengths": "sequences of different lengths"}  # Batch.lengths
+FEATURES = {
+    "lengths": "sequences of different lengths",  # Batch.lengths
+    "stream": "one step at a time",  # Model.begin, place_input, advance
+}
 DTYPES = ("float32", "float64", "tf32", "bfloat16")
 
 
@@ -104,7 +107,31 @@ class Model(Protocol):
 
         forward: outputs (B,T,C) or (B,C), which are hidden states without a head; "l0.fwd.h" (B,H)
         for every layer and direction, for an LSTM also "l0.fwd.c". bptt: loss () and
-        "grad.<parameter>". train_step: loss ().
+        "grad.<parameter>". train_step: loss (). advance: outputs (B,C), and the states of the carry
+        by the same names as forward; of (None, output) the outputs alone.
+        """
+        ...
+
+    # Of the feature "stream". The harness holds the loop over time, and syncs every step. Inputs
+    # are placed in any order, long before they are used, and may be used again; the carries of
+    # several streams advance in turn.
+
+    def begin(self, state: Mapping[str, np.ndarray] | None, batch_size: int) -> Any:
+        """Untimed. The carry of a new stream of `batch_size` sequences; no input has come yet.
+
+        `state` is that of a Batch, "l0.fwd.h0" (B,H); None: zeros.
+        """
+        ...
+
+    def place_input(self, x: np.ndarray) -> Any:
+        """Untimed. Copy the input of one step to the device: (B,D) float or (B,) int."""
+        ...
+
+    def advance(self, carry: Any, x: Any) -> tuple[Any, Any]:
+        """Timed. One step of one stream: (its next carry, its output (B,C)).
+
+        A carry is used once: the model may overwrite it. The pair is what `sync` and `to_host` get.
+        It stays unchanged until its carry is used.
         """
         ...
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from tasks.spec import ModelSpec
 
+FORWARD = ("forward", "stream")  # the phases without a backward pass
+
 
 def forward_flops(spec: ModelSpec, batch: int, steps: int, real: int | None = None) -> int:
     """FLOPs of the outputs and last states, for B = `batch` and T = `steps`.
@@ -36,7 +38,7 @@ def bptt_flops(spec: ModelSpec, batch: int, steps: int, real: int | None = None)
 
 def step_flops(spec: ModelSpec, batch: int, steps: int, phase: str, real: int | None = None) -> int:
     """FLOPs of one step of `phase`, without the optimizer's update."""
-    of = forward_flops if phase == "forward" else bptt_flops
+    of = forward_flops if phase in FORWARD else bptt_flops
     return of(spec, batch, steps, real)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.flops import FORWARD
 from tasks.spec import ModelSpec, parameter_count
 
 OPTIMIZER_COPIES = {None: 0, "sgd": 0, "adam": 2}  # of what is trained, beside its gradient
@@ -31,7 +32,7 @@ def step_bytes(
     read = rows if spec.readout == "every_step" else batch
     numbers = parameters + (0 if ids else rows * spec.input_size) + states
     numbers += read * spec.output_size if spec.output_size is not None else 0
-    if phase != "forward":
+    if phase not in FORWARD:
         # Per state: an LSTM keeps four gates and c, a GRU three gates, an RNN its state alone.
         numbers += states * {1: 0, 3: 3, 4: 5}[spec.gates]
         numbers += (1 + OPTIMIZER_COPIES[optimizer]) * (parameters - frozen)

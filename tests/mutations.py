@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,6 +38,13 @@ class Mutation:
     model: Callable[[Any], Any] = lambda model: model  # a wrapper around the whole
 
 
+class Advanced(NamedTuple):
+    """The result of a step of a stream."""
+
+    carry: Any
+    output: Any
+
+
 class Mutated:
     """`backends.interface.Model`, through the hooks of a mutation."""
 
@@ -64,18 +71,24 @@ class Mutated:
         return self._correct.place(self._mutation.batch(self._spec, batch))
 
     def __getattr__(self, phase: str) -> Any:
-        """forward, bptt and train_step, within what is patched."""
+        """The phases and the members of a stream, within what is patched."""
 
-        def call(placed: Any) -> Any:
+        def call(*given: Any) -> Any:
             with self._mutation.within():
-                return getattr(self._correct, phase)(placed)
+                return getattr(self._correct, phase)(*given)
 
         return call
+
+    def advance(self, carry: Any, x: Any) -> Advanced:
+        with self._mutation.within():
+            return Advanced(*self._correct.advance(carry, x))
 
     def sync(self, result: Any) -> None:
         self._correct.sync(result)
 
     def to_host(self, result: Any) -> Host:
+        if isinstance(result, Advanced) or (isinstance(result, tuple) and result[0] is None):
+            return self._correct.to_host(result)  # of a stream, which no hook changes
         return self._mutation.host(self._spec, self._out(self._correct.to_host(result)))
 
     def params(self) -> Params:

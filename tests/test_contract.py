@@ -73,7 +73,17 @@ def test_a_correct_one_has_no_fault() -> None:
     for member, given in GIVEN.items():
         contract.answer(backend, member, dict(given))
     model = backend.build(SPEC, init_params(SPEC, 0), **CALL)
-    assert contract.model_faults(model, lambda phase: False) == []
+    assert contract.model_faults(model, lambda phase: False, lambda feature: True) == []
+
+
+@pytest.mark.parametrize("member", ["begin", "place_input", "advance"])
+def test_a_model_that_streams_has_three_more_members(member: str) -> None:
+    model = _made("correct").build(SPEC, init_params(SPEC, 0), **CALL)
+    lacking = third_party.Without(model, member)
+    (fault,) = contract.model_faults(lacking, lambda phase: False, lambda feature: True)
+    assert fault.startswith(f"lacks `{member}`; expected {member}(")
+    assert fault.endswith("or a reason of `supports` against stream")
+    assert contract.model_faults(lacking, lambda phase: False, lambda feature: False) == []
 
 
 @pytest.mark.parametrize("name", OF_OBJECTS)

@@ -28,7 +28,7 @@ from bench.config import presets
 from bench.config.presets import Preset
 from bench.records import store
 from bench.records.schema import Run
-from bench.report.markdown import changing_steps, lengths, overview
+from bench.report.markdown import changing_steps, lengths, overview, streams
 
 HEAD = """# Questions that people asked
 
@@ -108,6 +108,7 @@ def _answer(preset: Preset, answer: Answer | None) -> list[str]:
     if not found:
         return [f"{lead} no variant could run.", ""]
     more = [*map(_lengths, of_lengths.find(found)), *map(_steps, of_changing_steps.find(found))]
+    more += [f"**{each.title}**\n\n{each.table}\n" for each in streams.sections(found)]
     return [lead, "", overview.lines(found), "", overview.table(found), "", *more]
 
 

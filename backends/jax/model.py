@@ -7,6 +7,7 @@ trace.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -94,7 +95,8 @@ def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> di
     """The jitted function of each phase; `update` is an optax transformation, or None.
 
     All take (held, frozen parameters, batch, step). `held` are the trainable parameters, in
-    train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout.
+    train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout. Instead
+    of a batch and `step`, `advance` takes a carry, which is the state of a batch, and an input.
     """
     import jax
     import jax.numpy as jnp
@@ -124,7 +126,15 @@ def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> di
         changes, moments = update.update(grads, moments, trainable)
         return (optax.apply_updates(trainable, changes), moments), {"loss": value}
 
-    phases = {"forward": jax.jit(forward), "bptt": jax.jit(bptt)}
+    def advance(trainable: Any, frozen: Any, carry: Any, x: Any) -> tuple[Any, Any]:
+        with jax.default_matmul_precision(precision):
+            one = Placed(x[:, None], None, None, carry)
+            out = net.apply(trainable, frozen, one, training=False, key=None)
+        outputs = out.pop("outputs")
+        carry = {f"{name}0": state for name, state in out.items()}
+        return carry, outputs[:, 0] if spec.readout == "every_step" else outputs
+
+    phases = {"forward": jax.jit(forward), "bptt": jax.jit(bptt), "advance": jax.jit(advance)}
     if update is not None:
         phases["train_step"] = jax.jit(train_step, donate_argnums=0)
     return phases
@@ -147,7 +157,7 @@ class JaxModel:
         self._storage = np.dtype(STORAGE[dtype])
         self._update = None if optimizer is None else optax_update(optimizer)
         self._phases = compile_phases(spec, net, PRECISION[dtype], self._update)
-        self._last_call: tuple[str, Placed] | None = None
+        self._last_call: tuple[str, tuple[Any, ...]] | None = None  # a phase, and its arguments
         self.load(params)
 
     def load(self, params: Params) -> None:
@@ -165,15 +175,16 @@ class JaxModel:
         import jax
 
         check_batch(self._spec, batch)
-
-        def cast(value: np.ndarray) -> np.ndarray:
-            return np.array(value, np.int32 if value.dtype.kind in "iu" else self._storage)
-
+        cast = self._cast
         weight = None if batch.weight is None else np.array(batch.weight, self._storage)
         state = None if batch.state is None else {n: cast(v) for n, v in batch.state.items()}
         lengths = None if batch.lengths is None else cast(batch.lengths)
         placed = Placed(cast(batch.x), cast(batch.y), weight, state, lengths)
         return jax.device_put(placed, self._device)
+
+    def _cast(self, value: np.ndarray) -> np.ndarray:
+        """A copy, as the device stores it."""
+        return np.array(value, np.int32 if value.dtype.kind in "iu" else self._storage)
 
     def forward(self, placed: Placed) -> dict[str, Any]:
         return self._run("forward", placed)
@@ -189,23 +200,43 @@ class JaxModel:
         (self._trainable, self._moments), result = self._run("train_step", placed)
         return result
 
+    def begin(self, state: Mapping[str, np.ndarray] | None, batch_size: int) -> dict[str, Any]:
+        import jax
+
+        zeros = np.zeros((batch_size, self._spec.hidden_size), self._storage)
+        names = [f"{name}0" for name in self._spec.state_names()]
+        host = {name: zeros if state is None else self._cast(state[name]) for name in names}
+        return jax.device_put(host, self._device)
+
+    def place_input(self, x: np.ndarray) -> Any:
+        import jax
+
+        return jax.device_put(self._cast(x), self._device)
+
+    def advance(self, carry: dict[str, Any], x: Any) -> tuple[dict[str, Any], Any]:
+        self._last_call = "advance", (carry, x)
+        return self._phases["advance"](self._trainable, self._frozen, carry, x)
+
     def _run(self, phase: str, placed: Placed) -> Any:
-        self._last_call = phase, placed
         if self._step is not None:
             self._step += 1
-        return self._phases[phase](*self._arguments(phase, placed))
+        self._last_call = phase, (placed, self._step)
+        return self._phases[phase](self._held(phase), self._frozen, placed, self._step)
 
-    def _arguments(self, phase: str, placed: Placed) -> tuple[Any, Any, Placed, int | None]:
-        held = (self._trainable, self._moments) if phase == "train_step" else self._trainable
-        return held, self._frozen, placed, self._step
+    def _held(self, phase: str) -> Any:
+        return (self._trainable, self._moments) if phase == "train_step" else self._trainable
 
-    def sync(self, result: dict[str, Any]) -> None:
+    def sync(self, result: Any) -> None:
         import jax
 
         # One program computes loss and update, so the update is done when the loss is.
         jax.block_until_ready(result)
 
-    def to_host(self, result: dict[str, Any]) -> dict[str, np.ndarray]:
+    def to_host(self, result: Any) -> dict[str, np.ndarray]:
+        if isinstance(result, tuple):  # of `advance`
+            carry, outputs = result
+            states = {name[:-1]: state for name, state in (carry or {}).items()}
+            result = {"outputs": outputs, **states}
         return {name: np.array(value) for name, value in result.items()}
 
     def params(self) -> Params:
@@ -215,10 +246,13 @@ class JaxModel:
     def path(self) -> str:
         if self._last_call is None:
             raise ValueError("nothing has run yet; call forward, bptt or train_step before path")
-        phase, placed = self._last_call
-        hlo = self._phases[phase].lower(*self._arguments(phase, placed)).compile().as_text()
-        lengths = "" if placed.lengths is None else f", lengths by {self._net.lengths_by}"
-        return f"{self._net.describe(training=phase != 'forward')}{lengths}; {summary(hlo)}"
+        phase, given = self._last_call
+        lowered = self._phases[phase].lower(self._held(phase), self._frozen, *given)
+        padded = phase != "advance" and given[0].lengths is not None
+        lengths = f", lengths by {self._net.lengths_by}" if padded else ""
+        training = phase not in ("forward", "advance")
+        what = f"{self._net.describe(training=training)}{lengths}"
+        return f"{what}; {summary(lowered.compile().as_text())}"
 
 
 def optax_update(spec: OptimizerSpec) -> Any:

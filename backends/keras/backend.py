@@ -12,16 +12,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from backends.features import unknown
 from backends.interface import PHASES
 from backends.keras.net import Placed, batch_loss, build_net, to_canonical, to_keras, variables
 from backends.keras.on_jax import Jax
 from backends.keras.on_tensorflow import TensorFlow
 from backends.keras.on_torch import Torch
-from backends.keras.steps import Engine, Forward, Gradients
+from backends.keras.steps import Advanced, Engine, Forward, Gradients
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params
 
@@ -51,6 +52,7 @@ def keras_torch() -> KerasBackend:
 
 @dataclass(frozen=True)
 class KerasBackend:
+    built_for: ClassVar[str] = "train_step"  # the phase that every model of it computes
     name: str
     engine: Engine
     unroll: bool = False  # the layers' loops over time are written out
@@ -77,11 +79,9 @@ class KerasBackend:
         return self.engine.float64_refusal if dtype == "float64" else None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        if feature != "lengths":
-            return f"{feature!r} is unknown; expected lengths"
-        if self.unroll and spec.bidirectional:
+        if feature == "lengths" and self.unroll and spec.bidirectional:
             return "Keras' Bidirectional gives wrong outputs where unrolled layers have a mask"
-        return None
+        return unknown(feature, ("lengths", "stream"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="uncorrected")
@@ -112,7 +112,7 @@ class KerasBackend:
         optimizer: OptimizerSpec | None = None,
     ) -> KerasModel:
         """Raises ValueError if `refusal` gives a reason."""
-        reason = self.refusal(spec, device=device, dtype=dtype, phase="train_step")
+        reason = self.refusal(spec, device=device, dtype=dtype, phase=self.built_for)
         if reason is not None:
             raise ValueError(f"{self.name}: {reason}")
         check_params(spec, params)
@@ -149,7 +149,7 @@ class KerasModel:
         net: Callable[[ModelSpec, str], Any],
     ) -> None:
         self._spec, self._dtype, self._index_dtype = spec, dtype, engine.index_dtype
-        self._numpy = engine.numpy
+        self._put, self._numpy = engine.put, engine.numpy
         self._masked = False  # whether the last batch had lengths
         self._device = "cpu" if device == "cpu" else f"gpu:{device.partition(':')[2] or 0}"
         with self._on_device():
@@ -177,15 +177,8 @@ class KerasModel:
             self._steps.reset()
 
     def place(self, batch: Batch) -> Placed:
-        from keras import ops
-
         check_batch(self._spec, batch)
-
-        def tensor(value: np.ndarray) -> Any:
-            # A copy, because a tensor on the CPU may share the memory of its numpy array.
-            dtype = self._index_dtype if value.dtype.kind in "iu" else self._dtype
-            return ops.convert_to_tensor(np.array(value, dtype))
-
+        tensor = self._tensor
         with self._on_device():
             given, names = batch.state, self._spec.state_names()
             state = None if given is None else [tensor(given[f"{name}0"]) for name in names]
@@ -193,6 +186,12 @@ class KerasModel:
             lengths = None if batch.lengths is None else tensor(batch.lengths)
             self._masked = lengths is not None
             return Placed(tensor(batch.x), tensor(batch.y), weight, state, lengths)
+
+    def _tensor(self, value: np.ndarray) -> Any:
+        """On the present device, in the model's dtype or that of token ids."""
+        # A copy, because a tensor on the CPU may share the memory of its numpy array.
+        dtype = self._index_dtype if value.dtype.kind in "iu" else self._dtype
+        return self._put(np.array(value, dtype))
 
     def forward(self, placed: Placed) -> Forward:
         return self._steps.forward(placed)
@@ -207,14 +206,33 @@ class KerasModel:
             )
         return self._steps.train_step(placed)
 
-    def sync(self, result: Forward | Gradients) -> None:
+    def begin(self, state: Mapping[str, np.ndarray] | None, batch_size: int) -> list[Any]:
+        zeros = np.zeros((batch_size, self._spec.hidden_size))
+        names = self._spec.state_names()
+        with self._on_device():
+            return [self._tensor(zeros if state is None else state[f"{n}0"]) for n in names]
+
+    def place_input(self, x: np.ndarray) -> Any:
+        """(B,1,D) or (B,1): a sequence of one step."""
+        with self._on_device():
+            return self._tensor(x[:, None])
+
+    def advance(self, carry: list[Any], x: Any) -> Advanced:
+        return self._steps.advance(carry, x)
+
+    def sync(self, result: Forward | Gradients | Advanced) -> None:
         self._steps.sync(result)
 
-    def to_host(self, result: Forward | Gradients) -> dict[str, np.ndarray]:
-        if isinstance(result, Forward):
-            named = {"outputs": result.outputs}
-            named |= dict(zip(self._spec.state_names(), result.states, strict=True))
-            return {name: self._numpy(value) for name, value in named.items()}
+    def to_host(self, result: Forward | Gradients | Advanced) -> dict[str, np.ndarray]:
+        if isinstance(result, Gradients):
+            return self._gradients_to_host(result)
+        outputs, states = result if isinstance(result, Forward) else result[::-1]
+        named = {"outputs": outputs}
+        if states is not None:
+            named |= dict(zip(self._spec.state_names(), states, strict=True))
+        return {name: self._numpy(value) for name, value in named.items()}
+
+    def _gradients_to_host(self, result: Gradients) -> dict[str, np.ndarray]:
         host = {"loss": self._numpy(result.loss)}
         if result.gradients is not None:
             values = [self._numpy(gradient) for gradient in result.gradients]

@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.jax.xla import XlaPeak, xla_threads
 from backends.keras.net import Cudnn, Placed
-from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
+from backends.keras.steps import Advanced, Forward, FreshOptimizer, Gradients, Loss, Steps, advanced
 
 
 class Jax:
@@ -57,6 +57,11 @@ class Jax:
     def peak_bytes(self, device: str) -> int | None:
         return self._peak.read(device)
 
+    def put(self, array: np.ndarray) -> Any:
+        import jax.numpy as jnp
+
+        return jnp.asarray(array)
+
     def numpy(self, tensor: Any) -> np.ndarray:
         return np.asarray(tensor)
 
@@ -98,25 +103,34 @@ class JaxSteps:
             trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
             return Gradients(value, None), trainable, frozen, moments
 
+        def advance(trainable: Any, frozen: Any, carry: list[Any], x: Any) -> Advanced:
+            result, _ = net.stateless_call(trainable, frozen, x, state=carry, training=False)
+            return advanced(*result)
+
         self._forward, self._bptt = jax.jit(forward), jax.jit(bptt)
+        self._advance = jax.jit(advance)
         self._train_step = jax.jit(train_step, donate_argnums=(0, 1, 2))
-        self._ran: tuple[str, Placed] | None = None
+        self._ran: tuple[str, tuple[Any, ...]] | None = None
 
     def forward(self, batch: Placed) -> Forward:
-        self._ran = ("forward", batch)
+        self._ran = "forward", (batch,)
         return self._forward(self._trainable, self._frozen, batch)
 
     def bptt(self, batch: Placed) -> Gradients:
-        self._ran = ("bptt", batch)
+        self._ran = "bptt", (batch,)
         result, self._frozen = self._bptt(self._trainable, self._frozen, batch)
         return result
 
     def train_step(self, batch: Placed) -> Gradients:
-        self._ran = ("train_step", batch)
+        self._ran = "train_step", (batch,)
         result, self._trainable, self._frozen, self._moments = self._train_step(
             self._trainable, self._frozen, self._moments, batch
         )
         return result
+
+    def advance(self, carry: list[Any], x: Any) -> Advanced:
+        self._ran = "advance", (carry, x)
+        return self._advance(self._trainable, self._frozen, carry, x)
 
     def sync(self, result: Any) -> None:
         import jax
@@ -143,14 +157,15 @@ class JaxSteps:
     def path(self) -> str:
         if self._ran is None:
             return "nothing ran"
-        phase, batch = self._ran
-        lowered = {
-            "forward": lambda: self._forward.lower(self._trainable, self._frozen, batch),
-            "bptt": lambda: self._bptt.lower(self._trainable, self._frozen, batch),
-            "train_step": lambda: self._train_step.lower(
-                self._trainable, self._frozen, self._moments, batch
-            ),
-        }[phase]()
+        phase, given = self._ran
+        moments = [self._moments] if phase == "train_step" else []
+        compiled = {
+            "forward": self._forward,
+            "bptt": self._bptt,
+            "train_step": self._train_step,
+            "advance": self._advance,
+        }[phase]
+        lowered = compiled.lower(self._trainable, self._frozen, *moments, *given)
         hlo = lowered.compile().as_text()
         loops = len(re.findall(r"\bwhile\(", hlo))
         calls = Counter(re.findall(r'custom_call_target="([^"]+)"', hlo))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backends.keras.net import Cudnn, Placed
-from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
+from backends.keras.steps import Advanced, Forward, FreshOptimizer, Gradients, Loss, Steps, advanced
 
 
 class TensorFlow:
@@ -73,6 +73,11 @@ class TensorFlow:
             return None
         return int(tf.config.experimental.get_memory_info(_gpu(device))["peak"])
 
+    def put(self, array: np.ndarray) -> Any:
+        import tensorflow as tf
+
+        return tf.convert_to_tensor(array)
+
     def numpy(self, tensor: Any) -> np.ndarray:
         return tensor.numpy()
 
@@ -109,16 +114,20 @@ class TensorFlowSteps:
             optimizer.apply(gradients, net.trainable_variables)
             return Gradients(value, None)
 
+        def advance(carry: list[Any], x: Any) -> Advanced:
+            with tf.device(device):
+                return advanced(*net(x, state=carry, training=False))
+
         self._phases = {
             phase.__name__: tf.function(phase, jit_compile=jit)
-            for phase in (forward, bptt, train_step)
+            for phase in (forward, bptt, train_step, advance)
         }
-        self._device, self._fresh = device, FreshOptimizer(optimizer)
-        self._ran: tuple[str, Placed] | None = None
+        self._net, self._device, self._fresh = net, device, FreshOptimizer(optimizer)
+        self._ran: tuple[str, tuple[Any, ...]] | None = None
 
-    def _run(self, phase: str, batch: Placed) -> Any:
-        self._ran = (phase, batch)
-        return self._phases[phase](batch)
+    def _run(self, phase: str, *given: Any) -> Any:
+        self._ran = phase, given
+        return self._phases[phase](*given)
 
     def forward(self, batch: Placed) -> Forward:
         return self._run("forward", batch)
@@ -128,6 +137,9 @@ class TensorFlowSteps:
 
     def train_step(self, batch: Placed) -> Gradients:
         return self._run("train_step", batch)
+
+    def advance(self, carry: list[Any], x: Any) -> Advanced:
+        return self._run("advance", carry, x)
 
     def sync(self, result: Any) -> None:
         import tensorflow as tf
@@ -145,8 +157,8 @@ class TensorFlowSteps:
     def path(self) -> str:
         if self._ran is None:
             return "nothing ran"
-        phase, batch = self._ran
-        concrete = self._phases[phase].get_concrete_function(batch)
+        phase, given = self._ran
+        concrete = self._phases[phase].get_concrete_function(*given)
         graph = concrete.graph.as_graph_def()
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
         ops = Counter(node.op.removeprefix("Stateless") for node in nodes)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.keras.net import Cudnn, Placed
-from backends.keras.steps import Forward, FreshOptimizer, Gradients, Loss, Steps
+from backends.keras.steps import Advanced, Forward, FreshOptimizer, Gradients, Loss, Steps, advanced
 from backends.torch import gpu
 from backends.torch.operators import operator_calls
 
@@ -49,6 +49,11 @@ class Torch:
     def peak_bytes(self, device: str) -> int | None:
         return gpu.peak_bytes(device)
 
+    def put(self, array: np.ndarray) -> Any:
+        from keras import ops
+
+        return ops.convert_to_tensor(array)
+
     def numpy(self, tensor: Any) -> np.ndarray:
         return tensor.detach().cpu().numpy()
 
@@ -62,20 +67,20 @@ class TorchSteps:
     def __init__(self, net: Any, loss: Loss, optimizer: Any, device: str) -> None:
         self._net, self._loss, self._optimizer = net, loss, optimizer
         self._device, self._fresh = device, FreshOptimizer(optimizer)
-        self._ran: tuple[Callable[[Placed], Any], Placed] | None = None
+        self._ran: tuple[Callable[..., Any], tuple[Any, ...]] | None = None
 
     def forward(self, batch: Placed) -> Forward:
         import keras
         import torch
 
-        self._ran = (self.forward, batch)
+        self._ran = self.forward, (batch,)
         with torch.inference_mode(), keras.device(self._device):
             return Forward(*self._net(**batch.inputs(), training=False))
 
     def bptt(self, batch: Placed) -> Gradients:
         import keras
 
-        self._ran = (self.bptt, batch)
+        self._ran = self.bptt, (batch,)
         with keras.device(self._device):
             self._net.zero_grad()
             outputs, _ = self._net(**batch.inputs(), training=True)
@@ -92,6 +97,14 @@ class TorchSteps:
             self._optimizer.apply(gradients, self._net.trainable_variables)
         return Gradients(loss, None)
 
+    def advance(self, carry: list[Any], x: Any) -> Advanced:
+        import keras
+        import torch
+
+        self._ran = self.advance, (carry, x)
+        with torch.inference_mode(), keras.device(self._device):
+            return advanced(*self._net(x, state=carry, training=False))
+
     def sync(self, result: Any) -> None:
         import torch
 
@@ -107,8 +120,8 @@ class TorchSteps:
     def path(self) -> str:
         if self._ran is None:
             return "nothing ran"
-        step, batch = self._ran
-        counts = operator_calls(lambda: step(batch))
+        step, given = self._ran
+        counts = operator_calls(lambda: step(*given))
         fused = [
             f"{n} {key}" for key, n in sorted(counts.items()) if re.search(r"_rnn|lstm|gru", key)
         ]

@@ -26,12 +26,24 @@ class Gradients(NamedTuple):
     gradients: list[Any] | None  # in the order of net.trainable_variables; None for a train step
 
 
+Advanced = tuple[list[Any], Any]  # of a stream: its states as in Forward, the output (B,C)
+
+
+def advanced(outputs: Any, states: list[Any]) -> Advanced:
+    """From what the net gives for a sequence of one step: outputs (B,1,C) or (B,C)."""
+    return states, outputs[:, 0] if len(outputs.shape) == 3 else outputs
+
+
 class Steps(Protocol):
     """The phases; each returns new tensors."""
 
     def forward(self, batch: Placed) -> Forward: ...
     def bptt(self, batch: Placed) -> Gradients: ...
     def train_step(self, batch: Placed) -> Gradients: ...
+    def advance(self, carry: list[Any], x: Any) -> Advanced:
+        """One step of a stream: states as in Forward, x (B,1,D) or (B,1)."""
+        ...
+
     def sync(self, result: Any) -> None: ...
     def reset(self) -> None:
         """Start again from the net's variables, with a fresh optimizer."""
@@ -73,6 +85,10 @@ class Engine(Protocol):
 
     def peak_bytes(self, device: str) -> int | None:
         """Peak memory in use on "cpu" or "cuda:N"; None if it does not count."""
+        ...
+
+    def put(self, array: np.ndarray) -> Any:
+        """On the present device; may share the memory of `array`."""
         ...
 
     def numpy(self, tensor: Any) -> np.ndarray: ...

@@ -41,7 +41,7 @@ class TrainOnBatchSteps(TensorFlowSteps):
         with tf.device(self._device):
             self._trained.reset_metrics()  # otherwise the loss is the mean of all batches so far
             value = self._trained.train_on_batch(batch, batch)
-        self._ran = ("train_on_batch", batch)
+        self._ran = "train_on_batch", (batch,)
         return Gradients(tf.convert_to_tensor(value), None)
 
     def path(self) -> str:
@@ -95,6 +95,11 @@ class TrainOnBatchBackend(KerasBackend):
             # Its gradient stays sparse, so the update differs from that of the contract.
             return "train_on_batch updates an embedding from sparse gradients, unlike Adam"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
+
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        if feature == "stream":
+            return "train_on_batch is a training step only; use keras-tensorflow for stream"
+        return super().supports(feature, spec, device=device, dtype=dtype)
 
 
 def keras_tensorflow_train_on_batch() -> TrainOnBatchBackend:

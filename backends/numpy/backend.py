@@ -6,17 +6,22 @@ import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from backends.features import unknown
 from backends.interface import PHASES
 from backends.numpy.net import Arrays, Placed, Workspace
 from backends.numpy.scan import Tanh, reorder
+from backends.numpy.stream import Stepper
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
 DTYPES = ("float32", "float64")
+
+Advanced = tuple[Arrays | None, np.ndarray]  # the result of a step of a stream: carry, output (B,C)
 
 
 def numpy_backend() -> NumpyBackend:
@@ -49,7 +54,7 @@ class NumpyBackend:
         return None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return None if feature == "lengths" else f"{feature!r} is unknown; expected lengths"
+        return unknown(feature, ("lengths", "stream"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return spec  # Adam implements both eps placements
@@ -106,6 +111,9 @@ class NumpyModel:
         )
         self._works: dict[bool, Workspace] = {}
         self._rng = np.random.default_rng(0)
+        self._stepper = Stepper(spec, dtype, partial(self._new_workspace, keep=False))
+        self.begin, self.place_input = self._stepper.begin, self._stepper.place_input
+        self.advance = self._stepper.advance
         self._calls = 0
         self.load(params)
 
@@ -149,10 +157,12 @@ class NumpyModel:
         self._update.step(self._gradient)
         return self._result("train_step", work, loss)
 
-    def sync(self, result: Result) -> None:
+    def sync(self, result: Result | Advanced) -> None:
         """Nothing to wait for: every call returns with its results computed."""
 
-    def to_host(self, result: Result) -> Arrays:
+    def to_host(self, result: Result | Advanced) -> Arrays:
+        if isinstance(result, tuple):
+            return self._stepper.to_host(result)
         if result.call != self._calls:
             raise ValueError(
                 f"the buffers of this result, of call {result.call}, hold that of call "
@@ -183,12 +193,13 @@ class NumpyModel:
     def _workspace(self, placed: Placed, *, keep: bool) -> Workspace:
         """The buffers for a batch of this shape; reused if the last batch had the same shape."""
         if keep not in self._works or self._works[keep].shape != placed.shape:
-            gradients = self._gradients if keep else None
             self._works.clear()  # one at a time: training does not keep the buffers of forward
-            self._works[keep] = Workspace(
-                self._spec, self._values, gradients, placed.shape, self._rng, self._tanh
-            )
+            self._works[keep] = self._new_workspace(placed.shape, keep=keep)
         return self._works[keep]
+
+    def _new_workspace(self, shape: tuple[int, int, bool], *, keep: bool) -> Workspace:
+        gradients = self._gradients if keep else None
+        return Workspace(self._spec, self._values, gradients, shape, self._rng, self._tanh)
 
     def _result(self, phase: str, work: Workspace, loss: np.floating | None = None) -> Result:
         self._calls += 1

@@ -128,16 +128,20 @@ class Workspace:
 
     def forward(self, placed: Placed) -> None:
         """Compute outputs and states into the buffers."""
-        if self._spec.vocab_size is None:
-            np.copyto(self._x, placed.x.transpose(1, 0, 2))
-        else:
-            np.take(self._values["E"], placed.x.T, axis=0, out=self._x, mode="clip")
         if self._padding is not None and placed.lengths is not None:
             steps = np.arange(len(self._x))[:, None, None]
             np.greater_equal(steps, placed.lengths[:, None], out=self._padding)
+        self.run(placed.x, placed.state)
+
+    def run(self, x: np.ndarray, state: Mapping[str, np.ndarray]) -> None:
+        """The same for x (B,T,D) | (B,T) and states (B,H), as in `Placed`."""
+        if self._spec.vocab_size is None:
+            np.copyto(self._x, x.transpose(1, 0, 2))
+        else:
+            np.take(self._values["E"], x.T, axis=0, out=self._x, mode="clip")
         for layer in self._layers:
             for prefix, scan in layer.scans.items():
-                scan.start(placed.state.get(f"{prefix}.h0"), placed.state.get(f"{prefix}.c0"))
+                scan.start(state.get(f"{prefix}.h0"), state.get(f"{prefix}.c0"))
                 scan.forward()
             if layer.mask is not None:
                 self._rng.random(out=layer.mask, dtype=layer.mask.dtype)
@@ -234,17 +238,28 @@ class Workspace:
             return array
         return array.swapaxes(0, 1).reshape(len(self._outputs), *array.shape[2:])
 
+    @property
+    def rows(self) -> np.ndarray:
+        """The outputs in their buffer: (T*B,C), or (B,C) of the last step."""
+        return self._outputs
+
+    def last_states(self) -> Arrays:
+        """The last states (B,H) by name, in their buffers."""
+        return {
+            f"{prefix}.{kind}": state
+            for layer in self._layers
+            for prefix, scan in layer.scans.items()
+            for kind, state in scan.last().items()
+        }
+
     def outputs_and_states(self) -> Arrays:
         """The result of `forward`: outputs (B,T,C) or (B,C), last states (B,H) by name."""
         outputs: np.ndarray = self._outputs
         if self._spec.readout == "every_step":
             batch, steps, _ = self.shape
             outputs = outputs.reshape(steps, batch, -1).swapaxes(0, 1)
-        found = {"outputs": outputs.copy()}
-        for layer in self._layers:
-            for prefix, scan in layer.scans.items():
-                found |= {f"{prefix}.{kind}": h.copy() for kind, h in scan.last().items()}
-        return found
+        found = {"outputs": outputs, **self.last_states()}
+        return {name: value.copy() for name, value in found.items()}
 
 
 def _cross_entropy(

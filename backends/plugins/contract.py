@@ -26,6 +26,7 @@ OPTIONAL: Mapping[str, inspect.Signature] = {
     "stopwatch": inspect.signature(lambda device: None),
 }
 OF_A_MODEL = ("load", "place", "sync", "to_host", "params", "path")
+OF_A_FEATURE = {"stream": ("begin", "place_input", "advance")}  # further members of a model
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WIDEST = 200  # characters of a third-party signature or value in a message
@@ -47,13 +48,23 @@ def backend_faults(backend: object, name: str) -> list[str]:
     return faults
 
 
-def model_faults(model: object, refuses: Callable[[str], bool]) -> list[str]:
-    """The same for the result of `build`; a phase may be missing if `refuses(phase)`."""
+def model_faults(
+    model: object, refuses: Callable[[str], bool], offers: Callable[[str], bool]
+) -> list[str]:
+    """The same for the result of `build`.
+
+    A phase may be missing if `refuses(phase)`, and what a feature needs unless `offers(feature)`.
+    """
     faults = []
     for member in (*OF_A_MODEL, *PHASES):
         fault = _fault(model, member, signature(interface.Model, member), needed=True)
         if fault is not None and not (member in PHASES and refuses(member)):
             faults.append(fault + (", or a refusal of that phase" if member in PHASES else ""))
+    for feature in filter(offers, OF_A_FEATURE):
+        for member in OF_A_FEATURE[feature]:
+            fault = _fault(model, member, signature(interface.Model, member), needed=True)
+            if fault is not None:
+                faults.append(f"{fault}, or a reason of `supports` against {feature}")
     return faults
 
 
@@ -145,7 +156,10 @@ class Checked:
         def refuses(phase: str) -> bool:
             return self._backend.refusal(spec, **options, phase=phase) is not None
 
-        if faults := model_faults(model, refuses):
+        def offers(feature: str) -> bool:
+            return features.supports(self._backend, feature=feature, spec=spec, **options) is None
+
+        if faults := model_faults(model, refuses, offers):
             kind = plain(type(model).__name__, _WIDEST)
             raise ContractError(f"the {kind} that `build` returns {'; '.join(faults)}")
         return model

@@ -64,7 +64,9 @@ class CompiledBackend(TorchBackend):
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return NO_LENGTHS
+        if feature == "lengths":
+            return NO_LENGTHS
+        return super().supports(feature, spec, device=device, dtype=dtype)
 
 
 def torch_compile() -> CompiledBackend:

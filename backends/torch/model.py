@@ -7,12 +7,15 @@ torch's matrices are (out, in), ours (in, out).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from backends.torch.loss import batch_loss
+from backends.torch.placed import Lengths as Lengths
+from backends.torch.placed import Placed
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
@@ -36,30 +39,6 @@ class Net(Protocol):
     def title(self) -> str:
         """Its name for a user of torch."""
         ...
-
-
-class Lengths(NamedTuple):
-    """The lengths (B,) of the sequences: on the host, as packing needs them, and on the device."""
-
-    host: Any
-    device: Any
-
-    def real(self, steps: int) -> Any:
-        """(B,T) bool on the device: which steps are no padding."""
-        import torch
-
-        return torch.arange(steps, device=self.device.device) < self.device[:, None]
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A batch on the device, batch first."""
-
-    x: Any  # (B,T,D) | (B,T) int
-    y: Any  # (B,T) | (B,) int, or (B,T,C) | (B,C)
-    weight: Any  # (B,T) or None
-    state: tuple[Any, ...] | None  # h0, LSTM also c0, (L*directions,B,H)
-    lengths: Lengths | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +76,7 @@ class TorchModel:
             self._head = nn.Linear(spec.feature_size, spec.output_size, **at)
             self._tensors |= {"W_hy": self._head.weight, "b_y": self._head.bias}
         self._trainable = {name: self._tensors[name] for name in spec.trainable()}
-        self._last: tuple[str, Placed] | None = None
+        self._last: tuple[str, Any] | None = None  # a call, and what it got
         self.load(params)
 
     def load(self, params: Params) -> None:
@@ -113,23 +92,29 @@ class TorchModel:
         import torch
 
         check_batch(self._spec, batch)
-
-        def put(array: np.ndarray) -> Any:
-            dtype = torch.int64 if array.dtype.kind in "iu" else self._dtype
-            return torch.tensor(array, dtype=dtype, device=self._device)
-
-        state = None
-        if batch.state is not None:
-            kinds = ("h", "c") if self._spec.cell == "lstm" else ("h",)
-            prefixes = [prefix for *_, prefix in self._spec.stack()]
-            stacked = (np.stack([batch.state[f"{p}.{kind}0"] for p in prefixes]) for kind in kinds)
-            state = tuple(map(put, stacked))
+        put = self._put
+        state = None if batch.state is None else self._stacked(batch.state)
         weight = None if batch.weight is None else put(batch.weight)
         lengths = None
         if batch.lengths is not None:
             host = torch.tensor(batch.lengths, dtype=torch.int64)
             lengths = Lengths(host, put(batch.lengths))
         return Placed(put(batch.x), put(batch.y), weight, state, lengths)
+
+    def _put(self, array: np.ndarray) -> Any:
+        """A copy on the device, in the model's dtype or as int64."""
+        import torch
+
+        dtype = torch.int64 if array.dtype.kind in "iu" else self._dtype
+        return torch.tensor(array, dtype=dtype, device=self._device)
+
+    def _stacked(self, state: Mapping[str, np.ndarray]) -> tuple[Any, ...]:
+        """h0, for an LSTM also c0, (L*directions,B,H) on the device."""
+        kinds = ("h", "c") if self._spec.cell == "lstm" else ("h",)
+        prefixes = [prefix for *_, prefix in self._spec.stack()]
+        return tuple(
+            self._put(np.stack([state[f"{p}.{kind}0"] for p in prefixes])) for kind in kinds
+        )
 
     def forward(self, placed: Placed) -> Result:
         import torch
@@ -138,7 +123,7 @@ class TorchModel:
         if self._net.module.training:
             self._net.module.eval()
         with torch.inference_mode():
-            outputs, h, c = self._run(placed)
+            outputs, h, c = self._run(placed.x, placed.state, placed.lengths)
             if placed.lengths is not None and self._spec.readout == "every_step":
                 padding = ~placed.lengths.real(outputs.shape[1])
                 outputs = outputs.masked_fill(padding[..., None], 0.0)
@@ -161,16 +146,41 @@ class TorchModel:
         self._optimizer.step()
         return Result("train_step", {"loss": loss})
 
-    def sync(self, result: Result) -> None:
+    def begin(self, state: Mapping[str, np.ndarray] | None, batch_size: int) -> tuple[Any, ...]:
+        if state is None:
+            zeros = np.zeros((batch_size, self._spec.hidden_size))
+            state = {f"{name}0": zeros for name in self._spec.state_names()}
+        return self._stacked(state)
+
+    def place_input(self, x: np.ndarray) -> Any:
+        """(B,1,D) or (B,1): a sequence of one step."""
+        return self._put(x)[:, None]
+
+    def advance(self, carry: tuple[Any, ...], x: Any) -> tuple[tuple[Any, ...], Any]:
+        import torch
+
+        self._last = ("advance", (carry, x))
+        if self._net.module.training:
+            self._net.module.eval()
+        with torch.inference_mode():
+            outputs, h, c = self._run(x, carry, None)
+        every_step = self._spec.readout == "every_step"
+        return (h,) if c is None else (h, c), outputs[:, 0] if every_step else outputs
+
+    def sync(self, result: Result | tuple[Any, Any]) -> None:
         """Wait for the GPU. On the CPU a call returns when its result is computed."""
         if self._device.type == "cuda":
             import torch
 
             torch.cuda.synchronize(self._device)
 
-    def to_host(self, result: Result) -> dict[str, np.ndarray]:
+    def to_host(self, result: Result | tuple[Any, Any]) -> dict[str, np.ndarray]:
+        if isinstance(result, tuple):  # of `advance`
+            carry, outputs = result
+            states = {} if carry is None else dict(zip(("h", "c"), carry, strict=False))
+            result = Result("advance", {"outputs": outputs, **states})
         host = {name: tensor.detach().cpu().numpy() for name, tensor in result.tensors.items()}
-        if result.phase != "forward":
+        if result.phase not in ("forward", "advance"):
             return {name: _turned(name, value).copy() for name, value in host.items()}
         found = {"outputs": host["outputs"].copy()}
         for index, (*_, prefix) in enumerate(self._spec.stack()):
@@ -189,10 +199,12 @@ class TorchModel:
 
         if self._last is None:
             return f"{self._net.title()}, not run yet"
-        phase, placed = self._last
-        step = self.forward if phase == "forward" else self.bptt  # does not change parameters
+        phase, given = self._last
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            self.sync(step(placed))
+            if phase == "advance":
+                self.sync(self.advance(*given))
+            else:  # bptt does not change parameters, as train_step does
+                self.sync(self.forward(given) if phase == "forward" else self.bptt(given))
         counts = {e.key.removeprefix("aten::"): e.count for e in profiler.key_averages()}
         fused = [
             name for name in counts if re.match(r"mkldnn_rnn_layer|_cudnn_rnn|_thnn_fused", name)
@@ -200,16 +212,19 @@ class TorchModel:
         products = [name for name in counts if name in ("addmm", "mm", "bmm", "addbmm", "baddbmm")]
         kernels = ", ".join(f"{counts[name]} {name}" for name in sorted(fused) or sorted(products))
         packed = "_pack_padded_sequence" in counts
-        lengths = "" if placed.lengths is None else ", packed" if packed else ", not packed"
+        padded = phase != "advance" and given.lengths is not None
+        lengths = f", {'' if packed else 'not '}packed" if padded else ""
         what = "" if fused else "no fused kernel, products "
         return f"{self._net.title()}{lengths}: {what}{kernels}"
 
-    def _run(self, placed: Placed) -> tuple[Any, Any, Any]:
+    def _run(
+        self, x: Any, state: tuple[Any, ...] | None, lengths: Lengths | None
+    ) -> tuple[Any, Any, Any]:
         """Outputs (B,T,C) or (B,C), and the last states as in `Net.run`."""
         import torch
 
-        x = placed.x if self._embedding is None else self._embedding(placed.x)
-        y, h, c = self._net.run(x, placed.state, placed.lengths)
+        x = x if self._embedding is None else self._embedding(x)
+        y, h, c = self._net.run(x, state, lengths)
         if self._spec.readout == "last_step":
             y = torch.cat((h[-2], h[-1]), dim=-1) if self._spec.bidirectional else h[-1]
         return (y if self._head is None else self._head(y)), h, c
@@ -220,7 +235,8 @@ class TorchModel:
             tensor.grad = None
         if not self._net.module.training:
             self._net.module.train()
-        loss = _loss(self._spec, self._run(placed)[0], placed)
+        outputs, *_ = self._run(placed.x, placed.state, placed.lengths)
+        loss = batch_loss(self._spec, outputs, placed)
         loss.backward()
         return loss.detach()
 
@@ -234,31 +250,6 @@ class TorchModel:
             return optim.SGD(tensors, lr=spec.learning_rate)
         betas = (spec.beta1, spec.beta2)
         return optim.Adam(tensors, lr=spec.learning_rate, betas=betas, eps=spec.eps)
-
-
-def _loss(spec: ModelSpec, outputs: Any, placed: Placed) -> Any:
-    """The loss of `tasks.loss`, from outputs (B,T,C) or (B,C)."""
-    import torch
-    from torch.nn import functional as F
-
-    rows = outputs.reshape(-1, outputs.shape[-1])  # (N,C), N = B*T or B
-    classes = spec.loss == "cross_entropy"
-    function: Callable[..., Any] = F.cross_entropy if classes else F.mse_loss
-    y, width = placed.y.reshape(-1 if classes else rows.shape), 1 if classes else rows.shape[-1]
-    weight = placed.weight
-    if placed.lengths is not None and spec.readout == "every_step":
-        real = placed.lengths.real(outputs.shape[1]).to(outputs.dtype)
-        weight = real if weight is None else weight * real
-    if weight is None:
-        if spec.time_reduction == "mean":
-            return function(rows, y)
-        return function(rows, y, reduction="sum") / (width * len(outputs))
-    each = function(rows, y, reduction="none").reshape(len(rows), -1).mean(dim=-1)
-    weight = weight.reshape(-1)
-    if spec.time_reduction == "sum":
-        return torch.dot(weight, each) / len(outputs)
-    total = weight.sum()
-    return torch.dot(weight, each) * torch.where(total == 0, 0.0, 1 / total)
 
 
 def _turned(name: str, array: np.ndarray) -> np.ndarray:

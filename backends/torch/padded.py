@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from backends.features import unknown
 from backends.torch.backend import NnNet, TorchBackend
 from backends.torch.model import Lengths
 from tasks.spec import ModelSpec
@@ -89,6 +90,9 @@ class PaddedBackend(TorchBackend):
         if spec.cell == "lstm" and phase == "forward":
             return "nn.LSTM gives c of the last step alone, not at the end of each sequence"
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
+
+    def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        return unknown(feature, ("lengths",))
 
 
 def torch_padded() -> PaddedBackend:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
+from bench.config.phases import STREAM
 from bench.records.workload import Workload
 from tasks import TASKS
 from tasks.flops import step_flops
@@ -36,7 +37,12 @@ def training(workload: Workload, seed: int) -> TrainingData:
 
 @lru_cache(maxsize=64)
 def sequences(workload: Workload) -> tuple[int, ...]:
-    """(T,) sequences of its first batch that are not over at each step: without lengths all B."""
+    """(T,) sequences of its first batch that are not over at each step: without lengths all B.
+
+    (1,) for a stream, whose calls are single steps.
+    """
+    if workload.phase == STREAM:
+        return (workload.batch,)
     if not workload.has_lengths:
         return (workload.batch,) * workload.steps
     lengths = of_workload(workload, 0).lengths
@@ -54,5 +60,6 @@ def flops(workload: Workload) -> int:
     if workload.steps_vary:
         of_each = [flops(at_steps(workload, steps)) for steps in workload.steps_vary]
         return round(sum(of_each) / len(of_each))
-    real = sum(sequences(workload))
-    return step_flops(workload.spec, workload.batch, workload.steps, workload.model_phase, real)
+    counts = sequences(workload)
+    about = (workload.spec, workload.batch, len(counts), workload.model_phase)
+    return step_flops(*about, sum(counts))

@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 from bench.records.workload import ITEM_BYTES
+from tasks.inputs import InputOptions
 from tasks.memory import step_bytes
 from tasks.spec import Batch, ModelSpec
 from tasks.task import Size, Task
@@ -77,4 +78,24 @@ def expect_room(
         raise ValueError(
             f"it needs at least {needed:,} bytes of memory ({oracle:,} to compute the reference, "
             f"{each:,} in each of {candidates} {processes}); this machine has {there:,}"
+        )
+
+
+def expect_stream(size: Size, inputs: InputOptions, vary: Sequence[int]) -> None:
+    """Raise ValueError where a call for each step makes no sense."""
+    if inputs.lengths or vary:
+        which = "--lengths" if inputs.lengths else "--steps-vary"
+        raise ValueError(f"a stream takes one step a call; expected no {which} in phase stream")
+    if size.steps < 2:
+        raise ValueError("a stream carries its state from step to step; expected at least 2 steps")
+
+
+def expect_forward_in_float32(task: Task, phases: Sequence[str], dtypes: Sequence[str]) -> None:
+    """Raise ValueError where denormal inputs have no rule of agreement."""
+    if task.sets:
+        raise ValueError(f"the inputs of {task.name} are its own; expected --task=custom")
+    if {*phases} != {"forward"} or {*dtypes} != {"float32"}:
+        raise ValueError(
+            "denormal inputs are measured in forward and float32 alone; expected "
+            "--phase=forward --dtype=float32"
         )

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from backends.interface import DTYPES, PHASES
+from backends.interface import DTYPES
 from bench.config import validation
-from bench.records.workload import LEARN, LEFT_ALONE
+from bench.config.phases import PHASES
+from bench.records.workload import LEFT_ALONE
 from tasks import ALL_TASKS, TASKS
 from tasks.inputs import LENGTHS, PADDINGS, VALUES, share_of_padding
 from tasks.spec import CELLS, Loss, Readout, Reduction
 
 ALL = "all"  # the word for `Field.every`
 SIZES = ("source", "base", "large")
-RUN_PHASES = (*PHASES, LEARN)  # those of a model, and those that are made of them
 OPTIMIZERS: tuple[Literal["adam", "sgd"], ...] = ("adam", "sgd")
 DEFAULT_THREADS = "default"  # of --threads: LEFT_ALONE
 ALL_THREADS = "all"  # of --threads: one for each core
@@ -124,7 +124,7 @@ MODEL: Mapping[str, Field] = {
 FIELDS: Mapping[str, Field] = {
     "task": _choice(tuple(TASKS), every=ALL_TASKS),
     "size": _choice(SIZES),
-    "phase": _choice(RUN_PHASES),
+    "phase": _choice(PHASES),
     "device": Field(_device),
     "dtype": Field(_dtype),
     "optimizer": _choice(OPTIMIZERS),

@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import given_params, selection
-from bench.config.expectations import expect_effect, expect_outputs, expect_room, expect_same
+from bench.config.expectations import (
+    expect_effect,
+    expect_forward_in_float32,
+    expect_outputs,
+    expect_room,
+    expect_same,
+    expect_stream,
+)
 from bench.config.fields import MODEL, option
+from bench.config.phases import STREAM
 from bench.config.request import Request, optimizers, place
 from bench.records.workload import LEARN, LETTERS, GivenFile
 from tasks import TASKS
@@ -103,6 +111,8 @@ def _checked(
         ]
         on_host = candidates if "cpu" in request.devices else 0
         expect_room(model.spec, model.numbers, asked, request.dtypes, on_host)
+        if STREAM in request.phases:
+            expect_stream(model.numbers, model.inputs, model.steps_vary)
         if model.weights is not None:
             given_params.check(model.spec, chosen["weights"], model.weights)
         batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
@@ -157,7 +167,7 @@ def model_of(
     if "padding" in chosen and not inputs.lengths:
         raise ValueError("without lengths there is no padding; expected --lengths beside --padding")
     if inputs.values == "denormal":
-        _expect_forward_in_float32(task, request)
+        expect_forward_in_float32(task, request.phases, request.dtypes)
     weights = None
     if "weights" in chosen:
         if embedding is not None:
@@ -180,17 +190,6 @@ def model_of(
         steps_vary=vary,
         updates=chosen.get("updates", 0),
     )
-
-
-def _expect_forward_in_float32(task: Task, request: Request) -> None:
-    """Raise ValueError where denormal inputs have no rule of agreement."""
-    if task.sets:
-        raise ValueError(f"the inputs of {task.name} are its own; expected --task=custom")
-    if {*request.phases} != {"forward"} or {*request.dtypes} != {"float32"}:
-        raise ValueError(
-            "denormal inputs are measured in forward and float32 alone; expected "
-            "--phase=forward --dtype=float32"
-        )
 
 
 def _others(name: str) -> str:

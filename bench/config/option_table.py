@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, RUN_PHASES, SIZES
+from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
 from bench.config.grid import DEFAULT_OPTIMIZER
+from bench.config.phases import LEARN, PHASES
 from bench.config.protocol import LEAST_ROUNDS, TIMED_SECONDS, Settings
-from bench.records.workload import LEARN
 from tasks import DEFAULT_TASKS
 from tasks.inputs import PADDINGS, VALUES
 from tasks.spec import CELLS, Loss, Readout, Reduction
@@ -50,7 +50,7 @@ WHAT = (
         "LIST",
     ),
     Option("cell", f"{', '.join(CELLS)}. Default: the task's.", "LIST"),
-    Option("phase", f"{', '.join(RUN_PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
+    Option("phase", f"{', '.join(PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
     Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
     Option("dtype", "float32, float64; on a GPU tf32. Default: float32.", "LIST"),
     Option(

@@ -14,7 +14,7 @@ from backends import registry
 from bench import ROOT
 from bench.analysis import text
 from bench.config import fields, limits, presets, validation, workload_file
-from bench.config.fields import FIELDS, MODEL, RUN_PHASES, Values
+from bench.config.fields import FIELDS, MODEL, Values
 from bench.config.grid import Request
 from bench.config.option_table import (
     DEFAULT_PHASES,
@@ -24,9 +24,9 @@ from bench.config.option_table import (
     TABLE,
     TRAINING,
 )
+from bench.config.phases import LEARN, PHASES
 from bench.config.protocol import TIMED_SECONDS, Settings
 from bench.config.workload_file import NamedWorkloads, WorkloadFile
-from bench.records.workload import LEARN
 from tasks import DEFAULT_TASKS
 
 EVERYTHING = ("all",)  # of --backend
@@ -62,7 +62,7 @@ class Options:
     def phases(self) -> tuple[str, ...]:
         """Those of all grids of the run."""
         asked = {phase for one in (self.request, *self.request.more) for phase in one.phases}
-        return tuple(phase for phase in RUN_PHASES if phase in asked)
+        return tuple(phase for phase in PHASES if phase in asked)
 
 
 def declare(parser: pytest.Parser) -> None:
@@ -296,4 +296,4 @@ def _phases_of_files(config: pytest.Config) -> tuple[str, ...]:
     """Those of suite files that are named on the command line."""
     files = [Path(str(argument).partition("::")[0]) for argument in config.args]
     named = {phase_of(file) for file in files if file.suffix == ".py"}
-    return tuple(phase for phase in RUN_PHASES if phase in named)
+    return tuple(phase for phase in PHASES if phase in named)

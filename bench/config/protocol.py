@@ -11,6 +11,7 @@ THROUGHPUT_EVERY = 3  # rounds
 # to 6 % longer, later ones do not.
 WARMUP_STEPS, WARMUP_SECONDS = 1, 0.005
 TIMED_STEPS, TIMED_SECONDS = 2, 0.020
+STREAM_STEPS = 20  # of a stream: in ten rounds so many that a 99th percentile says something
 
 # Before the first round.
 WARM_STEPS, WARM_SECONDS = 3, 0.2
@@ -49,10 +50,10 @@ class Settings:
     beside: bool = True  # with a control and the GEMM baseline
     serial: bool = False  # in this process, one variant after the other
 
-    def block(self, shapes: int = 0) -> Block:
+    def block(self, shapes: int = 0, *, stream: bool = False) -> Block:
         """A block that has at least a step of each of so many shapes."""
         return Block(
-            timed_steps=max(TIMED_STEPS, shapes),
+            timed_steps=max(STREAM_STEPS if stream else TIMED_STEPS, shapes),
             timed_seconds=max(TIMED_SECONDS, self.timed_seconds),
         )
 

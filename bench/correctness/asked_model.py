@@ -36,6 +36,7 @@ class AskedModel:
     device: str
     dtype: str
     optimizer: OptimizerSpec | None = None  # None: not trained
+    stream: bool = False  # its batches are streams
 
     def build(
         self,
@@ -59,6 +60,7 @@ class AskedModel:
             dtype=self.dtype,
             optimizer=pack_spec(self.optimizer) if self.optimizer else None,
             again=again,
+            stream=self.stream,
         )
         return seconds
 

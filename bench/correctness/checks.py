@@ -11,15 +11,17 @@ import numpy as np
 
 from backends import registry
 from bench.config import batches, given_params
+from bench.config.phases import STREAM
 from bench.correctness import comparison, oracle
 from bench.correctness.asked_model import Ask, AskedModel, rolled
 from bench.correctness.dropout import wrong_masks
-from bench.correctness.judged_answers import DURING, JudgedAnswers
+from bench.correctness.judged_answers import DURING, Judge, JudgedAnswers
 from bench.correctness.oracle import Reference, ReferenceCase, Tensors
 from bench.correctness.skipped_work import BATCHES, SkippedWork, TimedBlock
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
 from bench.workers.serialization import unpack
+from tasks.flops import FORWARD
 from tasks.spec import Batch, OptimizerSpec, Params, init_params
 
 # Length of the loss curve that is compared with the oracle's, in updates.
@@ -100,7 +102,8 @@ class WorkloadChecks:
 
     def _model(self, ask: Ask) -> AskedModel:
         workload = self.workload
-        return AskedModel(ask, workload.device, workload.dtype, workload.optimizer)
+        stream = workload.phase == STREAM
+        return AskedModel(ask, workload.device, workload.dtype, workload.optimizer, stream)
 
     def build(self, ask: Ask) -> float:
         """Build the model and place the batches; return the seconds that building took."""
@@ -154,7 +157,7 @@ class WorkloadChecks:
             return self._plausible(unpack(packed), self._cases[number], when)
         return self._model(ask).compare(self._cases[number], phase, unpack(packed), when)
 
-    def looks(self, ask: Ask, variant: str) -> JudgedAnswers | None:
+    def looks(self, ask: Ask, variant: str) -> Judge | None:
         """What judges the answers during the rounds; None where masks make each one different."""
         if self._random():
             return None
@@ -240,7 +243,7 @@ class WorkloadChecks:
 
     def _random(self) -> bool:
         """Whether the timed phase draws masks."""
-        return bool(self.workload.spec.dropout) and self.workload.phase != "forward"
+        return bool(self.workload.spec.dropout) and self.workload.phase not in FORWARD
 
     def _train(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +20,20 @@ LOOKS = 3  # before each block; the last timed step is looked at as well
 MORE = 20  # once an answer was wrong: they show how often
 
 DURING = "during the rounds"
+
+
+class Judge(Protocol):
+    """Judges the answers of one model."""
+
+    count: int  # of answers so far
+
+    def judge(self, looked: Sequence[SeenAnswer]) -> list[Agreement]:
+        """The comparisons of these that are made at once."""
+        ...
+
+    def finish(self) -> list[Agreement]:
+        """Those that wait until the rounds are over."""
+        ...
 
 
 @dataclasses.dataclass
@@ -49,6 +64,10 @@ class JudgedAnswers:
             )
             for each in found
         ]
+
+    def finish(self) -> list[Agreement]:
+        """Nothing is left to compare."""
+        return []
 
     def _take(self, looked: Sequence[SeenAnswer]) -> list[Agreement]:
         found = []

@@ -93,10 +93,10 @@ def reference(
     def run(backend: Backend, params: Params, batch: Batch, dtype: str) -> Tensors:
         return run_oracle(spec, params, batch, dtype, backend)
 
-    return _bounded(run, params, batch, dtype, device)
+    return bounded(run, params, batch, dtype, device)
 
 
-def _bounded(
+def bounded(
     run_with: Callable[[Backend, Params, Batch, str], Tensors],
     params: Params,
     batch: Batch,
@@ -245,4 +245,4 @@ def training_reference(
         held = optimizer if dtype == "float64" else in_float32(optimizer)
         return run_training(spec, params, batch, held, dtype, steps, backend)
 
-    return _bounded(run, params, batch, dtype, device, steps)
+    return bounded(run, params, batch, dtype, device, steps)

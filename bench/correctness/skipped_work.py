@@ -23,7 +23,7 @@ from bench.workers.serialization import pack, pack_batch
 # `sync` waits, and larger if it does not. A disturbance is gone on the next try.
 UNSYNCED_LIMIT = 1.5
 UNSYNCED_TRIES = 3
-UNSYNCED_SECONDS = 0.05
+UNSYNCED_SECONDS, MOST_UNSYNCED = 0.05, 2000
 
 # Limit of the time for reading a result: so much per tensor and per byte, plus half a step. Copying
 # is faster; computing the result only when it is read is slower. Where copying from a device is not
@@ -141,7 +141,7 @@ class SkippedWork:
 
     def _unsynced(self) -> str | None:
         """A message if `sync` does not wait."""
-        steps = min(200, max(3, math.ceil(UNSYNCED_SECONDS / self.step_seconds)))
+        steps = min(MOST_UNSYNCED, max(3, math.ceil(UNSYNCED_SECONDS / self.step_seconds)))
         ratios = []
         for _ in range(UNSYNCED_TRIES):
             synced, unsynced = self.model.ask("unsynced", phase=self.workload.phase, steps=steps)

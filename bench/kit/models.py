@@ -14,7 +14,7 @@ from bench.kit.fixed_cases import fixed_cases, training_cases
 from bench.kit.plan import Plan
 from bench.kit.shrink import nearest
 from bench.kit.strategy import random_cases
-from bench.kit.subject import Subject, phases, refusal, unsupported
+from bench.kit.subject import Subject, phases, refusal, streams, unsupported
 
 Asked = tuple[CaseSpec, str]  # a case and its dtype
 
@@ -79,6 +79,18 @@ class Models:
         for case, dtype in sorted(models, key=lambda asked: _hides(asked[0])):
             if case.batch > 1 and refusal(self._subject, case.spec, dtype, "forward") is None:
                 found.setdefault((case.spec.cell, dtype), (case, dtype))
+        return list(found.values())
+
+    def with_streams(self, models: Sequence[Asked]) -> list[Asked]:
+        """Of these, for each cell and dtype a net of one layer and one of several, if they stream.
+
+        Those whose levels hide nothing come first.
+        """
+        found: dict[tuple[str, str, bool], Asked] = {}
+        for case, dtype in sorted(models, key=lambda asked: _hides(asked[0])):
+            spec, plain = case.spec, case.lengths is None and case.steps > 1
+            if plain and not spec.dropout and streams(self._subject, spec, dtype):
+                found.setdefault((spec.cell, dtype, spec.num_layers > 1), (case, dtype))
         return list(found.values())
 
     def pairs(self, asked: Sequence[Asked]) -> Pairs:

@@ -10,9 +10,9 @@ from tasks.spec import CELLS
 
 DTYPES = ("float64", "float32")  # float32 comes last, because it is the timed one
 CONTRACT, PUBLISHED, PHASES_AGREE = "contract", "published outputs", "forward and bptt"
-ROWS = "rows of a batch"
+ROWS, STREAMS = "rows of a batch", "one step at a time"
 TRAINING, TIMED = "training, 50 updates", "around timed steps"
-CHECKS = (CONTRACT, PUBLISHED, PHASES_AGREE, ROWS, TRAINING, TIMED)
+CHECKS = (CONTRACT, PUBLISHED, PHASES_AGREE, ROWS, STREAMS, TRAINING, TIMED)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,14 @@ from bench.kit.plan import (
     PUBLISHED,
     ROWS,
     SHORT,
+    STREAMS,
     TIMED,
     TRAINING,
     Plan,
 )
 from bench.kit.rows import examine_rows
 from bench.kit.shrink import shrunk
+from bench.kit.streams import examine_streams
 from bench.kit.subject import Subject, refusal
 from bench.records.schema import Agreement
 from bench.records.workload import Workload
@@ -84,6 +86,7 @@ class Kit:
         self._fixed = self._models.fixed(dtypes)
         self._agree(self._fixed)
         self._rows(self._models.with_rows(self._fixed))
+        self._streams(self._models.with_streams(self._fixed))
         for dtype in dtypes:
             self._trained(dtype)
         if self.plan.timed and dtypes:
@@ -173,6 +176,15 @@ class Kit:
             self.progress(f"{ROWS}, {dtype}: {case.spec.cell}")
             rows = partial(examine_rows, self.subject, dtype=dtype)
             self._examined(ROWS, dtype, case, rows)
+
+    def _streams(self, models: Iterable[Asked]) -> None:
+        for case, dtype in models:
+            if self._over():
+                self.findings.line(STREAMS, dtype).unasked += 1
+                continue
+            self.progress(f"{STREAMS}, {dtype}: {case.spec.cell}")
+            advance = partial(examine_streams, self.subject, dtype=dtype)
+            self._examined(STREAMS, dtype, case, advance)
 
     def _trained(self, dtype: str) -> None:
         """Train with Adam (with the declared eps placement) and SGD, in turn over the cells."""

@@ -74,6 +74,14 @@ def unsupported(subject: Subject, case: CaseSpec, dtype: str) -> str | None:
     return reason
 
 
+def streams(subject: Subject, spec: ModelSpec, dtype: str) -> bool:
+    """Whether it computes one step at a time."""
+    if refusal(subject, spec, dtype, "forward") is not None:
+        return False
+    options = {"spec": spec, "device": subject.device, "dtype": dtype}
+    return subject.consult("supports", feature="stream", **options) is None
+
+
 def phases(subject: Subject, spec: ModelSpec, dtype: str) -> tuple[str, ...]:
     """The phases that it does not refuse."""
     return tuple(phase for phase in PHASES if refusal(subject, spec, dtype, phase) is None)

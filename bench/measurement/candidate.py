@@ -10,6 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from bench.correctness import comparison
+from bench.correctness.judged_answers import Judge
 from bench.measurement.rounds import TimedModel
 from bench.records import provenance, schema
 from bench.records.workload import Workload
@@ -54,7 +55,7 @@ class Candidate:
     path: str = ""
     loss: float | None = None
     updates: int = 0  # made by the last block since it loaded its parameters
-    looks: int = 0  # answers during the rounds of the present process that were judged
+    looks: Judge | None = None  # of the answers during the rounds of the present process
 
     @property
     def label(self) -> str:
@@ -93,7 +94,7 @@ class Candidate:
                 cold=prepared.cold,
                 effective_threads=about["threads"],
                 cores_busy=about["busy"],
-                looks=self.looks,
+                looks=self.looks.count if self.looks else 0,
                 by_steps=tuple(
                     schema.StepsOf(
                         steps=steps, first_call_seconds=first, seconds=model.seconds_at(number)
@@ -102,6 +103,10 @@ class Candidate:
                         zip(model.steps, model.first_seconds, strict=True)
                     )
                 ),
+                step_times=_distribution(model.raw) if model.transfers else None,
+                transfer_step_times=_distribution(model.with_transfers)
+                if model.transfers
+                else None,
                 throughput_seconds=tuple(model.throughput_seconds),
                 device_seconds=tuple(model.device_seconds),
                 peak_host_bytes=about["peak_host_bytes"],
@@ -127,6 +132,19 @@ class Candidate:
             processes=tuple(self.processes) if self.status == "ok" else (),
         )
         return Outcome(measurement, self.details)
+
+
+def _distribution(raw: list[np.ndarray]) -> schema.StepTimes:
+    """Of all steps of all rounds."""
+    seconds = np.concatenate(raw)
+    median, p90, p99 = np.quantile(seconds, (0.5, 0.9, 0.99), method="higher").tolist()
+    return schema.StepTimes(
+        steps=len(seconds),
+        median_seconds=_short(median),
+        p90_seconds=_short(p90),
+        p99_seconds=_short(p99),
+        worst_seconds=_short(seconds.max()),
+    )
 
 
 def _kept(raw: list[np.ndarray], room: int, seed: int) -> tuple[tuple[float, ...], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backends import registry
+from bench.config.phases import STREAM
 from bench.correctness import tolerances
 from bench.measurement.worker_keys import worker_key
 from bench.records.schema import Status
@@ -44,17 +45,15 @@ class Case:
         missing = registry.missing(registry.find(self.variant))
         if missing:
             return "skipped", missing
-        options = {
-            "device": workload.device,
-            "dtype": workload.dtype,
-            "phase": workload.model_phase,
-        }
+        streams = workload.phase == STREAM
+        where = {"device": workload.device, "dtype": workload.dtype}
+        phase = "forward" if streams else workload.model_phase
+        features = {"stream": streams, "lengths": workload.has_lengths}
         try:
-            reason = registry.ask(self.variant, "refusal", workload.spec, **options)
-            if reason is None and workload.has_lengths:
-                options.pop("phase")
-                needs = {"feature": "lengths", "spec": workload.spec}
-                reason = registry.ask(self.variant, "supports", **needs, **options)
+            reason = registry.ask(self.variant, "refusal", workload.spec, **where, phase=phase)
+            for feature in (name for name, needed in features.items() if needed):
+                needs = {"feature": feature, "spec": workload.spec, **where}
+                reason = reason or registry.ask(self.variant, "supports", **needs)
             if reason is None and workload.optimizer is not None:
                 registry.ask(self.variant, "optimizer", workload.optimizer)  # does it declare one?
         except registry.BrokenBackendError as error:

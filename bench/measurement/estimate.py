@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.config import batches
+from bench.config.phases import STREAM
 from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
 from bench.measurement.case import Case
 from bench.measurement.worker_keys import has_baseline
@@ -13,6 +14,7 @@ from bench.records import machine
 from bench.records.workload import LEARN, Workload
 from bench.workers.process import WorkerKey
 from tasks import TASKS
+from tasks.flops import FORWARD
 
 # For an ordinary core; an estimate is accurate to about a factor of two.
 FLOPS_PER_SECOND_AND_THREAD = 10e9
@@ -24,8 +26,9 @@ BUILD_SECONDS = 1.0  # per variant and workload: build, trace, compile, check
 def workload_seconds(workload: Workload, variants: int, settings: Settings) -> float:
     """Expected seconds of a workload: build, checks, warm-up, rounds."""
     rate = FLOPS_PER_SECOND_AND_THREAD * (workload.threads or len(machine.available_cores()))
-    overhead = STEP_OVERHEAD_SECONDS * workload.steps * len(list(workload.spec.stack()))
-    step = batches.flops(workload) / rate + overhead * (1.0 if workload.phase == "forward" else 3.0)
+    overhead = STEP_OVERHEAD_SECONDS * len(list(workload.spec.stack()))
+    overhead *= 1 if workload.phase == STREAM else workload.steps
+    step = batches.flops(workload) / rate + overhead * (1.0 if workload.phase in FORWARD else 3.0)
     each, candidates = BUILD_SECONDS + 10 * step, variants
     target = TASKS[workload.task].target
     if settings.timed and workload.phase == LEARN and target is not None:
@@ -36,7 +39,7 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
             * (each + (workload.updates or target.steps) * step)
         )
     if settings.timed and variants:
-        block = settings.block(len(workload.steps_vary))
+        block = settings.block(len(workload.steps_vary), stream=workload.phase == STREAM)
         timed = max(block.timed_steps * step, block.timed_seconds)
         warmup = max(block.warmup_steps * step, block.warmup_seconds)
         least = settings.least_rounds * (warmup + timed * (1 + 1 / THROUGHPUT_EVERY))

@@ -49,6 +49,7 @@ class TimedModel:
     repeats: bool = True  # whether a disturbed block can be made again
     steps: Sequence[int] = ()  # T of each batch, where they differ
     first_seconds: Sequence[float] = ()  # of the first call with each of these T
+    transfers: bool = False  # a stream: no throughput, but as many steps with their transfers
     looks: int = 0  # steps before each block whose results `judge` gets
     judge: Callable[[list[SeenAnswer]], None] = lambda looked: None
     # CPU seconds of its stopped process until now; None if unknown.
@@ -58,26 +59,32 @@ class TimedModel:
     device_seconds: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
+    with_transfers: list[np.ndarray] = field(default_factory=list)  # seconds of such steps
+    _moved: np.ndarray = field(default_factory=lambda: np.empty(0))  # those of the last block
     # Of every block, also of a repeated one: the seconds of its synced steps, and their batches.
     blocks: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
     def run(self, unbroken: bool) -> tuple[np.ndarray, float | None, float | None, float, float]:
         """Run one block, and judge what it returned; see `TimedSteps.block`."""
-        taken, of_batch, *rest, looked = self.ask(
+        taken, of_batch, back_to_back, on_device, own, wall, looked = self.ask(
             "block",
             phase=self.phase,
             warmup_steps=self.block.warmup_steps,
             warmup_seconds=self.block.warmup_seconds,
             timed_steps=self.block.timed_steps,
             timed_seconds=self.block.timed_seconds,
-            unbroken=unbroken,
+            unbroken=unbroken and not self.transfers,
             slowdown=self.slowdown,
             looks=self.looks,
         )
         self.blocks.append((np.frombuffer(taken, np.float64), np.frombuffer(of_batch, np.int16)))
         if looked:
             self.judge(looked)
-        return self.blocks[-1][0], *rest
+        seconds = self.blocks[-1][0]
+        if self.transfers:
+            moved, cpu, more = self.ask("with_transfers", steps=len(seconds))
+            self._moved, own, wall = np.frombuffer(moved, np.float64), own + cpu, wall + more
+        return seconds, back_to_back, on_device, own, wall
 
     @property
     def finished(self) -> bool:
@@ -109,6 +116,8 @@ class TimedModel:
         self.device_seconds += [on_device] if on_device is not None else []
         self.positions.append(position)
         self.raw.append(taken)
+        if self.transfers:
+            self.with_transfers.append(self._moved)
 
 
 @dataclass

@@ -19,9 +19,10 @@ from msgspec.structs import replace
 
 from backends import registry
 from bench.config import batches
+from bench.config.phases import STREAM
 from bench.config.protocol import RAW_STEPS, Settings
-from bench.correctness.checks import WorkloadChecks
 from bench.correctness.judged_answers import FIRST_LOOKS, FIRST_SECONDS, LOOKS
+from bench.correctness.streams import checks_of
 from bench.measurement.candidate import Candidate, Outcome, Prepared
 from bench.measurement.learning import Learner, Lessons, first_seed, same_rounds
 from bench.measurement.rounds import Rounds, TimedModel
@@ -48,9 +49,10 @@ class WorkloadRun:
     ) -> None:
         self.pool, self.workload, self.settings = pool, workload, settings
         self.progress = progress
+        self.streams = workload.phase == STREAM
         self._of_model = workload.of_model
         seed = settings.seed + first_seed(workload)
-        self.checks = WorkloadChecks(self._of_model, seed, timed=settings.timed)
+        self.checks = checks_of(self._of_model, seed, timed=settings.timed)
         self.lessons: Lessons | None = None
         if settings.timed and workload.phase == LEARN:
             self.lessons = Lessons(self._of_model, seed, self.checks.params)
@@ -83,8 +85,8 @@ class WorkloadRun:
 
     def beside(self) -> list[schema.Measurement]:
         """The measurements of the control and the GEMM baseline."""
-        others = [candidate for candidate in self.candidates if candidate.role != "variant"]
         serial = self.settings.serial
+        others = [candidate for candidate in self.candidates if candidate.role != "variant"]
         found = [candidate.outcome(self.workload, serial).measurement for candidate in others]
         return found if self.conditions else []
 
@@ -174,12 +176,12 @@ class WorkloadRun:
             if vary:
                 later = ask("first_steps", phase=self._of_model.phase)
                 options = {"steps": vary[::-1], "first_seconds": (first_seconds, *later)}
-            about = (worker, ask, self._of_model, self.settings.block(len(vary)))
+            block = self.settings.block(len(vary), stream=self.streams)
             options |= self._judged(candidate, ask)
             if self.lessons is not None:
                 learner = partial(Learner, lessons=self.lessons, progress=self.progress)
                 options |= {"looks": 0, "make": learner}
-            model = warmed_up(candidate.label, *about, **options)
+            model = warmed_up(candidate.label, worker, ask, self._of_model, block, **options)
             if isinstance(model, Learner):
                 model.begin()
             self._prepared[candidate] = Prepared(worker, cold, model)
@@ -191,17 +193,17 @@ class WorkloadRun:
         looks = self.checks.looks(ask, candidate.key.variant)
         if looks is None:
             return {}
+        candidate.looks = looks
 
         def judge(looked: list[SeenAnswer]) -> None:
             for found in looks.judge(looked):
                 candidate.judge(found)
-            candidate.looks = looks.count
 
         vary = len(self.workload.steps_vary)
         # Before the rounds, so that what is new adds nothing to their memory; each T that comes.
         first = {"looks": max(FIRST_LOOKS, vary), "seconds": math.inf if vary else FIRST_SECONDS}
         judge(ask("look", phase=self._of_model.phase, **first))
-        return {"looks": LOOKS, "judge": judge}
+        return {"looks": LOOKS, "judge": judge, "transfers": self.streams}
 
     def _controlled(self, control: Candidate) -> bool:
         """Make the control repeat the first variant that still takes part; False if it cannot."""
@@ -260,8 +262,9 @@ class WorkloadRun:
             candidate.updates = ask("updates")
         # This comes first, because the model may reuse its buffers.
         last = self.checks.last(ask) if candidate.role == "variant" else None
-        if last is not None:
-            candidate.judge(last)
+        later = candidate.looks.finish() if candidate.looks else []
+        for each in [*([last] if last else []), *later]:
+            candidate.judge(each)
         room = RAW_STEPS // self.settings.processes
         about = ask("about")
         own = self._workers[candidate].started.own_threads

@@ -172,6 +172,16 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.losses)
 
 
+class StepTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """The distribution of the times of single steps."""
+
+    steps: int  # N
+    median_seconds: float
+    p90_seconds: float  # that nine of ten steps do not exceed
+    p99_seconds: float
+    worst_seconds: float  # of the N
+
+
 class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     """The timed rounds of one process."""
 
@@ -192,6 +202,9 @@ class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     looks: int = 0  # answers that were compared with the oracle's during the rounds
     by_steps: tuple[StepsOf, ...] = ()  # in the order of their first calls; empty for a fixed T
     learned: Learned | None = None  # in the phase learn
+    # Of a stream: of all timed steps, and of as many with the transfers of input and output.
+    step_times: StepTimes | None = None
+    transfer_step_times: StepTimes | None = None
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, tag="measurement", tag_field="record"):

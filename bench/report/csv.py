@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.analysis import cold_start, estimators, learning, memory, outliers, text
+from bench.analysis import cold_start, estimators, learning, memory, outliers, streams, text
 from bench.analysis.verdicts import Comparison
 from bench.analysis.workload_view import WorkloadView, alone, verdict, views
 from bench.records.schema import Measurement, Run, WorkloadRecord
@@ -26,6 +26,9 @@ COLUMNS = (
     *("ratio_high", "throughput_seconds", "device_seconds", "interquartile_range", "rounds"),
     *("processes", "steps_timed", "outliers", "start_seconds", "import_seconds", "build_seconds"),
     *("first_call_seconds", "flops", "flops_per_second", "gemm_baseline_share"),
+    *("step_p90_seconds", "step_p99_seconds", "step_worst_seconds"),
+    *("transfer_median_seconds", "transfer_p90_seconds", "transfer_p99_seconds"),
+    *("transfer_worst_seconds",),
     *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "loss_value", "tensors"),
     *("worst_tensor", "worst_error", "worst_bound", "others_cores", "disturbed"),
     *("updates", "reached", "score", "update_seconds", "seconds_to_target"),
@@ -35,6 +38,7 @@ COLUMNS = (
 OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps", "step_bytes")
 OF_INPUTS = ("initial_state", "weighted", "values", "lengths", "padding")
 OF_MEASUREMENT = ("variant", "role", "status", "path", "reason")
+OF_STEPS = ("median_seconds", "p90_seconds", "p99_seconds", "worst_seconds")  # of StepTimes
 OF_MODEL = (
     *("cell", "bidirectional", "bias", "dropout", "vocab_size", "train_embedding", "readout"),
     *("output_size", "loss", "time_reduction"),
@@ -125,6 +129,10 @@ def _times(m: Measurement) -> dict[str, Any]:
         fields |= {"peak_host_bytes": found[1], "held_host_bytes": found[1] - found[0]}
     if len(m.round_seconds) > 1:
         fields["interquartile_range"] = estimators.interquartile_range(m)
+    if (steps := streams.step_times(m)) is not None:
+        fields |= {f"step_{name}": getattr(steps, name) for name in OF_STEPS[1:]}
+    if (moved := streams.transfer_step_times(m)) is not None:
+        fields |= {f"transfer_{name}": getattr(moved, name) for name in OF_STEPS}
     names = ("start_seconds", "import_seconds", "build_seconds", "first_call_seconds")
     return fields | dict(zip(names, cold_start.parts(m), strict=True))
 

@@ -51,6 +51,7 @@ class GemmBaseline:
             product()
 
     train_step = bptt
+    stream = forward
 
     def sync(self, result: Any) -> None:
         """Nothing to wait for: numpy returns when it has computed."""

@@ -15,12 +15,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backends import registry
 from backends.interface import Backend
 from bench.workers.learning import Learns
 from bench.workers.probes import Probes
 from bench.workers.seen_answers import SeenAnswers
 from bench.workers.serialization import Packed, pack, unpack, unpack_batch
+from bench.workers.streams import STREAMS, StreamedModel
 from tasks.spec import ModelSpec, OptimizerSpec
 
 _TASKS = Path("/proc/self/task")  # a folder for each thread
@@ -68,9 +71,11 @@ class Operations(Probes, Learns):
         dtype: str,
         optimizer: Packed | None,
         again: bool = False,
+        stream: bool = False,
     ) -> float:
         """Build the model and place the batches; return the seconds that building took.
 
+        With `stream` each batch is placed as a stream.
         `again` marks a further build of one workload, whose memory counts from its first build on.
         """
         given, self._device = unpack(params), device
@@ -89,6 +94,10 @@ class Operations(Probes, Learns):
             optimizer=OptimizerSpec(**optimizer) if optimizer else None,
         )
         seconds = time.perf_counter() - begin
+        if stream:
+            host = np.dtype("float64" if dtype == "float64" else "float32")
+            streamed: Any = StreamedModel(self._model, host)
+            self._model = streamed  # it has one more phase
         self._place(batches)
         make = getattr(self._backend, "stopwatch", lambda _: None)
         self._stopwatch = make(device)
@@ -108,6 +117,10 @@ class Operations(Probes, Learns):
 
     def _place(self, batches: list[Packed]) -> None:
         given = [unpack_batch(batch) for batch in batches]
+        model = self._built
+        if isinstance(model, StreamedModel):
+            given = given if len(given) > 1 else given * STREAMS
+            self._host_inputs = [model.on_host(batch) for batch in given]
         self._steps_of = [batch.x.shape[1] for batch in given]
         self._batches = [self._built.place(batch) for batch in given]
         self._batch, self._looks = 0, SeenAnswers()
@@ -147,9 +160,9 @@ class Operations(Probes, Learns):
 
     def read_late(self, *, phase: str, params: Packed) -> Packed:
         """The result of a call, read after other parameters were loaded."""
-        result = self._step(phase)
+        self._result = self._step(phase)
         self._built.load(unpack(params))
-        return pack(self._built.to_host(result))
+        return pack(self._on_host())
 
     def loaded(self, *, phase: str, params: Packed, others: list[Packed]) -> Packed:
         """The result for the present batch, after these steps.
@@ -178,7 +191,7 @@ class Operations(Probes, Learns):
     def release(self) -> None:
         """Free the model."""
         self._model = self._result = self._stopwatch = self._held_out = None
-        self._params, self._batches = {}, []
+        self._params, self._batches, self._host_inputs = {}, [], []
         gc.unfreeze()
         gc.collect()
 

@@ -19,6 +19,7 @@ import numpy as np
 from backends.interface import Model
 from bench.workers.memory import MemoryCount
 from bench.workers.seen_answers import SeenAnswer, SeenAnswers
+from bench.workers.streams import Stream
 
 AHEAD = 256  # batches that are drawn at a time
 
@@ -28,6 +29,7 @@ class TimedSteps:
 
     def __init__(self) -> None:
         self._model: Model | None = None
+        self._host_inputs: list[list[np.ndarray]] = []  # of each stream, its inputs on the host
         self._batches: list[Any] = []  # placed; the first one is that of untimed calls
         self._batch = 0  # the number of that of the last step
         self._steps_of: list[int] = []  # T of each batch
@@ -93,7 +95,7 @@ class TimedSteps:
         self._wall_seconds += wall
         if looks and phase != "train_step":
             with self._memory.paused():
-                looked.append(self._looks.take(self._batch, self._built.to_host(self._result)))
+                looked.append(self._looks.take(self._batch, self._on_host()))
         whole = time.process_time() - whole
         taken_bytes = np.asarray(taken, np.float64).tobytes()
         of_batch_bytes = np.asarray(of_batch, np.int16).tobytes()
@@ -111,13 +113,34 @@ class TimedSteps:
             if phase == "train_step":
                 self._load(self._params)
             self._result = self._step(phase, number)
-            host = self._built.to_host(self._result)
+            host = self._on_host()
             if phase == "train_step":
                 host = {"loss": host["loss"], **self._built.params()}
             found.append(self._looks.take(number, host))
             if time.perf_counter() - begin > seconds:
                 break
         return found
+
+    def with_transfers(self, *, steps: int) -> tuple[bytes, float, float]:
+        """Steps of streams, each with the transfers of its input and of its output.
+
+        Returns the seconds of each, as float64 bytes, and the CPU and wall seconds of all.
+        """
+        model: Any = self._built
+        taken, order, clock = [], self._order(), time.perf_counter
+        cpu, wall = time.process_time(), clock()
+        with without_collections():
+            for number in islice(order, steps):
+                stream = self._batches[number]
+                stream.ready()
+                x = self._host_inputs[number][stream.path[-1]]
+                begin = clock()
+                model.with_transfers(stream, x)
+                taken.append(clock() - begin)
+        self._batch = number
+        self._result = self._batches[number].result
+        cpu, wall = time.process_time() - cpu, clock() - wall
+        return np.asarray(taken, np.float64).tobytes(), cpu, wall
 
     def pytest_benchmark(self, *, phase: str, seconds: float, slowdown: float = 0.0) -> float:
         """Median seconds of a synced step in pytest-benchmark's own loop."""
@@ -172,12 +195,19 @@ class TimedSteps:
                 yield at
 
     def _step(self, phase: str, batch: int = 0) -> Any:
-        model = self._built
+        model, placed = self._built, self._batches[batch]
         self._steps += 1
         self._batch = batch
-        result = getattr(model, phase)(self._batches[batch])
+        if isinstance(placed, Stream):
+            placed.ready()
+        result = getattr(model, phase)(placed)
         model.sync(result)
         return result
+
+    def _on_host(self) -> dict[str, np.ndarray]:
+        """The result of the last step; of a stream, with what led to it."""
+        host, placed = self._built.to_host(self._result), self._batches[self._batch]
+        return {**host, **placed.about()} if isinstance(placed, Stream) else host
 
     def _stepper(self, phase: str, slowdown: float) -> tuple[Callable[[Any], Any], Any]:
         """The timed call and its sync; with a slowdown, the call itself waits for its result."""
@@ -215,12 +245,15 @@ class TimedSteps:
         step, sync = self._stepper(phase, slowdown)
         taken: list[float] = []
         numbers = [] if of_batch is None else of_batch
+        streams = isinstance(self._placed, Stream)
         result, self._result = self._result, None
         begin = clock()
         while len(taken) < steps or clock() - begin < seconds:
             number = next(order)
             numbers.append(number)
             placed = batches[number]
+            if streams:
+                placed.ready()
             start = clock()
             result = None
             result = step(placed)

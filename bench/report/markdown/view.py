@@ -26,6 +26,7 @@ from bench.report.markdown import (
     overview,
     selftest,
     sentences,
+    streams,
     sweeps,
     tables,
 )
@@ -105,6 +106,7 @@ class ReportView:
     changing_steps: tuple[ChangingStepsView, ...]
     learning: tuple[learning.LearningView, ...]
     learning_figures: tuple[Picture, ...]
+    streams: tuple[streams.StreamView, ...]
     more_figures: tuple[Picture, ...]
     machine: machine.MachineView
     threads: str
@@ -162,6 +164,7 @@ def report_view(
         ),
         learning=tuple(map(learning.view, of_learning.find(views))),
         learning_figures=_pictures(figures, "learning"),
+        streams=streams.sections(views),
         more_figures=_pictures(figures, "more"),
         machine=machine.view(run),
         threads=", ".join(str(count or "default") for count in run.threads),
