@@ -50,7 +50,12 @@ WHAT = (
         "LIST",
     ),
     Option("cell", f"{', '.join(CELLS)}. Default: the task's.", "LIST"),
-    Option("phase", f"{', '.join(PHASES)}. Default: {','.join(DEFAULT_PHASES)}.", "LIST"),
+    Option(
+        "phase",
+        f"Default: {','.join(DEFAULT_PHASES)}; or "
+        f"{', '.join(phase for phase in PHASES if phase not in DEFAULT_PHASES)}.",
+        "LIST",
+    ),
     Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
     Option("dtype", "float32, float64; on a GPU tf32. Default: float32.", "LIST"),
     Option(
@@ -62,7 +67,7 @@ WHAT = (
     Option("preset", "A published run; `rnnbench list` shows all of them.", "NAME"),
     Option(
         "workload",
-        "A workload file, as `rnnbench workload --example` prints one. Other options override it.",
+        "A workload file; other options override it.",
         "FILE",
         repeats=True,
     ),

@@ -124,8 +124,7 @@ def test_masks_are_drawn_in_training_alone(pool: WorkerPool, variant: str) -> No
     model.ask("release")
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn_tanh"])
+@pytest.mark.parametrize(("cell", "bidirectional"), [("lstm", False), ("gru", True)])
 @pytest.mark.parametrize("variant", asked.VARIANTS)
 def test_masks_drop_the_share_and_scale_the_rest(
     pool: WorkerPool, variant: str, cell: str, bidirectional: bool
