@@ -13,15 +13,17 @@ from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.analysis import text
+from bench.analysis import learning, text
 from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, verdict
 from bench.records.schema import Measurement, Run
 from bench.report.markdown import conditions, overview, sentences, tables
+from bench.report.markdown import learning as of_learning
 
 PIPE_COLUMNS = 100_000  # nothing is wrapped in a pipe: a row is one line there
 GAP = 4  # columns of the terminal between two workloads
 HEAD = ("#", "variant", "step", "ratio", "95 % interval", "verdict")
-RIGHT = ("#", "step", "ratio", "95 % interval")
+LEARNED = ("updates", "to the target")  # of a net that learned
+RIGHT = ("#", "step", "ratio", "95 % interval", *LEARNED)
 STYLES = {"strong": "bold", "code_inline": "italic"}
 LEGEND = (
     "Ratio: a step's time divided by that of the fastest variant, round by round; it can lie "
@@ -82,7 +84,9 @@ def _untimed(view: WorkloadView) -> bool:
 
 def block(view: WorkloadView) -> RenderableType:
     """A workload: its name, then a row for each variant that ran; of a serial run the times."""
-    names = ("variant", "step") if view.serial else HEAD
+    names: tuple[str, ...] = ("variant", "step") if view.serial else HEAD
+    learned = learning.find([view])
+    names += LEARNED if learned else ()
     found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in names:
         fold = name == "variant"
@@ -91,6 +95,10 @@ def block(view: WorkloadView) -> RenderableType:
     for label in view.order:
         shown_values = (label, tables.step(view, label), *tables.compared(view, label))
         values = dict(zip(HEAD, (_rank(view, label), *shown_values), strict=True))
+        for each in learned:
+            known = label in each.labels
+            values["updates"] = f"{each.learned(label).updates:,}" if known else ""
+            values["to the target"] = of_learning.to_target(each, label) if known else ""
         style = "red" if verdict(view.candidates[label]) not in FINE else ""
         found.add_row(*(shown(values[name]) for name in names), style=style)
     return Group(Text(""), shown(f"**{view.title}**"), found)

@@ -55,7 +55,7 @@ def table(found: Learning) -> str:
             metric, "loss then", "parts at update")  # fmt: skip
     rows = []
     for label in found.labels:
-        learned, total = found.learned(label), found.seconds_to_target(label)
+        learned = found.learned(label)
         last = learned.scores[-1]
         rows.append(
             [
@@ -64,13 +64,19 @@ def table(found: Learning) -> str:
                 text.duration(found.update_seconds(label)),
                 overview.shown(found.view, label),
                 text.duration(found.cold_seconds(label)),
-                text.duration(total) if total is not None else "not reached",
+                to_target(found, label),
                 f"{last.score:.4g}",
                 f"{last.loss:.4g}",
                 f"{learned.parted:,}" if learned.parted is not None else "nowhere",
             ]
         )
     return text.table(head, rows, right=(1, 2, 4, 5, 6, 7, 8))
+
+
+def to_target(found: Learning, label: str) -> str:
+    """ "9.28 s", or that it was not reached."""
+    total = found.seconds_to_target(label)
+    return text.duration(total) if total is not None else "not reached"
 
 
 def sentences(found: Learning) -> str:
