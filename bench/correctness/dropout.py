@@ -33,7 +33,9 @@ def wrong_masks(model: AskedModel, case: Inputs) -> str | None:
         return None
     model.renew(case, dataclasses.replace(case, batch=cut(case.batch, 1)))
     states = model.call("forward")[1]
-    h = np.concatenate([states[f"l0.{side}.h"][0] for side in spec.directions]).astype(np.float64)
+    h = np.concatenate([states[f"l0.{direction}.h"][0] for direction in spec.directions]).astype(
+        np.float64
+    )
     draws = min(MOST_DRAWS, math.ceil(VALUES / len(h)))
     dropped = []
     for _ in range(draws):
