@@ -21,8 +21,10 @@ def supports(backend: Any, *, feature: str, spec: ModelSpec, device: str, dtype:
     return reason
 
 
-def unknown(feature: str, offered: Sequence[str]) -> str | None:
+def lacking(feature: str, offered: Sequence[str]) -> str | None:
     """What `supports` of a backend with the features `offered` returns; None for one of these."""
     if feature in offered:
         return None
-    return f"{feature!r} is unknown; expected {' or '.join(offered)}"
+    if feature in FEATURES:
+        return f"it does not offer {FEATURES[feature]}"
+    return f"{feature!r} is unknown; expected {' or '.join(FEATURES)}"

@@ -114,11 +114,11 @@ def test_a_backend_without_the_feature_is_refused_by_name() -> None:
         name = "older"
 
         def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-            return features.unknown(feature, ("lengths",))
+            return features.lacking(feature, ("lengths",))
 
     where = {"spec": ModelSpec("gru", 3, 4), "device": "cpu", "dtype": "float32"}
     reason = features.supports(Older(), feature="stream", **where)
-    assert reason == "'stream' is unknown; expected lengths"
+    assert reason == "it does not offer one step at a time"
     assert "stream" in FEATURES
     assert STREAM in PHASES
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 
-from backends.features import unknown
+from backends.features import lacking
 from backends.interface import PHASES
 from backends.jax.model import STORAGE, JaxModel, Net
 from backends.jax.xla import XlaPeak, xla_threads
@@ -50,7 +50,7 @@ class JaxBackend:
         return None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return unknown(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="corrected")

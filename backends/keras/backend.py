@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.features import unknown
+from backends.features import lacking
 from backends.interface import PHASES
 from backends.keras.net import Placed, batch_loss, build_net, to_canonical, to_keras, variables
 from backends.keras.on_jax import Jax
@@ -81,7 +81,7 @@ class KerasBackend:
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
         if feature == "lengths" and self.unroll and spec.bidirectional:
             return "Keras' Bidirectional gives wrong outputs where unrolled layers have a mask"
-        return unknown(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="uncorrected")

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.features import unknown
+from backends.features import lacking
 from backends.keras.backend import KerasBackend
 from backends.keras.net import Placed
 from backends.keras.on_tensorflow import TensorFlow, TensorFlowSteps
@@ -116,7 +116,7 @@ class PointByPointBackend(KerasBackend):
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return unknown(feature, ("stream",))
+        return lacking(feature, ("stream",))
 
 
 def keras_tensorflow_predict() -> PointByPointBackend:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.features import unknown
+from backends.features import lacking
 from backends.interface import PHASES
 from backends.numpy.net import Arrays, Placed, Workspace
 from backends.numpy.scan import Tanh, reorder
@@ -54,7 +54,7 @@ class NumpyBackend:
         return None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return unknown(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return spec  # Adam implements both eps placements

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backends.features import unknown
+from backends.features import lacking
 from backends.interface import PHASES
 from backends.torch.gpu import forget_peak, peak_bytes, set_float32_products
 from backends.torch.model import Lengths, Net, TorchModel
@@ -52,7 +52,7 @@ class TorchBackend:
         return None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return unknown(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="corrected")

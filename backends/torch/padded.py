@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from backends.features import unknown
+from backends.features import lacking
 from backends.torch.backend import NnNet, TorchBackend
 from backends.torch.model import Lengths
 from tasks.spec import ModelSpec
@@ -92,7 +92,7 @@ class PaddedBackend(TorchBackend):
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return unknown(feature, ("lengths",))
+        return lacking(feature, ("lengths",))
 
 
 def torch_padded() -> PaddedBackend:
