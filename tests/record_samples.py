@@ -14,11 +14,14 @@ from bench.records.schema import (
     Agreement,
     BetweenProcess,
     ColdStart,
+    Learned,
+    Lesson,
     Machine,
     Measurement,
     ProcessConditions,
     ProcessRounds,
     Run,
+    Scored,
     Selftest,
     TensorError,
     Trials,
@@ -320,6 +323,51 @@ def full() -> Records:
                         scale=scale * growth(value), overridden=(name,), **{field: value}, **here
                     )
     return found
+
+
+def learned_records(seed: int = 1, missed: tuple[str, ...] = ("torch",)) -> Records:
+    """Nets that learned; those of the variants in `missed` did not reach the target."""
+
+    def learned(m: Measurement, number: int) -> Measurement:
+        updates = 40 + 5 * number
+        (process,) = m.processes
+        found = Learned(
+            losses=tuple(2.0 * 0.95**i for i in range(updates)),
+            scores=tuple(
+                Scored(updates=i, score=i / updates, loss=2.1 * 0.94**i)
+                for i in range(0, updates + 1, 5)
+            ),
+            seconds=updates * process.seconds[0],
+            reached=m.variant not in missed,
+            judged=30,
+            parted=33 if number % 2 else None,
+            errors=(1e-7, 1e-6),
+        )
+        return msgspec.structs.replace(
+            m, processes=(msgspec.structs.replace(process, learned=found),)
+        )
+
+    lesson = Lesson(
+        metric="accuracy",
+        threshold=1.0,
+        larger_is_better=True,
+        most_updates=200,
+        every=5,
+        data="a made-up sentence",
+        scored=64,
+        single=False,
+        losses=tuple(2.0 * 0.95**i for i in range(60)),
+        reference_errors=(1e-7, 1e-6),
+    )
+    records = workload_records(seed, phase="learn", bidirectional=False)
+    return [
+        msgspec.structs.replace(record, lesson=lesson)
+        if isinstance(record, WorkloadRecord)
+        else learned(record, number)
+        if record.role == "variant"
+        else record
+        for number, record in enumerate(records)
+    ]
 
 
 def parted(

@@ -17,12 +17,14 @@ import here
 import msgspec
 import pytest
 from pages import report
+from pages import rows as rows_of
 from record_samples import (
     FULL_RUN,
     RUN,
     Records,
     curves,
     full,
+    learned_records,
     measurement,
     parted,
     rounds,
@@ -36,9 +38,10 @@ from bench import ROOT
 from bench.analysis import scaling
 from bench.records import store
 from bench.records.schema import Run
+from bench.report import words
 from bench.report.csv import csv as as_csv
 from bench.report.html import curves as page_curves
-from bench.report.html import marks, rows, words
+from bench.report.html import lessons, marks, rows
 from bench.report.html.choices import CHOICES
 from bench.report.html.data import data
 from bench.report.html.page import HERE, SCRIPTS, page
@@ -147,11 +150,39 @@ def test_page_csv_and_markdown_have_the_same_numbers(records: Any) -> None:
     assert compared > 100
 
 
+def test_what_was_learned_has_the_numbers_of_the_csv_and_the_markdown() -> None:
+    run = FULL_RUN, *parted(learned_records())
+    (workload,) = data([run])["workloads"]
+    lines = {
+        line["variant"]: line
+        for line in csv.DictReader(io.StringIO(as_csv(*run)))
+        if line["role"] == "variant"
+    }
+    section = report(*run).partition("## Nets that learn")[2]
+    learned = workload["lesson"]["learned"]
+    assert {row["variant"] for row in learned} == lines.keys()
+    for row in learned:
+        line = lines[row["variant"]]
+        for column in lessons.NUMBERS:
+            assert ("" if row[column] is None else str(row[column])) == line[column], column
+        (shown, *_) = rows_of(section, row["variant"])
+        _, updates, took, _, _, target, score, loss, parts_at = shown
+        assert updates == row["updates_text"]
+        assert took == row["update_seconds_text"]
+        assert target == row["seconds_to_target_text"]
+        assert (score, loss, parts_at) == (row["score_text"], row["loss_text"], row["parted_text"])
+    assert [row["variant"] for row in learned if row["seconds_to_target"] is None] == ["torch"]
+    for name in ("task", "sentence"):
+        assert "".join(text for text, _ in workload["lesson"][name]) in section.replace("\n", " ")
+    (plain,) = data([(FULL_RUN, *parted(workload_records(1)))])["workloads"]
+    assert plain["lesson"] is None
+
+
 def test_sentences_are_those_of_the_markdown() -> None:
     found = data([(FULL_RUN, *parted(curves()))])
     markdown = report(FULL_RUN, *parted(curves()))
     plain = markdown.replace("**", "").replace("`", "").replace("\n", " ")
-    sentences = [found["runs"][0]["machine"], found["runs"][0]["agreement"]]
+    sentences = [found["runs"][0]["load"], found["runs"][0]["agreement"]]
     sentences += [workload[name] for workload in found["workloads"] for name in ("answer", "cold")]
     assert len(sentences) == 10
     for parts in sentences:

@@ -14,7 +14,7 @@ from record_samples import (
     FULL_RUN,
     PACES,
     RUN,
-    full,
+    learned_records,
     parted,
     sample,
     stopped,
@@ -54,7 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     runs: dict[str, list[Records]] = {
         "reference": of_reports(THREE[0]),
         "three": of_reports(*THREE),
-        "full": [(FULL_RUN, *parted(full()))],
+        "learned": [(FULL_RUN, *parted([*learned_records(), *workload_records(2)]))],
         "failures": [(RUN, [*measured, *sample()], records)],
         "hostile": [_hostile()],
         "nothing": [(RUN, [], [])],
@@ -204,6 +204,33 @@ def test_time_against_steps_shows_who_overtakes_whom(chromium: Any, pages: dict[
         assert step in shown
 
 
+def test_the_time_to_the_target_is_shown_where_nets_learned(
+    chromium: Any, pages: dict[str, Path]
+) -> None:
+    with opened(chromium, pages["learned"]) as found:
+        assert found.page.locator("#learning").is_visible()
+        assert found.text("#lesson-task").startswith("Target: accuracy at least 1, within 200")
+        found.click("#learning summary")
+        times = dict(
+            zip(
+                found.column("#table-learning", "variant"),
+                found.column("#table-learning", "to the target"),
+                strict=True,
+            )
+        )
+        assert times.keys() == PACES.keys()
+        assert times["torch"] == "not reached"
+        bars = found.page.locator("#chart-targets .mark-rect.role-mark path")
+        assert bars.count() == 2 * (len(PACES) - 1)
+        words = found.page.locator("#chart-targets .mark-text.role-mark text")
+        assert words.all_text_contents() == ["not reached"]
+        assert times["jax"] in found.hover("#chart-targets .mark-rect.role-mark path", 1)
+        points = found.page.locator("#chart-losses .mark-symbol.role-mark path")
+        assert points.count() > 8 * len(PACES)
+        found.choose("phase", "bptt")
+        assert not found.page.locator("#learning").is_visible()
+
+
 def test_a_variant_is_hidden_and_shown(reference: Opened) -> None:
     before = reference.column("#table-ratios", "variant")
     reference.click("#variants button:has-text('numpy')")
@@ -257,7 +284,7 @@ def test_a_screen_reader_finds_tables_and_names(reference: Opened) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1400])
-@pytest.mark.parametrize("name", ["reference", "failures", "hostile", "three", "nothing"])
+@pytest.mark.parametrize("name", ["reference", "failures", "hostile", "three", "learned"])
 def test_it_fits_narrow_and_wide_light_and_dark(
     chromium: Any, pages: dict[str, Path], name: str, width: int, scheme: str
 ) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from markdown_it import MarkdownIt
 from rich.columns import Columns
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
@@ -18,13 +17,14 @@ from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, verdict
 from bench.records.schema import Measurement, Run
 from bench.report.markdown import conditions, overview, sentences, tables
 from bench.report.markdown import learning as of_learning
+from bench.report.words import parts
 
 PIPE_COLUMNS = 100_000  # nothing is wrapped in a pipe: a row is one line there
 GAP = 4  # columns of the terminal between two workloads
 HEAD = ("#", "variant", "step", "ratio", "95 % interval", "verdict")
 LEARNED = ("updates", "to the target")  # of a net that learned
 RIGHT = ("#", "step", "ratio", "95 % interval", *LEARNED)
-STYLES = {"strong": "bold", "code_inline": "italic"}
+STYLES = {"strong": "bold", "code": "italic", "": ""}
 LEGEND = (
     "Ratio: a step's time divided by that of the fastest variant, round by round; it can lie "
     "beside the quotient of the median steps. Variants that are statistically indistinguishable "
@@ -132,13 +132,4 @@ def not_measured(measurements: Iterable[Measurement]) -> Iterator[str]:
 
 def shown(markdown: str) -> Text:
     """A line of markdown as the text that it means; bold and code keep their styles."""
-    found, styles = Text(), list[str]()
-    for token in MarkdownIt("commonmark", {"html": False}).parseInline(markdown)[0].children or ():
-        name = token.type.removesuffix("_open").removesuffix("_close")
-        if token.nesting == 1:
-            styles.append(STYLES.get(name, ""))
-        elif token.nesting == -1:
-            styles.pop()
-        else:
-            found.append(token.content, " ".join(filter(None, [*styles, STYLES.get(name, "")])))
-    return found
+    return Text.assemble(*((words, STYLES[mark]) for words, mark in parts(markdown)))

@@ -12,13 +12,11 @@ import altair as alt
 import vl_convert
 
 from bench.analysis import scaling
-from bench.report.html import along
+from bench.report.html import along, learned
 from bench.report.html import encodings as of
 
 POINTS = 40  # of a line of total time
 MEBIBYTE = 2**20
-ROW_HEIGHT = 26  # pixels of a variant
-ROWS = alt.AutoSizeParams(type="fit-x", contains="padding")  # as high as there are rows
 
 COLD_PARTS = {
     "start_seconds": "interpreter",
@@ -35,6 +33,8 @@ def charts() -> dict[str, dict[str, Any]]:
         "totals": _totals(),
         "cold": _cold(),
         "memory": _memory(),
+        "targets": learned.targets(),
+        "losses": learned.losses(),
         **{f"times_{axis}": along.times(axis) for axis in scaling.AXES},
         **{f"ratios_{axis}": along.ratios(axis) for axis in scaling.AXES},
     }
@@ -88,7 +88,7 @@ def _ratios() -> of.Layers:
         .encode(x=alt.XDatum(1), y=of.variants(), text="word:N", tooltip=of.of_ratio())
     )
     chart: of.Layers = alt.layer(one, interval, point, word)
-    return chart.properties(width="container", height=alt.Step(ROW_HEIGHT), autosize=ROWS)
+    return chart.properties(width="container", height=alt.Step(of.ROW_HEIGHT), autosize=of.ROWS)
 
 
 def _totals() -> of.Layers:
@@ -179,7 +179,7 @@ def _cold() -> alt.Chart:
                 variant="variant", part="part", part_text="time", cold_seconds_text="total"
             ),
         )
-        .properties(width="container", height=alt.Step(ROW_HEIGHT), autosize=ROWS)
+        .properties(width="container", height=alt.Step(of.ROW_HEIGHT), autosize=of.ROWS)
     )
     return chart
 
@@ -205,4 +205,4 @@ def _memory() -> of.Layers:
         tooltip=hover,
     )
     chart: of.Layers = alt.layer(sure, perhaps)
-    return chart.properties(width="container", height=alt.Step(ROW_HEIGHT), autosize=ROWS)
+    return chart.properties(width="container", height=alt.Step(of.ROW_HEIGHT), autosize=of.ROWS)

@@ -8,11 +8,11 @@ from typing import Any
 from bench.analysis import break_even, estimators, text, workload_view
 from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import Measurement, Run, WorkloadRecord
-from bench.report.html import choices, curves, marks
+from bench.report.html import choices, curves, lessons, marks
 from bench.report.html.choices import CHOICES, LONGEST_NAME
 from bench.report.html.rows import COLUMNS, names, rows
-from bench.report.html.words import Part, parts
-from bench.report.markdown import conditions, sentences, tables
+from bench.report.markdown import conditions, machine, sentences, tables
+from bench.report.words import Part, parts
 
 Records = tuple[Run, Sequence[Measurement], Sequence[WorkloadRecord]]
 
@@ -61,11 +61,29 @@ def _run(
         "command": text.plain(run.command),
         "project": text.plain(f"{run.project}, commit {run.commit or 'unknown'}"),
         "serial": run.serial,
-        "machine": parts(conditions.machine_line(run, views)) if views else [],
+        "load": parts(conditions.machine_line(run, views)) if views else [],
+        "machine": [[title, parts(value)] for title, value in _machine(run) if value],
         "warnings": [parts(warning) for warning in conditions.warnings(run, views)],
         "agreement": parts(sentences.agreement(variants)),
         "versions": versions,
     }
+
+
+def _machine(run: Run) -> list[tuple[str, str]]:
+    """The machine by its parts, each with its name; escaped."""
+    found = machine.view(run)
+    return [
+        ("Processor", f"{found.processor}, {found.cores} for this run"),
+        ("Memory", found.memory),
+        ("GPU", ", ".join(found.gpus) or "none"),
+        ("System", found.system),
+        ("Python", found.python),
+        ("Frequency governor", found.governor),
+        ("Pinning", "" if found.pinning else "this system cannot bind workers to cores"),
+        ("Environment variables", found.environment),
+        ("Memory limit", found.memory_limit),
+        ("Resumed", text.listing(map(text.date, run.resumed))),
+    ]
 
 
 def _workload(run: Run, view: WorkloadView, choice: list[str]) -> dict[str, Any]:
@@ -89,6 +107,7 @@ def _workload(run: Run, view: WorkloadView, choice: list[str]) -> dict[str, Any]
         "baseline_text": "" if seconds is None else text.duration(seconds),
         "reach": break_even.reach(view) if view.ranked else None,
         "overtakes": _overtakes(view),
+        "lesson": lessons.lesson(view),
         "rows": rows(run, view),
     }
 

@@ -8,6 +8,9 @@ import altair as alt
 
 Layers = alt.LayerChart | alt.FacetChart
 
+ROW_HEIGHT = 26  # pixels of a variant
+ROWS = alt.AutoSizeParams(type="fit-x", contains="padding")  # as high as there are rows
+
 
 def rows(name: str = "rows") -> alt.Chart:
     return alt.Chart(alt.NamedData(name))

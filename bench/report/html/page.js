@@ -5,6 +5,7 @@ const PHASES = {
   forward: "forward: outputs alone",
   bptt: "bptt: loss and all gradients",
   train_step: "train_step: bptt and update",
+  learn: "learn: to the target",
 };
 const several = data.runs.length > 1;
 const controls = NAMES.map((name, i) => {
@@ -69,7 +70,7 @@ function showHead() {
     element("p", { className: "machine" }, ...sentence(run.agreement)),
     element("details", { id: "machine-and-load" },
       element("summary", {}, summary),
-      element("p", { className: "machine" }, ...sentence(run.machine)),
+      element("p", { className: "machine" }, ...sentence(run.load)),
       ...warnings(run.warnings)),
   );
 }
@@ -99,9 +100,13 @@ function showRunsAbout() {
   const versions = column("versions", "text", { kind: "long" });
   byId("runs-about").replaceChildren(...data.runs.flatMap((run) => {
     const rows = Object.entries(run.versions).map(([variant, text]) => ({ variant, text }));
+    const machine = run.machine.flatMap(([title, parts]) => [
+      element("dt", {}, title), element("dd", {}, ...sentence(parts)),
+    ]);
     const started = `Started ${run.started}; rnnbench ${run.project}.`;
     return [
       element("h3", {}, run.name),
+      element("dl", {}, ...machine),
       element("p", {}, `${started} This command repeats the run:`),
       element("pre", {}, run.command),
       table([VARIANT, versions], rows, { caption: `Versions in ${run.name}` }),

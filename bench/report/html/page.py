@@ -17,8 +17,8 @@ from bench.report.html.data import Records, data
 HERE = Path(__file__).parent
 # In this order: each uses those before it.
 SCRIPTS = (
-    *("state.js", "elements.js", "tables.js", "charts.js", "workload.js", "curve.js", "all.js"),
-    "page.js",
+    *("state.js", "elements.js", "tables.js", "charts.js", "workload.js", "learning.js"),
+    *("curve.js", "all.js", "page.js"),
 )
 NEEDED = {"altair": "altair", "vl_convert": "vl-convert-python"}  # modules and their packages
 

@@ -13,7 +13,12 @@ function showWorkload(workload) {
   byId("warnings").replaceChildren(...warnings(workload.warnings));
   showRest(workload, rows);
   showRuns(workload);
-  return [showRatios(rows), ...showCold(workload, rows), showMemory(rows)];
+  return [
+    showRatios(rows),
+    ...showCold(workload, rows),
+    ...showLearning(workload),
+    showMemory(rows),
+  ];
 }
 
 function showRatios(rows) {
@@ -68,11 +73,12 @@ function showMemory(rows) {
     ...row,
     least_bytes: row.peak_device_bytes ?? row.least_host_bytes,
     most_bytes: row.peak_device_bytes ?? row.peak_host_bytes,
-    memory: row.peak_device_bytes_text || row.memory,
-  })).filter((row) => row.most_bytes > 0);
-  byId("memory").hidden = !found.length;
+    memory: row.peak_device_bytes_text || row.memory || "not counted",
+  }));
+  const counted = found.filter((row) => row.most_bytes > 0);
+  byId("memory").hidden = !counted.length;
   ownTable("table-memory", [VARIANT, number("memory", "memory", "most_bytes")], found, "Memory");
-  return draw("chart-memory", "memory", { rows: marked(found) });
+  return draw("chart-memory", "memory", { rows: marked(counted) });
 }
 
 function showRest(workload, rows) {

@@ -1,4 +1,4 @@
-"""Sentences of the markdown report as parts that a page sets as text. Pure."""
+"""Sentences of the markdown report as plain text, for pages that are no markdown. Pure."""
 
 from __future__ import annotations
 
