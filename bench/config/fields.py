@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,7 @@ def _threads(name: str, word: str) -> int:
 
 
 def _file(name: str, word: str) -> Path:
-    if not Path(word).is_file():
+    if not os.path.isfile(word):
         raise ValueError(f"--{name} {word!r}: expected a file that exists")
     return Path(word)
 

@@ -228,7 +228,7 @@ def _to_resume(config: pytest.Config, reports: Path) -> Path | None:
     if disabled(config):
         raise ValueError("--resume has no effect beside --benchmark-disable, which times nothing")
     for folder in (Path(word), reports / word):
-        if word and folder.is_dir():
+        if word and os.path.isdir(folder):  # also where the name is too long for one
             return folder
     raise ValueError(f"--resume {word!r}: expected the folder of a run, or its name in {reports}")
 

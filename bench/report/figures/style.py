@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -91,9 +92,16 @@ def _continues(label: str, name: str) -> bool:
 
 
 def shown(words: str) -> str:
-    """The words, with a box for each letter that the font lacks."""
+    """The words, with a box for each letter that the font lacks, and for what is no letter."""
     letters = _letters()
-    return "".join(c if ord(c) in letters or c == "\n" else "\u25a1" for c in words)
+    return "".join(
+        c if c == "\n" or (ord(c) in letters and unicodedata.category(c) not in _NO_LETTERS)
+        else "\u25a1"
+        for c in words
+    )  # fmt: skip
+
+
+_NO_LETTERS = ("Cc", "Cf", "Cs")  # controls, direction marks, lone surrogates
 
 
 @cache
