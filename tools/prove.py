@@ -33,6 +33,18 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         (*_TESTS, "tests/test_gpu_script.py", "-m", "prove"),
         "the GPU script runs every kind of part on a CPU",
     ),
+    "faults": (
+        (*_TESTS, "tests/faults/test_faults.py"),
+        "each fault of docs/reliability.md loses no result and leaves no process",
+    ),
+    "fuzz": (
+        (*_TESTS, "tests/faults/test_fuzz.py", "-m", "prove"),
+        "100,000 damaged records, workload files and options are read or refused",
+    ),
+    "soak": (
+        (*_TESTS, "-s", "tests/faults/test_soak.py", "-m", "prove"),
+        "300 workloads with a fault in every tenth",
+    ),
     "workload-composition": (
         ("-m", "tools.workload_composition"),
         "a ratio does not depend on which other variants run beside it",

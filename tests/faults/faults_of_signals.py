@@ -12,7 +12,7 @@ from pathlib import Path
 import kit
 from kit import Fault, Happened, Run
 
-SLOW = ("--task=hihello", "--backend=numpy", "--benchmark-max-time=3")
+SLOW = ("--task=hihello", "--backend=numpy", "--benchmark-max-time=1.5")
 
 
 def _ended(number: signal.Signals, folder: Path) -> Happened:

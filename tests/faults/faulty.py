@@ -205,6 +205,29 @@ ACTS: dict[str, tuple[str, Callable[[], Any]]] = {
     "elsewhere": ("build", _elsewhere),
     "evil-version": ("versions", lambda: EVIL),
 }
+# Of a soak: what the backend of that name does in every tenth workload, by the size of its model.
+SOAKED = ("segfault", "abort", "exits", "raises", "killed", "memory-error", "floods", "prints",
+          "leaves-a-child", "leaves-a-daemon", "dies-beside-a-child", "recursion")  # fmt: skip
+
+
+class Soaked(Correct):
+    """Right in nine of ten workloads."""
+
+    def build(self, spec: Any, *args: Any, **kwargs: Any) -> Any:
+        model = super().build(spec, *args, **kwargs)
+        if spec.hidden_size % 10:
+            return model
+        where, act = ACTS[SOAKED[spec.hidden_size // 10 * 7 % len(SOAKED)]]
+        if where == "build":
+            act()
+            return model
+        return Acting(model, act, where == "block")
+
+
+def soaked() -> Soaked:
+    return Soaked("soaked")
+
+
 ENTRY_POINTS = {name: f"faulty:{name.replace('-', '_')}" for name in ACTS}
 _BY_ATTRIBUTE = {name.replace("-", "_"): name for name in ACTS}
 
