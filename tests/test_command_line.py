@@ -40,7 +40,7 @@ from bench.records import store
 from bench.records.schema import TensorError
 from bench.report.csv import COLUMNS
 from bench.report.csv import csv as as_csv
-from bench.report.terminal import not_measured
+from bench.report.terminal import without_time
 from tasks.spec import ModelSpec, OptimizerSpec
 
 WIDTHS = (60, 80, 200)
@@ -381,9 +381,11 @@ def test_a_reason_is_said_once_for_all_workloads() -> None:
 
     found = [refused("a", "not today", phase) for phase in ("forward", "bptt")]
     found.append(refused("b", "never", "bptt"))
-    assert list(not_measured(found)) == [
+    found.append(measurement("c", workload=WORKLOAD, status="crashed", reason="signal 11"))
+    assert list(without_time(found)) == [
         "a is refused in 2 workloads: not today",
         "b is refused in bptt[sentiment-lstm-base-cpu-float32]: never",
+        "c crashed in bptt[sentiment-lstm-base-cpu-float32]: signal 11",
     ]
 
 

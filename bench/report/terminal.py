@@ -73,7 +73,7 @@ def answer(
         yield shown(line)
     for warning in conditions.warnings(run, views) if blocks else ():
         yield shown(warning)
-    for line in not_measured(variants):
+    for line in without_time(variants):
         yield Text(line)
 
 
@@ -119,15 +119,16 @@ def _counted(views: Sequence[WorkloadView]) -> Iterator[str]:
             yield f"{text.escape(task)}, {line}"
 
 
-def not_measured(measurements: Iterable[Measurement]) -> Iterator[str]:
+def without_time(measurements: Iterable[Measurement]) -> Iterator[str]:
     """ "keras-jax is refused in 2 workloads: its arithmetic is float32": each reason once."""
     workloads: dict[tuple[str, str, str], list[str]] = {}
     for m in measurements:
-        if m.status in NOT_RUN:
+        if m.status != "ok":
             workloads.setdefault((m.variant, m.status, m.reason), []).append(m.workload.id)
     for (variant, status, reason), ids in workloads.items():
         where = ids[0] if len(ids) == 1 else f"{len(ids)} workloads"
-        yield text.plain(f"{variant} is {status} in {where}: {reason}")
+        verb = f"is {status}" if status in NOT_RUN else status
+        yield text.plain(f"{variant} {verb} in {where}: {reason}")
 
 
 def shown(markdown: str) -> Text:
