@@ -12,7 +12,7 @@ import pytest
 from bench.config import validation
 
 OF_WORKERS = ("worker-timeout", "workload-timeout", "max-memory")
-_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([KMGT])(?:i?B)?", re.I)
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([KMGT])(?:i?B)?", re.I | re.A)
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 LEAST_BYTES = 2**20
 
