@@ -15,6 +15,8 @@ import psutil
 import pytest
 from running import command, environment
 
+from backends.plugins.client import SERVER
+from backends.plugins.process import PythonProcess
 from bench import ROOT
 from bench.records import machine
 from bench.workers.pool import WorkerPool
@@ -77,6 +79,17 @@ def test_ending_leaves_nothing(pool: WorkerPool) -> None:
     assert workers[1].alive()
     pool.close()
     assert not workers[1].alive()
+
+
+def test_a_pool_that_is_closed_ends_no_other_process(pool: WorkerPool) -> None:
+    pool.get(KEY)
+    other = PythonProcess(sys.executable, SERVER, stops=False)
+    try:
+        pool.close()
+        time.sleep(0.2)
+        assert other.alive()
+    finally:
+        other.kill()
 
 
 def _marked(mark: str) -> list[psutil.Process]:

@@ -31,6 +31,8 @@ import glob, os, signal, sys
 mark = sys.argv[1].encode()
 groups = set()
 for line in sys.stdin:
+    if line == "end\\n":  # in good order: what else the parent has started goes on
+        sys.exit()
     sign, group = line[0], int(line[1:])
     (groups.add if sign == "+" else groups.discard)(group)
 for group in groups:
@@ -136,9 +138,8 @@ class WorkerPool:
         """End all workers."""
         self.keep_only(())
         if self._guardian is not None:
-            # Its list is empty by now, so it just ends.
             with contextlib.suppress(BrokenPipeError):
-                self._guardian.communicate(timeout=5)
+                self._guardian.communicate("end\n", timeout=5)
             self._guardian = None
 
     def _start(self, key: WorkerKey) -> WorkerProcess:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import faulty
 import kit
 from kit import Fault, Happened, Run
+from running import install
 
 SLOW = ("--task=hihello", "--backend=numpy", "--benchmark-max-time=1.5")
 
@@ -58,6 +60,16 @@ def _killed(folder: Path) -> Happened:
         resumed = again.end(*kit.BOTH, at=run.folder)
     resumed.also(resumed.code == 0, "not resumed")
     return Happened(happened.code, resumed.output, resumed.lost, happened.left + resumed.left)
+
+
+def _killed_beside_a_daemon(folder: Path) -> Happened:
+    plugins = install(folder / "plugins", faulty.ENTRY_POINTS)
+    paths = (plugins, *kit.HERE)
+    with Run(folder, *SLOW, "--backend=numpy,leaves-a-daemon", paths=paths) as run:
+        run.wait_for("[2/2]")
+        kit.until(60, "a daemon", lambda: any(p.ppid() == 1 for p in kit.marked(run.mark)))
+        run.send(signal.SIGKILL)
+        return run.end(kit.BOTH[0])
 
 
 def _stopped(number: signal.Signals, folder: Path) -> Happened:
@@ -111,6 +123,10 @@ FAULTS = [
     ),
     _fault("nohup", "SIGHUP under nohup", 0, "report: ", _nohup, prove=True),
     _fault("sigkill", "SIGKILL, and then --resume", -9, "has 1 of 2 workloads already", _killed),
+    _fault(
+        "sigkill-daemon", "SIGKILL of a run whose backend has left a daemon", -9, "",
+        _killed_beside_a_daemon, prove=True,
+    ),
     _fault(
         "ctrl-z", "Ctrl-Z, and fg after more than --worker-timeout", 0, "2 passed",
         functools.partial(_stopped, signal.SIGTSTP),
