@@ -213,6 +213,10 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, obj
     """Make the report after the other plugins, also where one of them fails."""
     try:
         return (yield)
+    except OSError as error:  # pytest's own cache on a full disk, for example
+        file = error.filename or "a file of pytest or of one of its plugins"
+        session.config.stash[FAULTS].append(f"{file} cannot be written: {error.strerror}")
+        return None
     finally:
         _close(session)
 
