@@ -23,6 +23,7 @@ from bench.records.schema import (
     Run,
     Scored,
     Selftest,
+    StepTimes,
     TensorError,
     Trials,
     WorkloadRecord,
@@ -367,6 +368,32 @@ def learned_records(seed: int = 1, missed: tuple[str, ...] = ("torch",)) -> Reco
         if record.role == "variant"
         else record
         for number, record in enumerate(records)
+    ]
+
+
+def streamed_records(seed: int = 1, steps: int = 50) -> Records:
+    """Streams, of which each process timed so many steps."""
+
+    def streamed(m: Measurement) -> Measurement:
+        (process,) = m.processes
+        seconds = process.seconds[0]
+        times, moved = (
+            StepTimes(
+                steps=steps,
+                median_seconds=seconds * factor,
+                p90_seconds=seconds * factor * 1.1,
+                p99_seconds=seconds * factor * 1.5,
+                worst_seconds=seconds * factor * 3,
+            )
+            for factor in (1.0, 1.2)
+        )
+        process = msgspec.structs.replace(process, step_times=times, transfer_step_times=moved)
+        return msgspec.structs.replace(m, processes=(process,))
+
+    records = workload_records(seed, phase="stream", bidirectional=False)
+    return [
+        streamed(record) if isinstance(record, Measurement) and record.role == "variant" else record
+        for record in records
     ]
 
 

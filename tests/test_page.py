@@ -30,6 +30,7 @@ from record_samples import (
     rounds,
     sample,
     stopped,
+    streamed_records,
     workload_records,
 )
 from views_of import views_of
@@ -176,6 +177,23 @@ def test_what_was_learned_has_the_numbers_of_the_csv_and_the_markdown() -> None:
         assert "".join(text for text, _ in workload["lesson"][name]) in section.replace("\n", " ")
     (plain,) = data([(FULL_RUN, *parted(workload_records(1)))])["workloads"]
     assert plain["lesson"] is None
+
+
+@pytest.mark.parametrize("steps", [9, 50, 500])
+def test_the_steps_of_streams_have_the_quantiles_of_the_csv_and_the_markdown(steps: int) -> None:
+    run = FULL_RUN, *parted(streamed_records(steps=steps))
+    section = report(*run).partition("## One step at a time")[2]
+    lines = csv.DictReader(io.StringIO(as_csv(*run)))
+    by_name = {line["variant"]: line for line in lines if line["role"] == "variant"}
+    (found,) = shown(streamed_records(steps=steps))
+    assert len(found) > 5
+    for row in found:
+        (in_markdown, *_) = rows_of(section, row["variant"])
+        texts = [row[f"{name}_text"] for name in rows.OF_STEPS]
+        assert texts == in_markdown[3:6]
+        assert texts.count("-") == (steps < 100) + (steps < 10)
+        for name in rows.OF_STEPS:
+            assert str(row[name]) == by_name[row["variant"]][name]
 
 
 def test_sentences_are_those_of_the_markdown() -> None:

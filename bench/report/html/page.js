@@ -6,6 +6,7 @@ const PHASES = {
   bptt: "bptt: loss and all gradients",
   train_step: "train_step: bptt and update",
   learn: "learn: to the target",
+  stream: "stream: one step a call",
 };
 const several = data.runs.length > 1;
 const controls = NAMES.map((name, i) => {

@@ -6,18 +6,21 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from bench.analysis import memory, outliers, text
+from bench.analysis import memory, outliers, streams, text
 from bench.analysis.workload_view import FINE, NOT_RUN, WorkloadView, verdict
 from bench.records.schema import Measurement, Run
 from bench.report import csv
 from bench.report.html.choices import LONGEST_NAME
+from bench.report.markdown import streams as of_streams
 from bench.report.markdown import tables
 
+OF_STEPS = ("step_p90_seconds", "step_p99_seconds", "step_worst_seconds")  # of a stream
 # Columns of the CSV that a page sorts by or draws.
 NUMBERS = (
     *("status", "verdict", "rank", "seconds", "ratio", "ratio_low", "ratio_high"),
     *("throughput_seconds", "start_seconds", "import_seconds", "build_seconds"),
     *("first_call_seconds", "interquartile_range", "flops_per_second", "gemm_baseline_share"),
+    *OF_STEPS,
     *("peak_host_bytes", "peak_device_bytes", "tensors", "worst_error", "worst_bound"),
 )
 # The text of a number, where the page shows one.
@@ -38,7 +41,7 @@ FORMS: dict[str, Callable[[Any], str]] = {
 COLD = ("start_seconds", "import_seconds", "build_seconds", "first_call_seconds")
 TEXTS = (
     *("variant", "word", "interval", "memory", "outliers", "agreement", "path", "reason"),
-    *(f"{name}_text" for name in FORMS),
+    *(f"{name}_text" for name in (*FORMS, *OF_STEPS)),
 )
 COLUMNS = (*TEXTS, *NUMBERS, "least_host_bytes", "cold_seconds", "failed")
 
@@ -72,6 +75,9 @@ def _row(run: Run, view: WorkloadView, label: str, name: str) -> list[Any]:
             fields["least_host_bytes"] = bounds[0]
             fields["memory"] = tables.host_memory(m)
         fields["outliers"] = outliers.counted(m)
+        if (steps := streams.step_times(m)) is not None:
+            _, *shown, _ = of_streams.shown(steps, len(m.processes))
+            fields |= {f"{name}_text": value for name, value in zip(OF_STEPS, shown, strict=True)}
     # What a workload compares nothing with has no verdict.
     fields["word"] = numbers.get("verdict") or ("" if view.serial else "unpaired")
     if (compared := view.comparisons.get(label)) is not None:

@@ -33,13 +33,14 @@ def table(view: WorkloadView) -> str:
         m = view.candidates[label]
         steps, moved = of_streams.step_times(m), of_streams.transfer_step_times(m)
         if label in view.ranked and steps is not None and moved is not None:
-            rows.append([label, "step", *_row(steps, len(m.processes))])
-            rows.append(["", "with transfers", *_row(moved, len(m.processes))])
+            rows.append([label, "step", *shown(steps, len(m.processes))])
+            rows.append(["", "with transfers", *shown(moved, len(m.processes))])
     head = ("variant", "", "median", "90 %", "99 %", "worst", "of steps")
     return text.table(head, rows, right=range(2, len(head)))
 
 
-def _row(times: StepTimes, processes: int) -> list[str]:
+def shown(times: StepTimes, processes: int) -> list[str]:
+    """Median, quantiles, worst and number of steps; "-" for a quantile of too few of them."""
     each = times.steps / processes
     return [
         text.duration(times.median_seconds),
