@@ -22,7 +22,7 @@ const ALL_COLUMNS = [
   number("first call", "first_call_seconds_text"),
   number("memory", "memory", "peak_host_bytes"),
   column("reason", "reason", { kind: "long" }),
-];
+].filter((each) => allRows.some((row) => !isEmpty((each.by ?? each.text)(row))));
 
 const plain = (row) =>
   [...row.workload.choice, row.variant, row.word, row.reason].join(" ").toLowerCase();
