@@ -29,6 +29,10 @@ class Resumed:
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by variant
     damaged: tuple[str, ...] = ()  # lines that are left out, and measured again
 
+    @property
+    def workloads(self) -> set[Workload]:
+        return {case.workload for case in self.outcomes}
+
     def expect_versions(self, variant: str, found: Mapping[str, str]) -> None:
         """Raise NotResumableError unless the variant has the versions of its measurements."""
         before = self.versions.get(variant, found)
@@ -44,7 +48,7 @@ class Resumed:
 def read(
     plan: Plan, folder: Path, machine: schema.Machine, project: str, commit: str | None
 ) -> Resumed:
-    """What the run in `folder` has of `plan`; other lines are removed from its file.
+    """What the run in `folder` has of `plan`. Its file stays as it is.
 
     Raises NotResumableError if the machine, the versions or the workloads differ, and ValueError if
     the records cannot be read.
@@ -68,10 +72,11 @@ def read(
         if all(case in variants for case in cases)
         and (workload in ended or not any(variants[case].processes for case in cases))
     }
-    store.keep(file, complete)
     return Resumed(
         outcomes={
-            case: Outcome(found) for case, found in variants.items() if case.workload in complete
+            case: Outcome(found).light
+            for case, found in variants.items()
+            if case.workload in complete
         },
         versions={m.variant: m.versions for m in variants.values() if m.versions},
         damaged=run.damaged,

@@ -12,7 +12,7 @@ from bench.measurement import resume
 from bench.measurement.ending import EndedRunError
 from bench.measurement.plan import Plan
 from bench.measurement.resume import Resumed
-from bench.records import machine, provenance, schema
+from bench.records import machine, provenance, schema, store
 from bench.records.run_file import RunExistsError, RunFolder
 
 
@@ -22,7 +22,7 @@ class RunRecords:
     def __init__(self, plan: Plan) -> None:
         """Raises pytest.UsageError if the folder cannot be written, or its run not be resumed."""
         self._plan, self._described = plan, False
-        self.resumed = Resumed()
+        self.resumed, self._resuming = Resumed(), False
         folder, before = plan.folder, plan.options.resume
         try:
             self._folder = RunFolder(folder, resumed=before is not None)
@@ -42,6 +42,7 @@ class RunRecords:
                 )
             except (OSError, ValueError) as error:
                 raise pytest.UsageError(f"{before} cannot be resumed: {error}") from error
+            self._resuming = self._folder.file.exists()
 
     @property
     def folder(self) -> Path:
@@ -63,6 +64,9 @@ class RunRecords:
         """
         lines: list[schema.Record] = [*measured] if self._described else [describe(), *measured]
         try:
+            if self._resuming:  # what is measured again must not stand there twice
+                store.keep(self._folder.file, self.resumed.workloads)
+                self._resuming = False
             self._folder.append(lines)
         except OSError as error:
             self._rescue(lines, error)

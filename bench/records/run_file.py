@@ -70,11 +70,7 @@ class RunFolder:
 
         It is then the folder of the run. Raises OSError if that fails too.
         """
-        lines = store.lines(records)
-        if self._open >= 0:
-            size = os.fstat(self._open).st_size
-            lines = os.pread(self._open, size, 0) + lines
-        # The content of a file that was removed is there as long as it is open.
+        lines = self._content() + store.lines(records)
         rescued = Path(tempfile.mkdtemp(prefix="rnnbench-")) / self.path.name
         rescued.mkdir()
         self.close()
@@ -82,6 +78,12 @@ class RunFolder:
         self._open = os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         store.write_all(self._open, lines)
         return rescued
+
+    def _content(self) -> bytes:
+        """Of a file that was removed, the content is there as long as it is open."""
+        if self._open >= 0:
+            return os.pread(self._open, os.fstat(self._open).st_size, 0)
+        return self.file.read_bytes() if self.file.exists() else b""
 
     def close(self) -> None:
         """Close the file; remove a folder that was made here and in which nothing was recorded."""
