@@ -44,7 +44,7 @@ from bench.report.terminal import without_time
 from tasks.spec import ModelSpec, OptimizerSpec
 
 WIDTHS = (60, 80, 200)
-# One line for most of the 49 options, and the titles of their groups; at a width of 80.
+# One line for most of the 57 options, and the titles of their groups; at a width of 80.
 MOST_HELP_LINES = 87
 
 WRONG = [
@@ -97,6 +97,15 @@ WRONG = [
     ),
     (["--serial", "--worker-timeout=9"], ["--serial has no workers", "--worker-timeout"]),
     (["--serial", "--processes=2"], ["--serial is one process", "--processes"]),
+    (["--serial", "--queue"], ["--serial takes no times", "--queue"]),
+    (["--serial", "--max-memory=4G"], ["--serial has no workers", "--max-memory"]),
+    (["--serial", "--workload-timeout=4"], ["--serial has no workers", "--workload-timeout"]),
+    (["--max-memory=4"], ["--max-memory '4'", "such as 500M or 4G"]),
+    (["--workload-timeout=0"], ["--workload-timeout '0'", "above 0"]),
+    (["--run-timeout=soon"], ["--run-timeout 'soon'", "above 0"]),
+    (["--resume=nowhere"], ["--resume 'nowhere'", "expected the folder of a run"]),
+    (["--resume=x", "--run-name=y"], ["--resume goes on in the folder of its run", "--run-name"]),
+    (["--resume=x", "--benchmark-disable"], ["--resume has no effect beside"]),
 ]
 
 

@@ -44,13 +44,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def _times(**seconds: float) -> TimeLimits:
-    made = TimeLimits(Limits(answer_seconds=10.0, **seconds), 100.0, 100.0)
+    made = TimeLimits(Limits(answer_seconds=10.0, **seconds), 100.0)
     made.begin_run()
     return made
 
 
 def test_an_answer_gets_what_the_workload_and_the_run_have_left(clock: list[float]) -> None:
     times = _times(workload_seconds=8.0, run_seconds=20.0)
+    clock[0] += 15.0  # for a run on the same cores, and to start the workers
+    times.begin_run()
+    clock[0] += 10.0
+    assert times.of_answer(5.0) == (5.0, "")
+    times.begin_run()
     times.begin_workload()
     assert times.of_answer(5.0) == (5.0, "")
     clock[0] += 6.0

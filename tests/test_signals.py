@@ -195,8 +195,30 @@ def test_a_link_in_place_of_a_lock_is_refused(locks: Path, tmp_path: Path) -> No
     (locks / "core-0").symlink_to(tmp_path / "mine")
     with pytest.raises(OSError, match="levels of symbolic links") as error, held([0], "run"):
         pass
-    assert "one of its files is a link" in core_locks.cannot_be_used(error.value)
+    assert "is a link" in core_locks.cannot_be_used(error.value)
     assert (tmp_path / "mine").read_text() == "kept"
+
+
+def test_a_link_in_place_of_the_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    monkeypatch.delenv(core_locks.FOLDER)
+    monkeypatch.setattr(core_locks, "DEFAULT_FOLDER", str(tmp_path / "link"))
+    with pytest.raises(OSError, match="symbolic links"), held([0], "run"):
+        pass
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def test_the_common_folder_is_for_all_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(core_locks.FOLDER)
+    monkeypatch.setattr(core_locks, "DEFAULT_FOLDER", str(tmp_path / "common"))
+    with held([0], "run"):
+        assert (tmp_path / "common").stat().st_mode & 0o7777 == 0o1777
+        assert (tmp_path / "common" / "core-0").stat().st_mode & 0o777 == 0o666
 
 
 def test_what_another_has_written_into_a_lock_is_no_terminal_escape(

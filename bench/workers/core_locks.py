@@ -60,6 +60,8 @@ def _folder() -> Path:
     try:
         folder.mkdir(parents=bool(own))
     except FileExistsError:
+        if not own and folder.is_symlink():  # any user may have made it
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
         return folder
     if not own:
         folder.chmod(0o1777)  # as /tmp: any user adds files, nobody removes those of others
@@ -90,5 +92,5 @@ def cannot_be_used(error: OSError) -> str:
     folder = os.environ.get(FOLDER) or DEFAULT_FOLDER
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno == errno.ELOOP:
-        reason = "one of its files is a link"
+        reason = "it, or one of its files, is a link"
     return f"the locks of cores in {folder} cannot be used: {reason}; name a folder with {FOLDER}"

@@ -19,7 +19,7 @@ class TimeLimits:
 
     limits: Limits
     _begin: float = field(default_factory=signals.awake_seconds)
-    _begin_of_workload: float = field(default_factory=signals.awake_seconds)
+    _begin_of_workload: float = math.inf  # none has begun
 
     def begin_run(self) -> None:
         self._begin = signals.awake_seconds()
