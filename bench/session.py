@@ -110,7 +110,7 @@ class SuiteRun:
             done, planned = self.workloads_done, len(self._plan.by_workload)
             self._progress.note(f"{self._records.folder} has {done} of {planned} workloads already")
             for damaged in resumed.damaged:
-                self._progress.note(f"{damaged}; it is left out, and measured again")
+                self._progress.note(f"{registry.plain(damaged)}; it is measured again")
             left = {case.workload for case in self._plan.all_cases if case not in self._outcomes}
             self._progress.expect([s for w, s in self._expected.items() if w in left])
         return resumed

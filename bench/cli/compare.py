@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.analysis import text
 from bench.cli.console import errors, line, wrong_use
 
 
@@ -44,6 +45,9 @@ def compare(
         ]
     except (FileNotFoundError, ValueError) as error:
         wrong_use(str(error), errors)
+    for found in (base, *others):
+        for damaged in found.damaged:
+            line(text.plain(f"{found.name}: {damaged}; it is left out"), errors)
     failed = []
     for pair, result in zip(pairs, results, strict=True):
         line(render.render(pair, result))

@@ -92,6 +92,7 @@ class RunData:
     between_process: BetweenProcess = verdicts.ASSUMED
     disturbed: Mapping[WorkloadKey, float] = field(default_factory=dict)  # share of blocks
     serial: bool = False
+    damaged: tuple[str, ...] = ()  # lines of its records that are left out
 
 
 def read(path: Path) -> RunData:
@@ -125,6 +126,7 @@ def _of_records(file: Path) -> RunData:
         between_process=run.between_process,
         disturbed={WorkloadKey.of(record.workload): record.disturbed for record in records},
         serial=run.serial,
+        damaged=run.damaged,
     )
 
 

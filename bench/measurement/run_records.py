@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import ROOT, __version__
+from bench.analysis import text
 from bench.measurement import resume
 from bench.measurement.ending import EndedRunError
 from bench.measurement.plan import Plan
@@ -41,7 +42,8 @@ class RunRecords:
                     plan, before, machine.describe(), __version__, provenance.commit(ROOT)
                 )
             except (OSError, ValueError) as error:
-                raise pytest.UsageError(f"{before} cannot be resumed: {error}") from error
+                reason = text.plain(error)  # it may quote the records of another
+                raise pytest.UsageError(f"{before} cannot be resumed: {reason}") from error
             self._resuming = self._folder.file.exists()
 
     @property

@@ -69,6 +69,12 @@ def _reported(change: Callable[[bytes], bytes], folder: Path) -> Happened:
     return Happened(code, output + page)
 
 
+def _compared(change: Callable[[bytes], bytes], folder: Path) -> Happened:
+    """`rnnbench compare` compares what can be read."""
+    code, output = rnnbench("compare", _whole(), _copy(folder, change))
+    return Happened(code, output)
+
+
 def _replaced(pattern: bytes, by: bytes, content: bytes) -> bytes:
     changed, count = re.subn(pattern, by, content, count=1)
     assert count
@@ -163,6 +169,10 @@ FAULTS = [
         functools.partial(
             _reported, lambda content: _replaced(rb'(?s)(\n.*?\n.*?"status)":', b"\\1\xff", content)
         ),
+    ),
+    _fault(
+        "damaged-compared", "A line is damaged, and the run is compared", 0,
+        "cannot be read", functools.partial(_compared, lambda content: content + b"\xff\n"),
     ),
     _fault(
         "zeros", "A power failure has left zeros at the end", 0, "cannot be read",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 import os
 import re
 import stat
@@ -65,6 +66,8 @@ def _hostile(folder: Path, name: str) -> Path:
         fields = _spoilt(msgspec.to_builtins(record))
         records.append(msgspec.convert(fields, kinds[fields["record"]]))
     store.append(run / store.FILE, records)
+    with (run / store.FILE).open("a") as out:
+        out.write(json.dumps({"record": EVIL}) + "\n")  # a line that cannot be read
     return run
 
 
