@@ -50,10 +50,11 @@ def awake_seconds() -> float:
 @contextmanager
 def heeded() -> Iterator[None]:
     """Heed the signals. One that is ignored stays so, as SIGHUP under `nohup`."""
+    global received
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield  # a signal is handled in the main thread alone
         return
-    received.__init__()  # type: ignore[misc]
+    received = Received()
     default: Any = signal.SIG_DFL
     handlers: dict[signal.Signals, tuple[Callable[..., None], Any]] = {
         **dict.fromkeys(ENDING, (_end, default)),
