@@ -8,13 +8,17 @@ from typing import Any
 from backends.interface import FEATURES
 from tasks.spec import ModelSpec
 
-BOTH_DIRECTIONS = "a bidirectional net needs the whole sequence before its first output"
+# Why no net in both directions has them.
+ONE_DIRECTION = {
+    "stream": "a bidirectional net needs the whole sequence before its first output",
+    "stateful": "the backward direction of a bidirectional net has no state to carry on",
+}
 
 
 def supports(backend: Any, *, feature: str, spec: ModelSpec, device: str, dtype: str) -> str | None:
     """Why `backend` does not offer a feature of FEATURES for this model; None if it does."""
-    if feature == "stream" and spec.bidirectional:
-        return BOTH_DIRECTIONS
+    if feature in ONE_DIRECTION and spec.bidirectional:
+        return ONE_DIRECTION[feature]
     if not hasattr(backend, "supports"):
         return f"{backend.name} does not offer {FEATURES[feature]}"
     reason: str | None = backend.supports(feature, spec, device=device, dtype=dtype)

@@ -18,6 +18,7 @@ PHASES = ("forward", "bptt", "train_step")
 FEATURES = {
     "lengths": "sequences of different lengths",  # Batch.lengths
     "stream": "one step at a time",  # Model.begin, place_input, advance
+    "stateful": "training with the state carried from batch to batch",  # Model.begin, train_chunk
 }
 DTYPES = ("float32", "float64", "tf32", "bfloat16")
 
@@ -108,7 +109,8 @@ class Model(Protocol):
         forward: outputs (B,T,C) or (B,C), which are hidden states without a head; "l0.fwd.h" (B,H)
         for every layer and direction, for an LSTM also "l0.fwd.c". bptt: loss () and
         "grad.<parameter>". train_step: loss (). advance: outputs (B,C), and the states of the carry
-        by the same names as forward; of (None, output) the outputs alone.
+        by the same names as forward; of (None, output) the outputs alone. train_chunk: loss (), and
+        the states of the carry.
         """
         ...
 
@@ -132,6 +134,16 @@ class Model(Protocol):
 
         A carry is used once: the model may overwrite it. The pair is what `sync` and `to_host` get.
         It stays unchanged until its carry is used.
+        """
+        ...
+
+    # Of the feature "stateful", beside `begin`.
+
+    def train_chunk(self, placed: Any, carry: Any) -> tuple[Any, Any]:
+        """Timed. A train_step of a batch that starts from `carry`: (its result, the next carry).
+
+        The batch's own state is not used. Gradients end at the start of the chunk. The next carry
+        are the last states, computed before the update. A carry is used once.
         """
         ...
 

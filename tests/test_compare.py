@@ -181,6 +181,7 @@ def test_no_name_of_a_run_reaches_the_terminal_as_a_command(tmp_path: Path) -> N
     ("name", "change"),
     [
         ("initial_state", {"inputs": InputOptions(initial_state=True)}),
+        ("stateful", {"stateful": True}),
         ("weighted", {"inputs": InputOptions(weighted=True)}),
         ("values", {"inputs": InputOptions(values="denormal")}),
         ("weights", {"weights": GivenFile(name="a.npz", sha256="0" * 64)}),

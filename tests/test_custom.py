@@ -93,7 +93,7 @@ def options(draw: Any) -> dict[str, Any]:
         "time_reduction": st.sampled_from(("mean", "sum")),
         **dict.fromkeys(("no_bias", "frozen_embedding", "bidirectional"), st.booleans()),
         "dropout": st.sampled_from((0.0, 0.25, 0.9)),
-        **dict.fromkeys(("initial_state", "weighted"), st.booleans()),
+        **dict.fromkeys(("initial_state", "stateful", "weighted"), st.booleans()),
         "values": st.sampled_from(("normal", "denormal")),
         "lengths": st.sampled_from(("uniform", "sorted", "0.3", "0.8")),
         "padding": st.sampled_from(("behind", "front")),
@@ -110,6 +110,8 @@ def options(draw: Any) -> dict[str, Any]:
         found.setdefault("padding", "behind")
         found.pop("values", None)
     found.pop("padding" if "lengths" not in found else "", None)
+    if found.get("dropout") or "lengths" in found:
+        found.pop("stateful", None)
     if found.get("readout") == "last_step":
         found.pop("time_reduction", None)
         found.pop("weighted", None)

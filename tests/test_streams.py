@@ -261,7 +261,7 @@ def test_the_kit_accepts_numpy_and_counts_its_streams() -> None:
     findings = Kit(InProcess(NumpyBackend()), plan).run()
     assert findings.failures == []
     assert findings.lines[STREAMS, "float32"].models >= 2, "each cell"
-    assert findings.lines[STREAMS, "float32"].tensors > 20
+    assert findings.lines[STREAMS, "float32"].tensors >= 12
 
 
 def test_steps_that_are_computed_when_they_are_read_are_found_by_the_clock() -> None:

@@ -95,8 +95,9 @@ def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> di
     """The jitted function of each phase; `update` is an optax transformation, or None.
 
     All take (held, frozen parameters, batch, step). `held` are the trainable parameters, in
-    train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout. Instead
-    of a batch and `step`, `advance` takes a carry, which is the state of a batch, and an input.
+    train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout. In its
+    place `train_chunk` takes a carry, which is the state of a batch; `advance` takes a carry and an
+    input.
     """
     import jax
     import jax.numpy as jnp
@@ -134,10 +135,28 @@ def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> di
         carry = {f"{name}0": state for name, state in out.items()}
         return carry, outputs[:, 0] if spec.readout == "every_step" else outputs
 
+    def train_chunk(held: Any, frozen: Any, batch: Placed, carry: Any) -> tuple[Any, Any]:
+        import optax
+
+        def chunk_loss(trainable: Any) -> tuple[Any, Any]:
+            with jax.default_matmul_precision(precision):
+                one = batch._replace(state=carry)
+                out = net.apply(trainable, frozen, one, training=True, key=None)
+            return loss(spec, out.pop("outputs"), batch), out
+
+        trainable, moments = held
+        (value, states), grads = jax.value_and_grad(chunk_loss, has_aux=True)(trainable)
+        changes, moments = update.update(grads, moments, trainable)
+        return (optax.apply_updates(trainable, changes), moments), {"loss": value, **states}
+
     phases = {"forward": jax.jit(forward), "bptt": jax.jit(bptt), "advance": jax.jit(advance)}
     if update is not None:
         phases["train_step"] = jax.jit(train_step, donate_argnums=0)
+        phases["train_chunk"] = jax.jit(train_chunk, donate_argnums=0)
     return phases
+
+
+NO_OPTIMIZER = "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
 
 
 class JaxModel:
@@ -194,9 +213,7 @@ class JaxModel:
 
     def train_step(self, placed: Placed) -> dict[str, Any]:
         if self._update is None:
-            raise ValueError(
-                "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
-            )
+            raise ValueError(NO_OPTIMIZER)
         (self._trainable, self._moments), result = self._run("train_step", placed)
         return result
 
@@ -217,6 +234,17 @@ class JaxModel:
         self._last_call = "advance", (carry, x)
         return self._phases["advance"](self._trainable, self._frozen, carry, x)
 
+    def train_chunk(
+        self, placed: Placed, carry: dict[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self._update is None:
+            raise ValueError(NO_OPTIMIZER)
+        self._last_call = "train_chunk", (placed, carry)
+        held = self._held("train_chunk")
+        chunk = self._phases["train_chunk"](held, self._frozen, placed, carry)
+        (self._trainable, self._moments), result = chunk
+        return result, {f"{name}0": result[name] for name in self._spec.state_names()}
+
     def _run(self, phase: str, placed: Placed) -> Any:
         if self._step is not None:
             self._step += 1
@@ -224,7 +252,8 @@ class JaxModel:
         return self._phases[phase](self._held(phase), self._frozen, placed, self._step)
 
     def _held(self, phase: str) -> Any:
-        return (self._trainable, self._moments) if phase == "train_step" else self._trainable
+        trains = phase in ("train_step", "train_chunk")
+        return (self._trainable, self._moments) if trains else self._trainable
 
     def sync(self, result: Any) -> None:
         import jax

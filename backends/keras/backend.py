@@ -22,7 +22,7 @@ from backends.keras.net import Placed, batch_loss, build_net, to_canonical, to_k
 from backends.keras.on_jax import Jax
 from backends.keras.on_tensorflow import TensorFlow
 from backends.keras.on_torch import Torch
-from backends.keras.steps import Advanced, Engine, Forward, Gradients
+from backends.keras.steps import Advanced, Chunk, Engine, Forward, Gradients
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params
 
@@ -81,7 +81,7 @@ class KerasBackend:
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
         if feature == "lengths" and self.unroll and spec.bidirectional:
             return "Keras' Bidirectional gives wrong outputs where unrolled layers have a mask"
-        return lacking(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream", "stateful"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="uncorrected")
@@ -200,11 +200,19 @@ class KerasModel:
         return self._steps.bptt(placed)
 
     def train_step(self, placed: Placed) -> Gradients:
+        self._expect_optimizer()
+        return self._steps.train_step(placed)
+
+    def train_chunk(self, placed: Placed, carry: list[Any]) -> tuple[Chunk, list[Any]]:
+        self._expect_optimizer()
+        chunk = self._steps.train_chunk(placed._replace(state=None), carry)
+        return chunk, chunk.states
+
+    def _expect_optimizer(self) -> None:
         if self._optimizer is None:
             raise ValueError(
                 "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
             )
-        return self._steps.train_step(placed)
 
     def begin(self, state: Mapping[str, np.ndarray] | None, batch_size: int) -> list[Any]:
         zeros = np.zeros((batch_size, self._spec.hidden_size))
@@ -220,14 +228,17 @@ class KerasModel:
     def advance(self, carry: list[Any], x: Any) -> Advanced:
         return self._steps.advance(carry, x)
 
-    def sync(self, result: Forward | Gradients | Advanced) -> None:
+    def sync(self, result: Forward | Gradients | Advanced | Chunk) -> None:
         self._steps.sync(result)
 
-    def to_host(self, result: Forward | Gradients | Advanced) -> dict[str, np.ndarray]:
+    def to_host(self, result: Forward | Gradients | Advanced | Chunk) -> dict[str, np.ndarray]:
         if isinstance(result, Gradients):
             return self._gradients_to_host(result)
-        outputs, states = result if isinstance(result, Forward) else result[::-1]
-        named = {"outputs": outputs}
+        if isinstance(result, Chunk):
+            named, states = {"loss": result.loss}, result.states
+        else:
+            outputs, states = result if isinstance(result, Forward) else result[::-1]
+            named = {"outputs": outputs}
         if states is not None:
             named |= dict(zip(self._spec.state_names(), states, strict=True))
         return {name: self._numpy(value) for name, value in named.items()}

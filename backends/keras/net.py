@@ -18,7 +18,7 @@ Cudnn = Literal["auto", False]  # False: Keras' own loop over time, even on a GP
 
 
 class Placed(NamedTuple):
-    """A batch on the device; of a stream one step, without y."""
+    """A batch on the device."""
 
     x: Any  # (B,T,D) | (B,T)
     y: Any  # (B,T) | (B,) | (B,T,C) | (B,C)

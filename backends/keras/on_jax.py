@@ -11,7 +11,16 @@ import numpy as np
 
 from backends.jax.xla import XlaPeak, xla_threads
 from backends.keras.net import Cudnn, Placed
-from backends.keras.steps import Advanced, Forward, FreshOptimizer, Gradients, Loss, Steps, advanced
+from backends.keras.steps import (
+    Advanced,
+    Chunk,
+    Forward,
+    FreshOptimizer,
+    Gradients,
+    Loss,
+    Steps,
+    advanced,
+)
 
 
 class Jax:
@@ -88,14 +97,14 @@ class JaxSteps:
             return Forward(*result)
 
         def net_loss(trainable: Any, frozen: Any, batch: Placed) -> tuple[Any, Any]:
-            (outputs, _), frozen = net.stateless_call(
+            (outputs, states), frozen = net.stateless_call(
                 trainable, frozen, **batch.inputs(), training=True
             )
-            return loss(outputs, batch), frozen
+            return loss(outputs, batch), (frozen, states)
 
         def bptt(trainable: Any, frozen: Any, batch: Placed) -> tuple[Gradients, Any]:
             gradient = jax.value_and_grad(net_loss, has_aux=True)
-            (value, frozen), gradients = gradient(trainable, frozen, batch)
+            (value, (frozen, _)), gradients = gradient(trainable, frozen, batch)
             return Gradients(value, gradients), frozen
 
         def train_step(trainable: Any, frozen: Any, moments: Any, batch: Placed) -> Any:
@@ -107,7 +116,17 @@ class JaxSteps:
             result, _ = net.stateless_call(trainable, frozen, x, state=carry, training=False)
             return advanced(*result)
 
+        def train_chunk(
+            trainable: Any, frozen: Any, moments: Any, batch: Placed, carry: list[Any]
+        ) -> Any:
+            gradient = jax.value_and_grad(net_loss, has_aux=True)
+            batch = batch._replace(state=carry)
+            (value, (frozen, states)), gradients = gradient(trainable, frozen, batch)
+            trainable, moments = optimizer.stateless_apply(moments, gradients, trainable)
+            return Chunk(value, states), trainable, frozen, moments
+
         self._forward, self._bptt = jax.jit(forward), jax.jit(bptt)
+        self._train_chunk = jax.jit(train_chunk, donate_argnums=(0, 1, 2))
         self._advance = jax.jit(advance)
         self._train_step = jax.jit(train_step, donate_argnums=(0, 1, 2))
         self._ran: tuple[str, tuple[Any, ...]] | None = None
@@ -131,6 +150,13 @@ class JaxSteps:
     def advance(self, carry: list[Any], x: Any) -> Advanced:
         self._ran = "advance", (carry, x)
         return self._advance(self._trainable, self._frozen, carry, x)
+
+    def train_chunk(self, batch: Placed, carry: list[Any]) -> Chunk:
+        self._ran = "train_chunk", (batch, carry)
+        result, self._trainable, self._frozen, self._moments = self._train_chunk(
+            self._trainable, self._frozen, self._moments, batch, carry
+        )
+        return result
 
     def sync(self, result: Any) -> None:
         import jax
@@ -158,12 +184,13 @@ class JaxSteps:
         if self._ran is None:
             return "nothing ran"
         phase, given = self._ran
-        moments = [self._moments] if phase == "train_step" else []
+        moments = [self._moments] if phase in ("train_step", "train_chunk") else []
         compiled = {
             "forward": self._forward,
             "bptt": self._bptt,
             "train_step": self._train_step,
             "advance": self._advance,
+            "train_chunk": self._train_chunk,
         }[phase]
         lowered = compiled.lower(self._trainable, self._frozen, *moments, *given)
         hlo = lowered.compile().as_text()

@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 
 from backends.keras.net import Cudnn, Placed
-from backends.keras.steps import Advanced, Forward, FreshOptimizer, Gradients, Loss, Steps, advanced
+from backends.keras.steps import (
+    Advanced,
+    Chunk,
+    Forward,
+    FreshOptimizer,
+    Gradients,
+    Loss,
+    Steps,
+    advanced,
+)
 
 
 class TensorFlow:
@@ -118,9 +127,19 @@ class TensorFlowSteps:
             with tf.device(device):
                 return advanced(*net(x, state=carry, training=False))
 
+        def train_chunk(batch: Placed, carry: list[Any]) -> Chunk:
+            with tf.device(device):
+                with tf.GradientTape() as tape:
+                    outputs, states = net(**{**batch.inputs(), "state": carry}, training=True)
+                    value = loss(outputs, batch)
+                gradients = tape.gradient(value, net.trainable_variables)
+                dense = [tf.convert_to_tensor(g) for g in gradients]
+                optimizer.apply(dense, net.trainable_variables)
+                return Chunk(value, states)
+
         self._phases = {
             phase.__name__: tf.function(phase, jit_compile=jit)
-            for phase in (forward, bptt, train_step, advance)
+            for phase in (forward, bptt, train_step, advance, train_chunk)
         }
         self._net, self._device, self._fresh = net, device, FreshOptimizer(optimizer)
         self._ran: tuple[str, tuple[Any, ...]] | None = None
@@ -140,6 +159,9 @@ class TensorFlowSteps:
 
     def advance(self, carry: list[Any], x: Any) -> Advanced:
         return self._run("advance", carry, x)
+
+    def train_chunk(self, batch: Placed, carry: list[Any]) -> Chunk:
+        return self._run("train_chunk", batch, carry)
 
     def sync(self, result: Any) -> None:
         import tensorflow as tf

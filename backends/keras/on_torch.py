@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from backends.keras.net import Cudnn, Placed
-from backends.keras.steps import Advanced, Forward, FreshOptimizer, Gradients, Loss, Steps, advanced
+from backends.keras.steps import (
+    Advanced,
+    Chunk,
+    Forward,
+    FreshOptimizer,
+    Gradients,
+    Loss,
+    Steps,
+    advanced,
+)
 from backends.torch import gpu
 from backends.torch.operators import operator_calls
 
@@ -78,24 +87,37 @@ class TorchSteps:
             return Forward(*self._net(**batch.inputs(), training=False))
 
     def bptt(self, batch: Placed) -> Gradients:
+        return self._backward(batch)[0]
+
+    def train_step(self, batch: Placed) -> Gradients:
+        return Gradients(self._update(batch)[0], None)
+
+    def train_chunk(self, batch: Placed, carry: list[Any]) -> Chunk:
+        loss, states = self._update(batch._replace(state=carry))
+        return Chunk(loss, [state.detach() for state in states])
+
+    def _backward(self, batch: Placed) -> tuple[Gradients, list[Any]]:
+        """Loss and gradients; the last states."""
         import keras
 
         self._ran = self.bptt, (batch,)
         with keras.device(self._device):
             self._net.zero_grad()
-            outputs, _ = self._net(**batch.inputs(), training=True)
+            outputs, states = self._net(**batch.inputs(), training=True)
             loss = self._loss(outputs, batch)
             loss.backward()
-        return Gradients(loss.detach(), [v.value.grad for v in self._net.trainable_variables])
+        gradients = [v.value.grad for v in self._net.trainable_variables]
+        return Gradients(loss.detach(), gradients), states
 
-    def train_step(self, batch: Placed) -> Gradients:
+    def _update(self, batch: Placed) -> tuple[Any, list[Any]]:
+        """Make one update: the loss before it, and the last states."""
         import keras
         import torch
 
-        loss, gradients = self.bptt(batch)
+        (loss, gradients), states = self._backward(batch)
         with torch.no_grad(), keras.device(self._device):
             self._optimizer.apply(gradients, self._net.trainable_variables)
-        return Gradients(loss, None)
+        return loss, states
 
     def advance(self, carry: list[Any], x: Any) -> Advanced:
         import keras

@@ -26,6 +26,13 @@ class Gradients(NamedTuple):
     gradients: list[Any] | None  # in the order of net.trainable_variables; None for a train step
 
 
+class Chunk(NamedTuple):
+    """The result of a train step from a carried state."""
+
+    loss: Any  # ()
+    states: list[Any]  # as in Forward, before the update
+
+
 Advanced = tuple[list[Any], Any]  # of a stream: its states as in Forward, the output (B,C)
 
 
@@ -42,6 +49,10 @@ class Steps(Protocol):
     def train_step(self, batch: Placed) -> Gradients: ...
     def advance(self, carry: list[Any], x: Any) -> Advanced:
         """One step of a stream: states as in Forward, x (B,1,D) or (B,1)."""
+        ...
+
+    def train_chunk(self, batch: Placed, carry: list[Any]) -> Chunk:
+        """A train step from these states."""
         ...
 
     def sync(self, result: Any) -> None: ...

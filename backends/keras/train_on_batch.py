@@ -97,8 +97,8 @@ class TrainOnBatchBackend(KerasBackend):
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        if feature == "stream":
-            return "train_on_batch is a training step only; use keras-tensorflow for stream"
+        if feature in ("stream", "stateful"):
+            return f"train_on_batch is a step of whole batches; use keras-tensorflow for {feature}"
         return super().supports(feature, spec, device=device, dtype=dtype)
 
 

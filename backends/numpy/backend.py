@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 from backends.features import lacking
 from backends.interface import PHASES
 from backends.numpy.net import Arrays, Placed, Workspace
+from backends.numpy.optimizers import UPDATES
 from backends.numpy.scan import Tanh, reorder
-from backends.numpy.stream import Stepper
+from backends.numpy.stream import Stepper, states_of
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
@@ -54,7 +55,7 @@ class NumpyBackend:
         return None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return lacking(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream", "stateful"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return spec  # Adam implements both eps placements
@@ -87,6 +88,7 @@ class Result:
     call: int
     work: Workspace
     loss: np.floating | None = None
+    carry: Arrays | None = None  # of train_chunk
 
 
 class NumpyModel:
@@ -107,7 +109,7 @@ class NumpyModel:
         if spec.vocab_size is not None and not spec.train_embedding:
             self._values["E"] = np.empty(param_shapes(spec)["E"], dtype)
         self._update = (
-            None if optimizer is None else _UPDATES[optimizer.name](optimizer, self._theta)
+            None if optimizer is None else UPDATES[optimizer.name](optimizer, self._theta)
         )
         self._works: dict[bool, Workspace] = {}
         self._rng = np.random.default_rng(0)
@@ -147,6 +149,17 @@ class NumpyModel:
         return self._result("bptt", work, work.backward(placed))
 
     def train_step(self, placed: Placed) -> Result:
+        work, loss = self._updated(placed)
+        return self._result("train_step", work, loss)
+
+    def train_chunk(self, placed: Placed, carry: Arrays) -> tuple[Result, Arrays]:
+        work, loss = self._updated(replace(placed, state=carry))
+        for name, state in work.last_states().items():
+            np.copyto(carry[f"{name}0"], state)
+        return self._result("train_chunk", work, loss, carry), carry
+
+    def _updated(self, placed: Placed) -> tuple[Workspace, np.floating]:
+        """Make one update; the loss before it."""
         if self._update is None:
             raise ValueError(
                 "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
@@ -155,7 +168,7 @@ class NumpyModel:
         work.forward(placed)
         loss = work.backward(placed)
         self._update.step(self._gradient)
-        return self._result("train_step", work, loss)
+        return work, loss
 
     def sync(self, result: Result | Advanced) -> None:
         """Nothing to wait for: every call returns with its results computed."""
@@ -170,7 +183,7 @@ class NumpyModel:
             )
         if result.phase == "forward":
             return result.work.outputs_and_states()
-        host = {"loss": np.array(result.loss)}
+        host = {"loss": np.array(result.loss)} | states_of(result.carry)
         if result.phase == "bptt":
             gradients = self._canonical(self._gradients)
             host |= {f"grad.{name}": gradient for name, gradient in gradients.items()}
@@ -201,63 +214,15 @@ class NumpyModel:
         gradients = self._gradients if keep else None
         return Workspace(self._spec, self._values, gradients, shape, self._rng, self._tanh)
 
-    def _result(self, phase: str, work: Workspace, loss: np.floating | None = None) -> Result:
+    def _result(
+        self,
+        phase: str,
+        work: Workspace,
+        loss: np.floating | None = None,
+        carry: Arrays | None = None,
+    ) -> Result:
         self._calls += 1
-        return Result(phase, self._calls, work, loss)
-
-
-class Sgd:
-    """p -= lr * g for all parameters at once: theta (P)."""
-
-    def __init__(self, spec: OptimizerSpec, theta: np.ndarray) -> None:
-        self._spec, self._theta, self._tmp = spec, theta, np.empty_like(theta)
-
-    def reset(self) -> None:
-        """SGD keeps nothing between steps."""
-
-    def step(self, gradient: np.ndarray) -> None:
-        """Update theta in place from its gradient (P)."""
-        np.multiply(gradient, self._spec.learning_rate, out=self._tmp)
-        np.subtract(self._theta, self._tmp, out=self._theta)
-
-
-class Adam:
-    """The equations of `OptimizerSpec` for all parameters at once: theta (P)."""
-
-    def __init__(self, spec: OptimizerSpec, theta: np.ndarray) -> None:
-        self._spec, self._theta = spec, theta
-        self._m, self._v, self._tmp = (np.empty_like(theta) for _ in range(3))
-
-    def reset(self) -> None:
-        self._t = 0
-        self._m.fill(0)
-        self._v.fill(0)
-
-    def step(self, gradient: np.ndarray) -> None:
-        """Update theta in place from its gradient (P)."""
-        spec, m, v, tmp = self._spec, self._m, self._v, self._tmp
-        self._t += 1
-        np.multiply(m, spec.beta1, out=m)
-        np.multiply(gradient, 1 - spec.beta1, out=tmp)
-        np.add(m, tmp, out=m)
-        np.multiply(v, spec.beta2, out=v)
-        np.multiply(gradient, gradient, out=tmp)
-        np.multiply(tmp, 1 - spec.beta2, out=tmp)
-        np.add(v, tmp, out=v)
-        rate = spec.learning_rate / (1 - spec.beta1**self._t)
-        root = math.sqrt(1 - spec.beta2**self._t)
-        np.sqrt(v, out=tmp)
-        if spec.eps_placement == "corrected":
-            np.divide(tmp, root, out=tmp)  # sqrt(v^)
-        else:
-            rate *= root
-        np.add(tmp, spec.eps, out=tmp)
-        np.divide(m, tmp, out=tmp)
-        np.multiply(tmp, rate, out=tmp)
-        np.subtract(self._theta, tmp, out=self._theta)
-
-
-_UPDATES: dict[str, type[Sgd] | type[Adam]] = {"sgd": Sgd, "adam": Adam}
+        return Result(phase, self._calls, work, loss, carry)
 
 
 def _flat(shapes: Mapping[str, tuple[int, ...]], dtype: np.dtype) -> tuple[np.ndarray, Arrays]:

@@ -12,6 +12,11 @@ from tasks.spec import ModelSpec
 MakeWorkspace = Callable[[tuple[int, int, bool]], Workspace]  # of Workspace.shape
 
 
+def states_of(carry: Arrays | None) -> Arrays:
+    """Copies of the states of a carry by the names of a result."""
+    return {name.removesuffix("0"): state.copy() for name, state in (carry or {}).items()}
+
+
 class Stepper:
     """A carry holds the states (B,H) by their names in a Batch, and is overwritten."""
 
@@ -40,8 +45,7 @@ class Stepper:
 
     def to_host(self, result: tuple[Arrays | None, np.ndarray]) -> Arrays:
         carry, outputs = result
-        states = {} if carry is None else {name[:-1]: state for name, state in carry.items()}
-        return {name: array.copy() for name, array in {"outputs": outputs, **states}.items()}
+        return {"outputs": outputs.copy()} | states_of(carry)
 
     def _workspace(self, batch_size: int) -> Workspace:
         if self._work is None or self._work.shape[0] != batch_size:

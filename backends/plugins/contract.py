@@ -26,7 +26,10 @@ OPTIONAL: Mapping[str, inspect.Signature] = {
     "stopwatch": inspect.signature(lambda device: None),
 }
 OF_A_MODEL = ("load", "place", "sync", "to_host", "params", "path")
-OF_A_FEATURE = {"stream": ("begin", "place_input", "advance")}  # further members of a model
+OF_A_FEATURE = {  # further members of a model
+    "stream": ("begin", "place_input", "advance"),
+    "stateful": ("begin", "train_chunk"),
+}
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WIDEST = 200  # characters of a third-party signature or value in a message

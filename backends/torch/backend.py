@@ -52,7 +52,7 @@ class TorchBackend:
         return None
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
-        return lacking(feature, ("lengths", "stream"))
+        return lacking(feature, ("lengths", "stream", "stateful"))
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:
         return replace(spec, eps_placement="corrected")

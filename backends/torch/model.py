@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,6 +47,9 @@ class Result:
 
     phase: str
     tensors: Mapping[str, Any]
+
+
+NO_OPTIMIZER = "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
 
 
 class TorchModel:
@@ -132,17 +135,15 @@ class TorchModel:
 
     def bptt(self, placed: Placed) -> Result:
         self._last = ("bptt", placed)
-        loss = self._backward(placed)
+        loss, _ = self._backward(placed)
         gradients = {f"grad.{name}": tensor.grad for name, tensor in self._trainable.items()}
         return Result("bptt", {"loss": loss, **gradients})
 
     def train_step(self, placed: Placed) -> Result:
         if self._optimizer is None:
-            raise ValueError(
-                "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
-            )
+            raise ValueError(NO_OPTIMIZER)
         self._last = ("train_step", placed)
-        loss = self._backward(placed)
+        loss, _ = self._backward(placed)
         self._optimizer.step()
         return Result("train_step", {"loss": loss})
 
@@ -167,6 +168,16 @@ class TorchModel:
         every_step = self._spec.readout == "every_step"
         return (h,) if c is None else (h, c), outputs[:, 0] if every_step else outputs
 
+    def train_chunk(self, placed: Placed, carry: tuple[Any, ...]) -> tuple[Result, tuple[Any, ...]]:
+        if self._optimizer is None:
+            raise ValueError(NO_OPTIMIZER)
+        placed = replace(placed, state=carry)
+        self._last = ("train_chunk", placed)
+        loss, states = self._backward(placed)
+        self._optimizer.step()
+        carry = tuple(state.detach() for state in states)
+        return Result("train_chunk", {"loss": loss, **dict(zip("hc", carry, strict=False))}), carry
+
     def sync(self, result: Result | tuple[Any, Any]) -> None:
         """Wait for the GPU. On the CPU a call returns when its result is computed."""
         if self._device.type == "cuda":
@@ -180,9 +191,7 @@ class TorchModel:
             states = {} if carry is None else dict(zip(("h", "c"), carry, strict=False))
             result = Result("advance", {"outputs": outputs, **states})
         host = {name: tensor.detach().cpu().numpy() for name, tensor in result.tensors.items()}
-        if result.phase not in ("forward", "advance"):
-            return {name: _turned(name, value).copy() for name, value in host.items()}
-        found = {"outputs": host["outputs"].copy()}
+        found = {n: _turned(n, value).copy() for n, value in host.items() if n not in ("h", "c")}
         for index, (*_, prefix) in enumerate(self._spec.stack()):
             found |= {f"{prefix}.{k}": host[k][index].copy() for k in ("h", "c") if k in host}
         return found
@@ -229,16 +238,16 @@ class TorchModel:
             y = torch.cat((h[-2], h[-1]), dim=-1) if self._spec.bidirectional else h[-1]
         return (y if self._head is None else self._head(y)), h, c
 
-    def _backward(self, placed: Placed) -> Any:
-        """Return the loss; leave its gradients in the parameters, without earlier ones."""
+    def _backward(self, placed: Placed) -> tuple[Any, list[Any]]:
+        """The loss and the last states; leaves its gradients in the parameters, no earlier ones."""
         for tensor in self._trainable.values():
             tensor.grad = None
         if not self._net.module.training:
             self._net.module.train()
-        outputs, *_ = self._run(placed.x, placed.state, placed.lengths)
+        outputs, *states = self._run(placed.x, placed.state, placed.lengths)
         loss = batch_loss(self._spec, outputs, placed)
         loss.backward()
-        return loss.detach()
+        return loss.detach(), [state for state in states if state is not None]
 
     def _new_optimizer(self) -> Any:
         from torch import optim
@@ -254,4 +263,5 @@ class TorchModel:
 
 def _turned(name: str, array: np.ndarray) -> np.ndarray:
     """Convert a parameter or gradient to torch's form or back: transpose matrices except E."""
-    return array.T if array.ndim == 2 and name.rsplit(".", 1)[-1] != "E" else array
+    stays = name == "outputs" or name.rsplit(".", 1)[-1] == "E"
+    return array.T if array.ndim == 2 and not stays else array

@@ -94,6 +94,7 @@ def _facts(workload: Workload) -> dict[str, Any]:
         "batch": workload.batch,
         "steps": workload.steps,
         "steps_vary": workload.steps_vary,
+        "stateful": workload.stateful,
         **dataclasses.asdict(workload.spec),
         **dataclasses.asdict(workload.inputs),
         **{

@@ -90,6 +90,17 @@ def expect_stream(size: Size, inputs: InputOptions, vary: Sequence[int]) -> None
         raise ValueError("a stream carries its state from step to step; expected at least 2 steps")
 
 
+def expect_stateful(spec: ModelSpec, inputs: InputOptions, vary: Sequence[int]) -> None:
+    """Raise ValueError where no state can be carried from batch to batch and compared."""
+    for which, given in (
+        ("--lengths", inputs.lengths),
+        ("--steps-vary", vary),
+        ("--dropout", spec.dropout),
+    ):
+        if given:
+            raise ValueError(f"--stateful carries the state on; expected no {which} beside it")
+
+
 def expect_forward_in_float32(task: Task, phases: Sequence[str], dtypes: Sequence[str]) -> None:
     """Raise ValueError where denormal inputs have no rule of agreement."""
     if task.sets:

@@ -113,7 +113,7 @@ MODEL: Mapping[str, Field] = {
     "time_reduction": _choice(get_args(Reduction)),
     **dict.fromkeys(("no_bias", "frozen_embedding", "bidirectional"), _SWITCH),
     "dropout": Field(validation.share, (float, int)),
-    **dict.fromkeys(("initial_state", "weighted"), _SWITCH),
+    **dict.fromkeys(("initial_state", "stateful", "weighted"), _SWITCH),
     "values": _choice(VALUES),
     "lengths": Field(_lengths, (str, float)),
     "padding": _choice(PADDINGS),

@@ -52,7 +52,8 @@ def _grids(request: Request) -> Iterator[Request]:
         model = {name: given for name, given in request.model.items() if name != "updates"}
         yield replace(request, phases=others, model=model)
     if LEARN in request.phases:
-        yield replace(request, phases=[LEARN])
+        model = {name: given for name, given in request.model.items() if name != "stateful"}
+        yield replace(request, phases=[LEARN], model=model)
 
 
 def _grid(request: Request, candidates: int) -> Iterator[Workload]:
@@ -67,7 +68,7 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
         for (model, optimizer), device, dtype, threads in itertools.product(
             of_models, request.devices, request.dtypes, request.threads
         ):
-            hidden = {"cell"} if phase == "train_step" else {"cell", "optimizer"}
+            hidden = {"cell"} if phase == "train_step" else {"cell", "optimizer", "stateful"}
             hidden |= {"padding", "steps_vary"} - model.shown
             hidden |= set() if phase == LEARN else {"updates"}
             yield Workload(
@@ -85,6 +86,7 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
                 threads=threads,
                 optimizer=optimizer,
                 given_name=request.given_name,
+                stateful=model.stateful and optimizer is not None,
                 inputs=model.inputs,
                 weights=model.weights,
                 embedding=model.embedding,

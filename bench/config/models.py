@@ -15,6 +15,7 @@ from bench.config.expectations import (
     expect_outputs,
     expect_room,
     expect_same,
+    expect_stateful,
     expect_stream,
 )
 from bench.config.fields import MODEL, option
@@ -59,6 +60,7 @@ class Model:
     embedding: GivenFile | None
     shown: frozenset[str]  # what its label shows without being asked
     steps_vary: tuple[int, ...] = ()
+    stateful: bool = False
     updates: int = 0  # to learn; 0: those of the target
 
 
@@ -113,6 +115,8 @@ def _checked(
         expect_room(model.spec, model.numbers, asked, request.dtypes, on_host)
         if STREAM in request.phases:
             expect_stream(model.numbers, model.inputs, model.steps_vary)
+        if model.stateful:
+            expect_stateful(model.spec, model.inputs, model.steps_vary)
         if model.weights is not None:
             given_params.check(model.spec, chosen["weights"], model.weights)
         batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
@@ -188,6 +192,7 @@ def model_of(
             if holds
         ),
         steps_vary=vary,
+        stateful=chosen.get("stateful", False),
         updates=chosen.get("updates", 0),
     )
 

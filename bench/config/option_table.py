@@ -100,6 +100,7 @@ MODEL = (
     Option("loss", f"{', '.join(get_args(Loss))}. Of custom.", "LIST"),
     Option("time-reduction", f"Of the loss over steps: {', '.join(get_args(Reduction))}.", "LIST"),
     Option("initial-state", "Every layer starts from a random state, not zeros."),
+    Option("stateful", "Train steps carry the state from batch to batch."),
     Option("weighted", "Each step has a random weight in the loss."),
     Option(
         "values",

@@ -270,6 +270,10 @@ def _refuse_what_has_no_effect(config: pytest.Config, asked: Values, options: Op
         raise ValueError(
             f"--updates has no effect on {measured}; expected --phase={LEARN} beside it"
         )
+    if any(asked.get("stateful", ())) and "train_step" not in phases:
+        raise ValueError(
+            f"--stateful has no effect on {measured}; expected --phase=train_step beside it"
+        )
     if any(asked.get("dropout", ())) and not {*phases} & {*TRAINING}:
         raise ValueError(
             f"--dropout has no effect on {measured}; expected a --phase that trains beside it: "

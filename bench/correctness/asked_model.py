@@ -36,7 +36,7 @@ class AskedModel:
     device: str
     dtype: str
     optimizer: OptimizerSpec | None = None  # None: not trained
-    stream: bool = False  # its batches are streams
+    feature: str = ""  # "stream": its batches are streams; "stateful": its steps carry the state
 
     def build(
         self,
@@ -60,7 +60,7 @@ class AskedModel:
             dtype=self.dtype,
             optimizer=pack_spec(self.optimizer) if self.optimizer else None,
             again=again,
-            stream=self.stream,
+            feature=self.feature,
         )
         return seconds
 
@@ -98,7 +98,7 @@ class AskedModel:
         return self.compare(case, phase, unpack(packed), LOADED_LAST)
 
     def train(self, expected: Reference, steps: int, when: str) -> Agreement:
-        """Make `steps` updates; compare each loss, and the parameters after them."""
+        """Make `steps` updates; compare each loss, and parameters and carried states after them."""
         losses, packed = self.ask("train", steps=steps)
         actual = oracle.curve(losses, unpack(packed))
         return comparison.compare(expected, "train_step", actual, when)

@@ -53,7 +53,7 @@ def _without_phase(workload: Workload) -> Workload:
     spec = dataclasses.replace(workload.spec, dropout=0.0)
     device = workload.device.partition(":")[0]
     whatever = {"phase": "", "device": device, "threads": 0, "optimizer": None, "overridden": ()}
-    return msgspec.structs.replace(workload, spec=spec, **whatever)
+    return msgspec.structs.replace(workload, spec=spec, stateful=False, **whatever)
 
 
 def other_batches(workload: Workload, first: Batch, seed: int) -> list[Batch]:
@@ -102,8 +102,8 @@ class WorkloadChecks:
 
     def _model(self, ask: Ask) -> AskedModel:
         workload = self.workload
-        stream = workload.phase == STREAM
-        return AskedModel(ask, workload.device, workload.dtype, workload.optimizer, stream)
+        feature = STREAM if workload.phase == STREAM else "stateful" if workload.stateful else ""
+        return AskedModel(ask, workload.device, workload.dtype, workload.optimizer, feature)
 
     def build(self, ask: Ask) -> float:
         """Build the model and place the batches; return the seconds that building took."""
@@ -280,5 +280,6 @@ class WorkloadChecks:
                 self.workload.dtype,
                 steps,
                 self.workload.device,
+                stateful=self.workload.stateful,
             )
         return self._curves[key]

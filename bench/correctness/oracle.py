@@ -32,6 +32,7 @@ from bench.correctness.tolerances import (
     relative_error,
     tanh_error,
 )
+from tasks.batch import carried
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params
 
 Tensors = dict[str, np.ndarray]
@@ -195,7 +196,10 @@ def run_oracle(
 
 
 def curve(losses: Sequence[float], params: Mapping[str, np.ndarray]) -> Tensors:
-    """K updates as tensors to compare: the losses (K,), and each parameter after them."""
+    """K updates as tensors to compare: the losses (K,), and each parameter after them.
+
+    Among `params` may be the states that were carried from update to update.
+    """
     return {"trained loss": np.asarray(losses, np.float64)} | {
         f"trained {name}": np.asarray(value) for name, value in params.items()
     }
@@ -217,13 +221,21 @@ def run_training(
     dtype: str,
     steps: int,
     backend: Backend | None = None,
+    *,
+    stateful: bool = False,
 ) -> Tensors:
-    """`curve` of the numpy backend."""
+    """`curve` of the numpy backend; if `stateful`, each update starts where the last one ended."""
     backend = backend or registry.oracle()
     model = backend.build(spec, params, device="cpu", dtype=dtype, optimizer=optimizer)
-    placed = model.place(batch)
-    losses = [float(model.to_host(model.train_step(placed))["loss"]) for _ in range(steps)]
-    return curve(losses, model.params())
+    placed, losses, last = model.place(batch), [], {}
+    for _ in range(steps):
+        if stateful:  # the states before the update, by the forward pass
+            host = model.to_host(model.forward(placed))
+            last = {name: np.array(host[name]) for name in spec.state_names()}
+        losses.append(float(model.to_host(model.train_step(placed))["loss"]))
+        if stateful:
+            placed = model.place(dataclasses.replace(batch, state=carried(spec, last)))
+    return curve(losses, {**last, **model.params()})
 
 
 def training_reference(
@@ -234,6 +246,8 @@ def training_reference(
     dtype: str,
     steps: int,
     device: str = "cpu",
+    *,
+    stateful: bool = False,
 ) -> Reference:
     """The oracle's curve over `steps` updates, with the eps placement that a variant declares.
 
@@ -243,6 +257,7 @@ def training_reference(
 
     def run(backend: Backend, params: Params, batch: Batch, dtype: str) -> Tensors:
         held = optimizer if dtype == "float64" else in_float32(optimizer)
-        return run_training(spec, params, batch, held, dtype, steps, backend)
+        given = params, batch, held, dtype, steps, backend
+        return run_training(spec, *given, stateful=stateful)
 
     return bounded(run, params, batch, dtype, device, steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 from backends import registry
 from bench.kit.case import CaseSpec
 from bench.kit.examine import ADAM, SGD, examine, examine_training
@@ -9,7 +11,8 @@ from bench.kit.findings import Findings
 from bench.kit.plan import SHORT, Plan
 from bench.kit.rows import examine_rows
 from bench.kit.run import Kit
-from bench.kit.subject import PoolSubject, phases, unsupported
+from bench.kit.streams import examine_streams
+from bench.kit.subject import PoolSubject, carries, phases, streams, unsupported
 from bench.records import machine
 from bench.workers.pool import Progress, WorkerPool, silent
 
@@ -45,9 +48,12 @@ def replay(name: str, case: CaseSpec, dtype: str = "float32", device: str = "cpu
         found = examine(subject, case, dtype, taken)
         if "forward" in taken:
             found += examine_rows(subject, case, dtype)
+        if streams(subject, case.spec, dtype) and case.lengths is None:
+            found += examine_streams(subject, case, dtype)
         if "train_step" in taken:
-            for optimizer in (ADAM, SGD):
-                found += examine_training(subject, dtype, optimizer, case)
+            carried = (False, True) if carries(subject, case.spec, dtype) else (False,)
+            for optimizer, stateful in product((ADAM, SGD), carried):
+                found += examine_training(subject, dtype, optimizer, case, stateful=stateful)
     failures = [failure for each in found for failure in each.failures]
     print("\n".join(failures) or f"{sum(each.tensors for each in found)} tensors agree")
     return not failures

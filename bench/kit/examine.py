@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from bench.correctness import comparison, oracle
@@ -56,32 +57,40 @@ def examine(
 
 
 def examine_training(
-    subject: Subject, dtype: str, optimizer: OptimizerSpec, case: CaseSpec
+    subject: Subject,
+    dtype: str,
+    optimizer: OptimizerSpec,
+    case: CaseSpec,
+    *,
+    stateful: bool = False,
 ) -> list[Agreement]:
     """Compare the loss at each of TRAIN_STEPS updates and the parameters after them, twice.
 
-    The second time starts from a new `load`.
+    The second time starts from a new `load`. If `stateful`, each update starts from the state in
+    which the last one ended, and that of the last is compared as well.
     """
     start = reference_case(case, dtype, subject.device)
     if isinstance(start, str):
         raise ValueError(f"{case.code()} is not well-conditioned: {start}")
-    expected = curve(start, subject.consult("optimizer", optimizer))
-    model = asked_model(subject, dtype, optimizer)
+    expected = curve(start, subject.consult("optimizer", optimizer), stateful=stateful)
+    feature, what = (
+        ("stateful", f"{optimizer.name}, stateful") if stateful else ("", optimizer.name)
+    )
+    model = replace(asked_model(subject, dtype, optimizer), feature=feature)
     model.build(start)
     found = []
-    for when in (optimizer.name, f"{optimizer.name}, loaded again"):
+    for when in (what, f"{what}, loaded again"):
         found.append(model.train(expected, TRAIN_STEPS, when))
         model.renew(start)
     model.ask("release")
     return found
 
 
-def curve(start: ReferenceCase, declared: OptimizerSpec) -> Reference:
+def curve(start: ReferenceCase, declared: OptimizerSpec, *, stateful: bool = False) -> Reference:
     """The oracle's TRAIN_STEPS updates with the optimizer that the subject declares."""
     dtype, device = start.expected.dtype, start.expected.device
-    return oracle.training_reference(
-        start.spec, start.params, start.batch, declared, dtype, TRAIN_STEPS, device
-    )
+    given = start.spec, start.params, start.batch, declared, dtype, TRAIN_STEPS, device
+    return oracle.training_reference(*given, stateful=stateful)
 
 
 def _held(model: AskedModel, start: ReferenceCase) -> Agreement:

@@ -48,14 +48,16 @@ def _case(row: Row, seed: int) -> CaseSpec:
     return CaseSpec(spec, seed=seed, **{name: values[name] for name in OF_THE_CASE})
 
 
-def training_cases(seed: int, cells: Sequence[str] = CELLS) -> Iterator[CaseSpec]:
-    """One per cell, for many updates."""
+def training_cases(
+    seed: int, cells: Sequence[str] = CELLS, *, both: bool = True
+) -> Iterator[CaseSpec]:
+    """One per cell, for many updates: in both directions, or forward alone."""
     for cell in cells:
         spec = ModelSpec(
             cell,  # type: ignore[arg-type]
             input_size=4,
             hidden_size=6,
-            bidirectional=True,
+            bidirectional=both,
             vocab_size=9,
             readout="last_step",
             output_size=3,

@@ -14,7 +14,7 @@ from bench.kit.fixed_cases import fixed_cases, training_cases
 from bench.kit.plan import Plan
 from bench.kit.shrink import nearest
 from bench.kit.strategy import random_cases
-from bench.kit.subject import Subject, phases, refusal, streams, unsupported
+from bench.kit.subject import Subject, carries, phases, refusal, streams, unsupported
 
 Asked = tuple[CaseSpec, str]  # a case and its dtype
 
@@ -39,7 +39,7 @@ class Models:
             cell = case.spec.cell
             if cell not in taken:
                 taken[cell] = self._fitted(case, dtype, "forward", "bptt") is not None
-        return any(taken.values()) or next(self.training(dtype), None) is not None
+        return any(taken.values()) or next(self.training(dtype, stateful=False), None) is not None
 
     def fixed(self, dtypes: Sequence[str]) -> list[Asked]:
         """The fixed cases for each dtype; each model once, however many of them lead to it."""
@@ -63,11 +63,17 @@ class Models:
                     left[dtype] -= 1
                     yield fitted, dtype
 
-    def training(self, dtype: str) -> Iterator[CaseSpec]:
-        """One model per cell that it can train; a single one twice, so that both optimizers run."""
+    def training(self, dtype: str, *, stateful: bool) -> Iterator[CaseSpec]:
+        """One model per cell that it can train; a single one twice, so that both optimizers run.
+
+        If `stateful`, those that it trains with the state carried on.
+        """
         found = []
-        for case in training_cases(self._plan.seed, self._plan.cells):
-            fitted = self._fitted(case, dtype, "train_step")
+        for case in training_cases(self._plan.seed, self._plan.cells, both=not stateful):
+            if stateful:
+                fitted = case if carries(self._subject, case.spec, dtype) else None
+            else:
+                fitted = self._fitted(case, dtype, "train_step")
             if fitted is not None and not isinstance(reference_case(fitted, dtype), str):
                 found.append(fitted)
                 yield fitted

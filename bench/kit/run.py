@@ -187,14 +187,22 @@ class Kit:
             self._examined(STREAMS, dtype, case, advance)
 
     def _trained(self, dtype: str) -> None:
-        """Train with Adam (with the declared eps placement) and SGD, in turn over the cells."""
-        optimizers = cycle((ADAM, SGD))
-        for optimizer, case in zip(optimizers, self._models.training(dtype), strict=False):
+        """Train with Adam (with the declared eps placement) and SGD, in turn over the cells.
+
+        Then the same with the state carried on, if it offers that.
+        """
+        for stateful in (False, True):
+            self._trained_in_turn(dtype, stateful)
+
+    def _trained_in_turn(self, dtype: str, stateful: bool) -> None:
+        optimizers, models = cycle((ADAM, SGD)), self._models.training(dtype, stateful=stateful)
+        for optimizer, case in zip(optimizers, models, strict=False):
             if self._over():
                 self.findings.line(TRAINING, dtype).unasked += 1
                 continue
             self.progress(f"{TRAINING}, {dtype}: {optimizer.name}")
-            train = partial(examine_training, self.subject, dtype, optimizer)
+            about = self.subject, dtype, optimizer
+            train = partial(examine_training, *about, stateful=stateful)
             self._examined(TRAINING, dtype, case, train)
 
     def _timed(self, dtype: str) -> None:

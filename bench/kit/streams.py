@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.correctness.asked_model import READ_LATE, AskedModel
+from dataclasses import replace
+
+from bench.correctness.asked_model import READ_LATE
 from bench.correctness.streams import LOADED_LAST, compare, steps_in_turn, with_state
 from bench.kit.case import CaseSpec
 from bench.kit.conditioning import pair_of_cases
@@ -22,8 +24,7 @@ def examine_streams(subject: Subject, case: CaseSpec, dtype: str) -> list[Agreem
     if isinstance(pair, str):
         raise ValueError(f"{case.code()} is not well-conditioned: {pair}")
     first, other = pair[0], with_state(pair[1], case.seed)
-    plain = asked_model(subject, dtype)
-    model = AskedModel(plain.ask, plain.device, plain.dtype, stream=True)
+    model = replace(asked_model(subject, dtype), feature="stream")
     model.build(first)
     found = [compare([first], steps_in_turn(model.ask, case.steps), "one step at a time")]
     model.renew(first, other)

@@ -76,10 +76,19 @@ def unsupported(subject: Subject, case: CaseSpec, dtype: str) -> str | None:
 
 def streams(subject: Subject, spec: ModelSpec, dtype: str) -> bool:
     """Whether it computes one step at a time."""
-    if refusal(subject, spec, dtype, "forward") is not None:
+    return _offers(subject, spec, dtype, "stream", "forward")
+
+
+def carries(subject: Subject, spec: ModelSpec, dtype: str) -> bool:
+    """Whether it trains with the state carried from batch to batch."""
+    return _offers(subject, spec, dtype, "stateful", "train_step")
+
+
+def _offers(subject: Subject, spec: ModelSpec, dtype: str, feature: str, phase: str) -> bool:
+    if refusal(subject, spec, dtype, phase) is not None:
         return False
     options = {"spec": spec, "device": subject.device, "dtype": dtype}
-    return subject.consult("supports", feature="stream", **options) is None
+    return subject.consult("supports", feature=feature, **options) is None
 
 
 def phases(subject: Subject, spec: ModelSpec, dtype: str) -> tuple[str, ...]:

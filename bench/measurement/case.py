@@ -48,7 +48,8 @@ class Case:
         streams = workload.phase == STREAM
         where = {"device": workload.device, "dtype": workload.dtype}
         phase = "forward" if streams else workload.model_phase
-        features = {"stream": streams, "lengths": workload.has_lengths}
+        features = {"stream": streams, "stateful": workload.stateful}
+        features["lengths"] = workload.has_lengths
         try:
             reason = registry.ask(self.variant, "refusal", workload.spec, **where, phase=phase)
             for feature in (name for name, needed in features.items() if needed):

@@ -42,6 +42,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     given_name: str = ""  # from a workload file; it stands for the size and what the file sets
     steps_vary: tuple[int, ...] = ()  # each call comes with another of these T; `steps` is the last
     updates: int = 0  # of learn, at most; 0: those of the target
+    stateful: bool = False  # only for train_step: the state is carried from batch to batch
     inputs: InputOptions = InputOptions()
     weights: GivenFile | None = None  # the parameters to start from; None: random
     embedding: GivenFile | None = None  # the table to start from
@@ -88,6 +89,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             "bidirectional": "bi" if spec.bidirectional else "uni",
             "dropout": f"dropout{spec.dropout}",
             "initial_state": "state" if self.inputs.initial_state else "no-state",
+            "stateful": "stateful" if self.stateful else "stateless",
             "weighted": "weighted" if self.inputs.weighted else "unweighted",
             "values": self.inputs.values,
             "lengths": f"lengths-{self.inputs.lengths}",
@@ -148,6 +150,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             f"dropout {spec.dropout}": spec.dropout,
             "frozen embedding": spec.vocab_size is not None and not spec.train_embedding,
             "given initial state": inputs.initial_state,
+            "the state carried from batch to batch": self.stateful,
             "weighted steps": inputs.weighted,
             "denormal inputs": inputs.values == "denormal",
             f"lengths {inputs.lengths}": self.has_lengths,

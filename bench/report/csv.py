@@ -20,7 +20,7 @@ COLUMNS = (
     *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "bias"),
     *("dropout", "vocab_size", "train_embedding", "readout", "output_size", "loss"),
     *("time_reduction", "initial_state", "weighted", "values", "weights", "embedding"),
-    *("lengths", "padding", "real_steps", "steps_vary"),
+    *("lengths", "padding", "real_steps", "steps_vary", "stateful"),
     *("parameters", "step_bytes", "optimizer", "learning_rate"),
     *("variant", "role", "status", "verdict", "rank", "seconds", "ratio", "ratio_low"),
     *("ratio_high", "throughput_seconds", "device_seconds", "interquartile_range", "rounds"),
@@ -35,7 +35,10 @@ COLUMNS = (
     *("versions", "path", "reason"),
 )
 # As they are, from a workload and from a measurement.
-OF_WORKLOAD = ("phase", "task", "device", "dtype", "threads", "batch", "steps", "step_bytes")
+OF_WORKLOAD = (
+    *("phase", "task", "device", "dtype", "threads", "batch", "steps", "step_bytes"),
+    "stateful",
+)
 OF_INPUTS = ("initial_state", "weighted", "values", "lengths", "padding")
 OF_MEASUREMENT = ("variant", "role", "status", "path", "reason")
 OF_STEPS = ("median_seconds", "p90_seconds", "p99_seconds", "worst_seconds")  # of StepTimes

@@ -19,6 +19,7 @@ import numpy as np
 
 from backends import registry
 from backends.interface import Backend
+from bench.workers.chunks import CarriedModel
 from bench.workers.learning import Learns
 from bench.workers.probes import Probes
 from bench.workers.seen_answers import SeenAnswers
@@ -71,11 +72,12 @@ class Operations(Probes, Learns):
         dtype: str,
         optimizer: Packed | None,
         again: bool = False,
-        stream: bool = False,
+        feature: str = "",
     ) -> float:
         """Build the model and place the batches; return the seconds that building took.
 
-        With `stream` each batch is placed as a stream.
+        `feature` is "stream" if each batch is placed as a stream, "stateful" if train steps carry
+        the state on.
         `again` marks a further build of one workload, whose memory counts from its first build on.
         """
         given, self._device = unpack(params), device
@@ -94,10 +96,13 @@ class Operations(Probes, Learns):
             optimizer=OptimizerSpec(**optimizer) if optimizer else None,
         )
         seconds = time.perf_counter() - begin
-        if stream:
-            host = np.dtype("float64" if dtype == "float64" else "float32")
-            streamed: Any = StreamedModel(self._model, host)
-            self._model = streamed  # it has one more phase
+        host = np.dtype("float64" if dtype == "float64" else "float32")
+        wrapped: Any = {
+            "stream": lambda model: StreamedModel(model, host),  # it has one more phase
+            "stateful": CarriedModel,
+        }
+        if feature:
+            self._model = wrapped[feature](self._model)
         self._place(batches)
         make = getattr(self._backend, "stopwatch", lambda _: None)
         self._stopwatch = make(device)
@@ -142,12 +147,13 @@ class Operations(Probes, Learns):
         return self._batch, pack(self._built.to_host(self._result))
 
     def train(self, *, steps: int) -> tuple[list[float], Packed]:
-        """The loss of each of `steps` updates, and the parameters after them."""
-        losses = []
+        """The loss of each of `steps` updates, and the parameters and carried states after them."""
+        losses, host = [], {}
         for _ in range(steps):
             self._result = self._step("train_step")
-            losses.append(float(self._built.to_host(self._result)["loss"]))
-        return losses, pack(self._built.params())
+            host = self._built.to_host(self._result)
+            losses.append(float(host.pop("loss")))
+        return losses, pack({**host, **self._built.params()})
 
     def renew(self, *, params: Packed, batch: Packed) -> None:
         """Load new parameters and place a new batch, with the same built model."""

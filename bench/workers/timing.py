@@ -104,8 +104,8 @@ class TimedSteps:
     def look(self, *, phase: str, looks: int, seconds: float = math.inf) -> list[SeenAnswer]:
         """The results of `looks` steps, fewer if they take `seconds`, but at least one.
 
-        A train step starts from the loaded parameters; its result are the loss and the parameters
-        after it.
+        A train step starts from the loaded parameters; its result are the loss, the parameters
+        after it, and the carried states if there are any.
         """
         found: list[SeenAnswer] = []
         begin = time.perf_counter()
@@ -115,7 +115,7 @@ class TimedSteps:
             self._result = self._step(phase, number)
             host = self._on_host()
             if phase == "train_step":
-                host = {"loss": host["loss"], **self._built.params()}
+                host |= self._built.params()
             found.append(self._looks.take(number, host))
             if time.perf_counter() - begin > seconds:
                 break

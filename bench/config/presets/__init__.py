@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, Any] = {
     "bidirectional": False,
     "no_bias": False,
     "initial_state": False,
+    "stateful": False,
     "dropout": 0.0,
     "device": "cpu",
     "dtype": "float32",
