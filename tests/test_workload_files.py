@@ -94,6 +94,7 @@ frozen-embedding = true
 bidirectional = true
 dropout = 0.5
 initial-state = true
+stateful = false
 weighted = true
 values = "normal"
 lengths = "sorted"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from backends.jax.base import JaxBackend
-from backends.jax.model import Placed
+from backends.jax.net import Placed
 from tasks.spec import ModelSpec, Params
 
 # The gates of a parameter by linen's names: (layer of the cell, kernel or bias).

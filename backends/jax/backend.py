@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from backends.jax.base import JaxBackend
-from backends.jax.model import Placed
+from backends.jax.net import Placed
 from tasks.spec import ModelSpec, Params
 
 

@@ -10,7 +10,8 @@ from importlib.util import find_spec
 
 from backends.features import lacking
 from backends.interface import PHASES
-from backends.jax.model import STORAGE, JaxModel, Net
+from backends.jax.model import STORAGE, JaxModel
+from backends.jax.net import Net
 from backends.jax.xla import XlaPeak, xla_threads
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 

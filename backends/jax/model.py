@@ -8,10 +8,12 @@ trace.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
+from backends.jax.net import Net, Placed
+from backends.jax.phases import compile_phases, compile_training, optax_update
 from backends.jax.xla import summary
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
@@ -19,141 +21,6 @@ from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, pa
 # float32 means true fp32 on every device: by default, recent GPUs would multiply in TF32.
 PRECISION = {"float32": "highest", "float64": "highest", "tf32": "tensorfloat32"}
 STORAGE = {"float32": "float32", "float64": "float64", "tf32": "float32"}
-
-
-class Net(Protocol):
-    """A model as a pure function of its parameters, which are two pytrees."""
-
-    def split(self, params: Params) -> tuple[Any, Any]:
-        """Canonical host parameters -> the trainable and the frozen tree."""
-        ...
-
-    def names(self, tree: Any) -> dict[str, Any]:
-        """The leaves of a tree, or of a gradient of the trainable tree, by canonical name."""
-        ...
-
-    def apply(
-        self, trainable: Any, frozen: Any, batch: Placed, *, training: bool, key: Any
-    ) -> dict[str, Any]:
-        """The batch's x, state and lengths -> outputs (B,T,C) or (B,C), last states by name.
-
-        With lengths each direction keeps to its sequence; outputs in the padding are any. `key` is
-        for the dropout masks; None: no dropout.
-        """
-        ...
-
-    @property
-    def lengths_by(self) -> str:
-        """How its layers keep to the lengths of the sequences."""
-        ...
-
-    def describe(self, *, training: bool) -> str:
-        """Describe what runs the layers."""
-        ...
-
-
-class Placed(NamedTuple):
-    """A batch on the device; jit compiles separately with and without what may be None."""
-
-    x: Any  # (B,T,D) | (B,T)
-    y: Any  # (B,T) | (B,) | (B,T,C) | (B,C)
-    weight: Any  # (B,T) | None
-    state: Any  # {"l0.fwd.h0": (B,H), ...} | None
-    lengths: Any = None  # (B,) | None
-
-    def real(self) -> Any:
-        """(B,T) bool: which steps are no padding; with lengths only."""
-        import jax.numpy as jnp
-
-        return jnp.arange(self.x.shape[1]) < self.lengths[:, None]
-
-
-def loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
-    """tasks.loss.loss in JAX: outputs (B,T,C) or (B,C) -> ()."""
-    import jax
-    import jax.numpy as jnp
-
-    if spec.loss == "mse":
-        each = ((outputs - batch.y) ** 2).mean(axis=-1)
-    else:
-        log_p = jax.nn.log_softmax(outputs)
-        each = -jnp.take_along_axis(log_p, batch.y[..., None], axis=-1)[..., 0]
-    weight = batch.weight
-    if batch.lengths is not None and spec.readout == "every_step":
-        weight = batch.real().astype(each.dtype) * (1.0 if weight is None else weight)
-    if weight is not None:
-        total, weights = (weight * each).sum(), weight.sum()
-        if spec.time_reduction == "sum":
-            return total / len(each)
-        return jnp.where(weights == 0.0, 0.0, total / jnp.where(weights == 0.0, 1.0, weights))
-    if spec.time_reduction == "sum":
-        return each.sum() / len(each)
-    return each.mean()
-
-
-def compile_phases(spec: ModelSpec, net: Net, precision: str, update: Any) -> dict[str, Any]:
-    """The jitted function of each phase; `update` is an optax transformation, or None.
-
-    All take (held, frozen parameters, batch, step). `held` are the trainable parameters, in
-    train_step with the optimizer's state. `step` seeds the dropout masks; None: no dropout. In its
-    place `train_chunk` takes a carry, which is the state of a batch; `advance` takes a carry and an
-    input.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    def forward(trainable: Any, frozen: Any, batch: Placed, step: Any) -> dict[str, Any]:
-        with jax.default_matmul_precision(precision):
-            out = net.apply(trainable, frozen, batch, training=False, key=None)
-        if batch.lengths is not None and spec.readout == "every_step":
-            out["outputs"] = jnp.where(batch.real()[..., None], out["outputs"], 0.0)
-        return out
-
-    def batch_loss(trainable: Any, frozen: Any, batch: Placed, step: Any) -> Any:
-        key = None if step is None else jax.random.fold_in(jax.random.key(0), step)
-        with jax.default_matmul_precision(precision):
-            out = net.apply(trainable, frozen, batch, training=True, key=key)
-        return loss(spec, out["outputs"], batch)
-
-    def bptt(trainable: Any, frozen: Any, batch: Placed, step: Any) -> dict[str, Any]:
-        value, grads = jax.value_and_grad(batch_loss)(trainable, frozen, batch, step)
-        return {"loss": value, **{f"grad.{n}": g for n, g in net.names(grads).items()}}
-
-    def train_step(held: Any, frozen: Any, batch: Placed, step: Any) -> tuple[Any, dict[str, Any]]:
-        import optax
-
-        trainable, moments = held
-        value, grads = jax.value_and_grad(batch_loss)(trainable, frozen, batch, step)
-        changes, moments = update.update(grads, moments, trainable)
-        return (optax.apply_updates(trainable, changes), moments), {"loss": value}
-
-    def advance(trainable: Any, frozen: Any, carry: Any, x: Any) -> tuple[Any, Any]:
-        with jax.default_matmul_precision(precision):
-            one = Placed(x[:, None], None, None, carry)
-            out = net.apply(trainable, frozen, one, training=False, key=None)
-        outputs = out.pop("outputs")
-        carry = {f"{name}0": state for name, state in out.items()}
-        return carry, outputs[:, 0] if spec.readout == "every_step" else outputs
-
-    def train_chunk(held: Any, frozen: Any, batch: Placed, carry: Any) -> tuple[Any, Any]:
-        import optax
-
-        def chunk_loss(trainable: Any) -> tuple[Any, Any]:
-            with jax.default_matmul_precision(precision):
-                one = batch._replace(state=carry)
-                out = net.apply(trainable, frozen, one, training=True, key=None)
-            return loss(spec, out.pop("outputs"), batch), out
-
-        trainable, moments = held
-        (value, states), grads = jax.value_and_grad(chunk_loss, has_aux=True)(trainable)
-        changes, moments = update.update(grads, moments, trainable)
-        return (optax.apply_updates(trainable, changes), moments), {"loss": value, **states}
-
-    phases = {"forward": jax.jit(forward), "bptt": jax.jit(bptt), "advance": jax.jit(advance)}
-    if update is not None:
-        phases["train_step"] = jax.jit(train_step, donate_argnums=0)
-        phases["train_chunk"] = jax.jit(train_chunk, donate_argnums=0)
-    return phases
 
 
 NO_OPTIMIZER = "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
@@ -175,7 +42,9 @@ class JaxModel:
         self._spec, self._net, self._device = spec, net, device
         self._storage = np.dtype(STORAGE[dtype])
         self._update = None if optimizer is None else optax_update(optimizer)
-        self._phases = compile_phases(spec, net, PRECISION[dtype], self._update)
+        self._phases = compile_phases(spec, net, PRECISION[dtype])
+        if self._update is not None:
+            self._phases |= compile_training(spec, net, PRECISION[dtype], self._update)
         self._last_call: tuple[str, tuple[Any, ...]] | None = None  # a phase, and its arguments
         self.load(params)
 
@@ -282,12 +151,3 @@ class JaxModel:
         training = phase not in ("forward", "advance")
         what = f"{self._net.describe(training=training)}{lengths}"
         return f"{what}; {summary(lowered.compile().as_text())}"
-
-
-def optax_update(spec: OptimizerSpec) -> Any:
-    """optax's own update; its Adam adds eps to the corrected sqrt(v)."""
-    import optax
-
-    if spec.name == "sgd":
-        return optax.sgd(spec.learning_rate)
-    return optax.adam(spec.learning_rate, b1=spec.beta1, b2=spec.beta2, eps=spec.eps)

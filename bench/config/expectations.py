@@ -81,24 +81,24 @@ def expect_room(
         )
 
 
-def expect_stream(size: Size, inputs: InputOptions, vary: Sequence[int]) -> None:
-    """Raise ValueError where a call for each step makes no sense."""
-    if inputs.lengths or vary:
-        which = "--lengths" if inputs.lengths else "--steps-vary"
-        raise ValueError(f"a stream takes one step a call; expected no {which} in phase stream")
-    if size.steps < 2:
-        raise ValueError("a stream carries its state from step to step; expected at least 2 steps")
-
-
-def expect_stateful(spec: ModelSpec, inputs: InputOptions, vary: Sequence[int]) -> None:
-    """Raise ValueError where no state can be carried from batch to batch and compared."""
-    for which, given in (
-        ("--lengths", inputs.lengths),
-        ("--steps-vary", vary),
-        ("--dropout", spec.dropout),
-    ):
-        if given:
+def expect_carrying(
+    spec: ModelSpec,
+    size: Size,
+    inputs: InputOptions,
+    vary: Sequence[int],
+    *,
+    streams: bool,
+    stateful: bool,
+) -> None:
+    """Raise ValueError where a state that is carried makes no sense, or cannot be compared."""
+    given = {"--lengths": inputs.lengths, "--steps-vary": vary, "--dropout": spec.dropout}
+    for which in (option for option, value in given.items() if value):
+        if stateful:
             raise ValueError(f"--stateful carries the state on; expected no {which} beside it")
+        if streams and which != "--dropout":  # which acts in training alone
+            raise ValueError(f"a stream takes one step a call; expected no {which} in phase stream")
+    if streams and size.steps < 2:
+        raise ValueError("a stream carries its state from step to step; expected at least 2 steps")
 
 
 def expect_forward_in_float32(task: Task, phases: Sequence[str], dtypes: Sequence[str]) -> None:

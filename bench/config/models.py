@@ -10,13 +10,12 @@ from typing import Any
 
 from bench.config import given_params, selection
 from bench.config.expectations import (
+    expect_carrying,
     expect_effect,
     expect_forward_in_float32,
     expect_outputs,
     expect_room,
     expect_same,
-    expect_stateful,
-    expect_stream,
 )
 from bench.config.fields import MODEL, option
 from bench.config.phases import STREAM
@@ -113,10 +112,8 @@ def _checked(
         ]
         on_host = candidates if "cpu" in request.devices else 0
         expect_room(model.spec, model.numbers, asked, request.dtypes, on_host)
-        if STREAM in request.phases:
-            expect_stream(model.numbers, model.inputs, model.steps_vary)
-        if model.stateful:
-            expect_stateful(model.spec, model.inputs, model.steps_vary)
+        about = model.spec, model.numbers, model.inputs, model.steps_vary
+        expect_carrying(*about, streams=STREAM in request.phases, stateful=model.stateful)
         if model.weights is not None:
             given_params.check(model.spec, chosen["weights"], model.weights)
         batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
