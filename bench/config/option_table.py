@@ -115,8 +115,7 @@ MODEL = (
 HOW = (
     Option(
         "threads",
-        f"`{ALL_THREADS}`, the default: one a core. `{DEFAULT_THREADS}`: as each framework takes "
-        "them by itself, not pinned.",
+        f"`{ALL_THREADS}` (default): one a core; `{DEFAULT_THREADS}`: left alone.",
         "LIST",
     ),
     Option("processes", f"Fresh processes of each variant. Default: {DEFAULT_PROCESSES}.", "K"),

@@ -262,18 +262,15 @@ def check_words(words: Sequence[str]) -> None:
 def _refuse_what_has_no_effect(config: pytest.Config, asked: Values, options: Options) -> None:
     """Raises ValueError for an option that the user gave, and that changes nothing."""
     phases, measured = options.phases, ", ".join(options.phases)
-    if "optimizer" in asked and "train_step" not in phases:
-        raise ValueError(
-            f"--optimizer has no effect on {measured}; expected --phase=train_step beside it"
-        )
-    if "updates" in asked and LEARN not in phases:
-        raise ValueError(
-            f"--updates has no effect on {measured}; expected --phase={LEARN} beside it"
-        )
-    if any(asked.get("stateful", ())) and "train_step" not in phases:
-        raise ValueError(
-            f"--stateful has no effect on {measured}; expected --phase=train_step beside it"
-        )
+    for name, needed in (
+        ("optimizer", "train_step"),
+        ("stateful", "train_step"),
+        ("updates", LEARN),
+    ):
+        if any(asked.get(name, ())) and needed not in phases:
+            raise ValueError(
+                f"--{name} has no effect on {measured}; expected --phase={needed} beside it"
+            )
     if any(asked.get("dropout", ())) and not {*phases} & {*TRAINING}:
         raise ValueError(
             f"--dropout has no effect on {measured}; expected a --phase that trains beside it: "
