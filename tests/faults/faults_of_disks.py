@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import kit
+import pytest
 from kit import Fault, Happened, Run
 
 SLOW = ("--task=hihello", "--backend=numpy", "--benchmark-max-time=2")
 SIZE = "400k"
+NO_MOUNT = "this user may not mount a file system; `file-limit` stands for it"
 
 
 def _rescued(run: Run, folder: Path, *expected: str) -> Happened:
@@ -40,7 +42,7 @@ def _full(folder: Path) -> Happened:
     """The disk becomes full while the second workload is measured."""
     with kit.mounted(folder / "disk", SIZE) as real:
         if not real:
-            return Happened(1, "No space left on device")  # see `_file_limit` for this machine
+            pytest.skip(NO_MOUNT)
         variables = _temporary(folder)
         with Run(folder / "disk", *SLOW, variables=variables) as run:
             run.wait_for("[2/2]")
@@ -89,7 +91,7 @@ def _vanished(folder: Path) -> Happened:
 def _full_from_the_start(folder: Path) -> Happened:
     with kit.mounted(folder / "disk", "64k") as real:
         if not real:
-            return Happened(2, "cannot be written: No space left on device")
+            pytest.skip(NO_MOUNT)
         _fill(folder / "disk")
         with Run(folder, *kit.QUICK, f"--reports={folder / 'disk' / 'there'}") as run:
             return run.end()
@@ -107,7 +109,7 @@ def _saved(folder: Path) -> Happened:
     """The storage of --benchmark-save is on a disk that becomes full."""
     with kit.mounted(folder / "disk", "64k") as real:
         if not real:
-            return Happened(1, "No space left on device")
+            pytest.skip(NO_MOUNT)
         storage = f"--benchmark-storage={folder / 'disk'}"
         with Run(folder, *kit.QUICK, "--benchmark-save=x", storage) as run:
             run.wait_for("[1/2]")

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import kit
+import pytest
 from kit import Fault, Happened, Run
 
 SLOW = ("--task=hihello", "--backend=numpy", "--benchmark-max-time=4", "--phase=forward")
@@ -80,7 +81,7 @@ def _one_core(number: int) -> None:
 
 def _own_cores(folder: Path) -> Happened:
     if len(os.sched_getaffinity(0)) < 2:
-        return Happened(0, "1 passed")  # nothing to divide
+        pytest.skip("there is one core, and nothing to divide")
     slow = (*SLOW, "--benchmark-max-time=2")
     with Run(folder / FIRST, *slow, limit=lambda: _one_core(0)) as first:
         first.wait_for("[1/1]")
