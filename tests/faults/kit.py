@@ -78,7 +78,7 @@ class Run:
         self.folder, self.reports = folder / "reports" / "run", folder / "reports"
         self.mark = f"{os.getpid()}-{time.monotonic_ns()}"
         self._log = folder / f"log-{self.mark}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         places = [] if any(word.startswith("--resume") for word in words) else ["--run-name=run"]
         command = [sys.executable, "-c", _MAIN, "run", f"--reports={self.reports}", *places, *words]
         locks = {"RNNBENCH_LOCKS": str(folder / "locks")}
