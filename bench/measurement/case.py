@@ -48,13 +48,14 @@ class Case:
         streams = workload.phase == STREAM
         where = {"device": workload.device, "dtype": workload.dtype}
         phase = "forward" if streams else workload.model_phase
-        features = {"stream": streams, "stateful": workload.stateful}
-        features["lengths"] = workload.has_lengths
+        features = {STREAM: streams, "stateful": workload.stateful, "lengths": workload.has_lengths}
         try:
-            reason = registry.ask(self.variant, "refusal", workload.spec, **where, phase=phase)
+            reason = None
             for feature in (name for name, needed in features.items() if needed):
                 needs = {"feature": feature, "spec": workload.spec, **where}
                 reason = reason or registry.ask(self.variant, "supports", **needs)
+            if reason is None:
+                reason = registry.ask(self.variant, "refusal", workload.spec, **where, phase=phase)
             if reason is None and workload.optimizer is not None:
                 registry.ask(self.variant, "optimizer", workload.optimizer)  # does it declare one?
         except registry.BrokenBackendError as error:

@@ -85,8 +85,8 @@ class WorkloadRun:
 
     def beside(self) -> list[schema.Measurement]:
         """The measurements of the control and the GEMM baseline."""
-        serial = self.settings.serial
         others = [candidate for candidate in self.candidates if candidate.role != "variant"]
+        serial = self.settings.serial
         found = [candidate.outcome(self.workload, serial).measurement for candidate in others]
         return found if self.conditions else []
 
