@@ -15,7 +15,9 @@ import psutil
 import pytest
 from running import command, environment
 
+from backends.plugins import process as processes
 from backends.plugins.client import SERVER
+from backends.plugins.errors import StartError
 from backends.plugins.process import PythonProcess
 from bench import ROOT
 from bench.records import machine
@@ -90,6 +92,18 @@ def test_a_pool_that_is_closed_ends_no_other_process(pool: WorkerPool) -> None:
         assert other.alive()
     finally:
         other.kill()
+
+
+def test_an_interpreter_that_never_answers_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'pid'}\nsleep 3600\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(processes, "START_SECONDS", 0.5)
+    with pytest.raises(StartError, match="its interpreter ended before it answered"):
+        PythonProcess(str(python), SERVER)
+    assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
 def _marked(mark: str) -> list[psutil.Process]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 
 class UnknownBackendError(ValueError):
     """No variant has that name; the message lists the known ones."""
@@ -46,3 +48,11 @@ class DiedError(ProcessError):
 
 class NoAnswerError(ProcessError):
     """The process did not answer in time and was killed."""
+
+
+def signal_name(number: int) -> str:
+    """ "SIGSEGV"; Python has no names for most real-time signals."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -31,12 +31,14 @@ from backends.plugins.errors import (
     NoAnswerError,
     RaisedError,
     StartError,
+    signal_name,
 )
 from backends.plugins.output_log import OutputLog
 from backends.plugins.sanitize import plain, plain_lines, plainly
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.0002  # on systems that do not report that a process has stopped
+START_SECONDS = 60.0  # until the first answer of an interpreter
 END_SECONDS = 5.0  # that a process which was killed may take to end
 LAST_SECONDS = 0.2  # for the last message of a process that has ended
 STILL_RUNS = object()
@@ -117,6 +119,9 @@ class PythonProcess:
         to_log = ["sh", "-c", 'exec "$@" 2>> "$0"', str(self._log.path)]
         spec.python = shlex.join([*to_log, "env", *pairs, python])
         before = set(psutil.Process().children())
+        # It has to answer, and execnet waits for it without a limit.
+        late = threading.Timer(START_SECONDS, marks.kill, [self._mark])
+        late.start()
         try:
             gateway = self._group.makegateway(spec)
         except (EOFError, OSError, ValueError):
@@ -124,6 +129,8 @@ class PythonProcess:
                 left.kill()
                 left.wait(5)  # else it stays as a zombie
             raise
+        finally:
+            late.cancel()
         (process,) = set(psutil.Process().children()) - before
         self._popen = gateway._io.popen
         channel = gateway.remote_exec(_BOOT)
@@ -258,7 +265,7 @@ class PythonProcess:
             return "it closed its channel but still runs"
         if code is None:
             return "no exit status"
-        return _signal_name(-code) if code < 0 else f"exit status {code}"
+        return signal_name(-code) if code < 0 else f"exit status {code}"
 
     def _wait(self) -> Any:
         """Its exit status within END_SECONDS, None if unknown, or STILL_RUNS."""
@@ -279,14 +286,6 @@ class PythonProcess:
         for process in (self.process, *self._strays):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-
-
-def _signal_name(number: int) -> str:
-    """ "SIGSEGV"; Python has no names for most real-time signals."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _group_of(process: psutil.Process) -> int | None:
