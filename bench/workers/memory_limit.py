@@ -87,6 +87,7 @@ class SystemKills:
 def _make_group(count: int, pid: int) -> Path | None:
     """A group of `pid` alone with this limit; None where none can be made."""
     for parent, files in _parents():
+        _remove_left(parent)
         group = parent / f"rnnbench-{pid}"
         try:
             group.mkdir()
@@ -101,6 +102,15 @@ def _make_group(count: int, pid: int) -> Path | None:
         else:
             return group
     return None
+
+
+def _remove_left(parent: Path) -> None:
+    """Remove the groups that a run has left which was killed."""
+    for group in parent.glob("rnnbench-*"):
+        pid = group.name.partition("-")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            with contextlib.suppress(OSError):  # other processes are in it, or it is gone
+                group.rmdir()
 
 
 def _parents() -> Iterator[tuple[Path, dict[str, bool]]]:
