@@ -80,10 +80,18 @@ def test_a_correct_one_has_no_fault() -> None:
 def test_a_model_that_streams_has_three_more_members(member: str) -> None:
     model = _made("correct").build(SPEC, init_params(SPEC, 0), **CALL)
     lacking = third_party.Without(model, member)
-    (fault,) = contract.model_faults(lacking, lambda phase: False, lambda feature: True)
+    streams = "stream".__eq__
+    (fault,) = contract.model_faults(lacking, lambda phase: False, streams)
     assert fault.startswith(f"lacks `{member}`; expected {member}(")
     assert fault.endswith("or a reason of `supports` against stream")
     assert contract.model_faults(lacking, lambda phase: False, lambda feature: False) == []
+
+
+def test_one_that_carries_the_state_on_has_a_member_for_it() -> None:
+    model = _made("correct").build(SPEC, init_params(SPEC, 0), **CALL)
+    lacking = third_party.Without(model, "train_chunk")
+    (fault,) = contract.model_faults(lacking, lambda phase: False, "stateful".__eq__)
+    assert fault.startswith("lacks `train_chunk`; expected train_chunk(placed, carry)")
 
 
 @pytest.mark.parametrize("name", OF_OBJECTS)

@@ -15,18 +15,30 @@ import msgspec
 
 from backends import registry
 from bench import ROOT
+from bench.config.option_table import TRAINING
 from bench.gpu.records import Answer
 from bench.workers.pool import WorkerPool
 from bench.workers.process import WorkerError, WorkerKey
+from tasks import TASKS
 
 FILE = "devices.json"  # in the folder of the run: a list of answers
 PLUGIN = "cupy"  # of the plugins that come with the project, the one that needs a GPU
 WAIT_SECONDS = 60.0
+PROBE = TASKS["hihello"].spec("source")  # a model to ask a variant about
 
 
 def entries() -> list[registry.Entry]:
-    """The variants that may have a GPU: those built in that need a framework."""
-    return [entry for entry in registry.BUILT_IN if entry.modules]
+    """The variants that may have a GPU: those built in that need a framework and train.
+
+    What only predicts is another call of the nets that these train.
+    """
+    return [entry for entry in registry.BUILT_IN if entry.modules and _trains(entry)]
+
+
+def _trains(entry: registry.Entry) -> bool:
+    asked = {"device": "cuda:0", "dtype": "float32"}
+    reasons = (registry.ask(entry.name, "refusal", PROBE, **asked, phase=p) for p in TRAINING)
+    return any(reason is None for reason in reasons)
 
 
 def asked() -> Iterator[registry.Entry]:

@@ -17,7 +17,7 @@ from bench import ROOT
 from bench.gpu import devices, judge, reproductions
 from bench.gpu.judge import Ended, Verdict
 from bench.gpu.records import Answer
-from tasks import DEFAULT_TASKS, TASKS
+from tasks import DEFAULT_TASKS
 from tasks.spec import CELLS
 
 MINUTES = 8.0
@@ -26,7 +26,6 @@ DEVICE_VARIABLE = "RNNBENCH_GPU_DEVICE"  # of the tests marked gpu: where a rehe
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--color=no", "-v", "--tb=short")
 SUITE = ("--rootdir", str(ROOT), "-c", str(ROOT / "pyproject.toml"), str(ROOT / "bench/suite"))
 MODEL = ("--layers=2", "--bidirectional")
-PROBE = TASKS["hihello"].spec("source")  # a model to ask a variant about
 AGREE_SECONDS, MORE_SECONDS = 80, 50  # of the agreement of a variant; for a further dtype
 SMALL = ("--batch=16", "--steps=32", "--input=32", "--hidden=64")  # in place of a size, on the CPU
 
@@ -100,7 +99,9 @@ class Plan:
         few = self._rehearsal or entry.slow_build
         tasks = ("hihello",) if few else (*DEFAULT_TASKS, "custom")
         cells = CELLS[:1] if few else CELLS
-        train = registry.ask(entry.name, "refusal", PROBE, **self._asked("bptt")) is not None
+        train = (
+            registry.ask(entry.name, "refusal", devices.PROBE, **self._asked("bptt")) is not None
+        )
         phase = "train_step" if train else "bptt"
         command = self._asking((entry,), dtypes, f"--phase={phase}", tasks, cells)
         skip = devices.problem(self.answers, entry, self.device)
@@ -121,7 +122,7 @@ class Plan:
             entry
             for entry in entries
             if not self._problem(entry)
-            and registry.ask(entry.name, "refusal", PROBE, **asked) is None
+            and registry.ask(entry.name, "refusal", devices.PROBE, **asked) is None
         ]
         cells = CELLS[:1] if self._rehearsal else CELLS
         command = self._asking(chosen, ("float64",), "--phase=bptt", ("hihello",), cells)
