@@ -39,6 +39,13 @@ def test_a_soak(tmp_path: Path) -> None:
             time.sleep(0.5)
         happened = run.end(seconds=60)
         _, found, _ = store.read(run.folder / store.FILE)
+    memory, files = np.array(looks).T
+    third = len(looks) // 3
+    # The first look after the imports, and the last before the report is made.
+    first, last = np.median(memory[third // 2 : third]), np.median(memory[-third : -third // 4])
+    print(f"{len(found)} measurements, {len(looks)} looks at the parent")
+    print(f"memory {first / 2**20:.1f} MiB, then {last / 2**20:.1f} MiB")
+    print(f"files {np.median(files[:third]):.0f}, then {np.median(files[-third:]):.0f}")
     assert happened.left == []
     of: dict[str, dict[int, list[str]]] = {"numpy": {}, "soaked": {}}
     for m in found:
@@ -51,12 +58,5 @@ def test_a_soak(tmp_path: Path) -> None:
     faults = {size: status for size, (status,) in of["soaked"].items() if not size % 10}
     assert len(faults) == WORKLOADS // 10
     assert set(faults.values()) >= {"ok", "crashed", "failed"}
-    memory, files = np.array(looks).T
-    third = len(looks) // 3
-    # The first look after the imports, and the last before the report is made.
-    first, last = np.median(memory[third // 2 : third]), np.median(memory[-third : -third // 4])
-    print(f"{len(found)} measurements, {len(looks)} looks at the parent")
-    print(f"memory {first / 2**20:.1f} MiB, then {last / 2**20:.1f} MiB")
-    print(f"files {np.median(files[:third]):.0f}, then {np.median(files[-third:]):.0f}")
     assert last - first <= MOST_BYTES * WORKLOADS
     assert np.median(files[-third:]) <= np.median(files[third : 2 * third]) + 2
