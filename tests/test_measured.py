@@ -117,7 +117,7 @@ def test_a_run_knows_how_far_its_processes_lie_apart(ran: Ran) -> None:
 @pytest.fixture(scope="module")
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("serial")
-    return suite(folder, "--serial", *OPTIONS, "--backend=numpy", "-s")
+    return suite(folder, "--serial", *OPTIONS, "--backend=numpy", "-s", "-v")
 
 
 def test_a_serial_run_times_and_is_marked_and_never_compared(serial: Ran) -> None:

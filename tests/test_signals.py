@@ -32,6 +32,7 @@ def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_run_as_ctrl_c_does(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)  # nohup has it ignored, which is heeded too
     before = signal.getsignal(number)
     with signals.heeded():
         with pytest.raises(KeyboardInterrupt):
