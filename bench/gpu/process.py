@@ -58,7 +58,7 @@ class PartProcess:
                 cwd=ROOT,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=_begin,
             )
 
     @property
@@ -116,8 +116,12 @@ class PartProcess:
             return False  # ended, or somebody else's
 
 
-def _end_with_parent() -> None:
-    """A run that is killed leaves nothing on the GPU."""
+def _begin() -> None:
+    """A run that is killed leaves nothing on the GPU, and one in the background can be interrupted.
+
+    A shell starts what it puts into the background with SIGINT ignored, and so would be each part.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
