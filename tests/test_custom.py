@@ -98,7 +98,9 @@ def options(draw: Any) -> dict[str, Any]:
         "lengths": st.sampled_from(("uniform", "sorted", "0.3", "0.8")),
         "padding": st.sampled_from(("behind", "front")),
     }
-    assert {*values} == {*MODEL} - {"weights", "embedding", "steps_vary", "updates"}, "each is drawn"
+    assert {*values} == {*MODEL} - {"weights", "embedding", "steps_vary", "updates"}, (
+        "each is drawn"
+    )
     found = {name: draw(value) for name, value in values.items() if draw(st.booleans())}
     if found.get("layers", 1) == 1 and found.get("dropout"):
         del found["dropout"]

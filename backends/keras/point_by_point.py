@@ -116,6 +116,7 @@ class PointByPointBackend(KerasBackend):
         return super().refusal(spec, device=device, dtype=dtype, phase=phase)
 
     def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:
+        """Streams alone: sequences of different lengths are for the variants that train them."""
         return lacking(feature, ("stream",))
 
 

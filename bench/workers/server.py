@@ -151,7 +151,7 @@ class Operations(Probes, Learns):
         losses, host = [], {}
         for _ in range(steps):
             self._result = self._step("train_step")
-            host = self._built.to_host(self._result)
+            host = dict(self._built.to_host(self._result))
             losses.append(float(host.pop("loss")))
         return losses, pack({**host, **self._built.params()})
 

@@ -115,7 +115,7 @@ class TimedSteps:
             self._result = self._step(phase, number)
             host = self._on_host()
             if phase == "train_step":
-                host |= self._built.params()
+                host = {**host, **self._built.params()}
             found.append(self._looks.take(number, host))
             if time.perf_counter() - begin > seconds:
                 break

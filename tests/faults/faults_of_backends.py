@@ -130,6 +130,7 @@ def _workload_timeout(folder: Path) -> Happened:
 
 def _run_timeout(folder: Path) -> Happened:
     words = ("--task=hihello", "--backend=numpy", "--benchmark-max-time=60")
+    words += ("--benchmark-min-rounds=100000",)  # intervals that are narrow enough end no workload
     with kit.Run(folder, *words, "--run-timeout=6") as run:
         happened = run.end()
     return happened.also("(--run-timeout): " in happened.output, "what is kept")

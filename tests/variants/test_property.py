@@ -102,6 +102,9 @@ def check(pool: WorkerPool, case: CaseSpec, dtype: str) -> None:
 
         def outcome(case: CaseSpec, subject: PoolSubject = subject) -> tuple[int, str]:
             """How many phases answered, and the first failure."""
+            about = {"spec": case.spec, "device": "cpu", "dtype": dtype}
+            if case.lengths and subject.consult("supports", feature="lengths", **about):
+                return 0, ""
             taken = phases(subject, case.spec, dtype)
             chosen = tuple(phase for phase in taken if phase != "train_step")
             found = examine(subject, case, dtype, chosen) if chosen else []
