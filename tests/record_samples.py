@@ -326,8 +326,13 @@ def full() -> Records:
     return found
 
 
-def learned_records(seed: int = 1, missed: tuple[str, ...] = ("torch",)) -> Records:
-    """Nets that learned; those of the variants in `missed` did not reach the target."""
+def learned_records(
+    seed: int = 1, missed: tuple[str, ...] = ("torch",), disturbed: tuple[str, ...] = ()
+) -> Records:
+    """Nets that learned; those of the variants in `missed` did not reach the target.
+
+    One stretch of eight or more was disturbed, and three of the variants in `disturbed`.
+    """
 
     def learned(m: Measurement, number: int) -> Measurement:
         updates = 40 + 5 * number
@@ -341,6 +346,7 @@ def learned_records(seed: int = 1, missed: tuple[str, ...] = ("torch",)) -> Reco
             seconds=updates * process.seconds[0],
             reached=m.variant not in missed,
             judged=30,
+            disturbed=1 + 2 * (m.variant in disturbed),
             parted=33 if number % 2 else None,
             errors=(1e-7, 1e-6),
         )

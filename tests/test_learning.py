@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -16,6 +17,9 @@ from in_process import InProcess
 from mutants import Model
 from mutants_of_learning import MUTANTS
 from mutations import Mutant, Mutation
+from pages import report
+from pages import rows as rows_of
+from record_samples import FULL_RUN, learned_records, parted
 from running import suite
 
 from bench.analysis import learning as analysis
@@ -26,9 +30,12 @@ from bench.config.protocol import Block
 from bench.correctness.checks import WorkloadChecks
 from bench.measurement import learning
 from bench.measurement.learning import Learner, Lessons
+from bench.measurement.rounds import Rounds, TimedModel
 from bench.records import store
 from bench.records.schema import Agreement
 from bench.records.workload import LEARN, Workload
+from bench.report import terminal
+from bench.report.html.data import data
 from tasks import ALL_TASKS, TASKS
 from tasks.multiplication import TRAINED
 from tasks.pos_tagging import PosTagging
@@ -266,6 +273,34 @@ def test_a_score_that_is_no_number_ends_the_training(registered: Register) -> No
 
 
 # A run
+
+
+def test_seconds_of_a_training_that_was_disturbed_are_doubted_everywhere() -> None:
+    run = FULL_RUN, *parted(learned_records(disturbed=("numpy",)))
+    section = report(*run).partition("## Nets that learn")[2]
+    (page,) = data([run])["workloads"]
+    printed = "\n".join(terminal.printed(*run[:2], views(*run), width=None))
+    for row in page["lesson"]["learned"]:
+        doubted = row["variant"] == "numpy"
+        assert row["update_seconds_text"].endswith(" ?") == doubted
+        (shown, *_) = rows_of(section, row["variant"])
+        assert [shown[2].endswith(" ?"), shown[5].endswith(" ?")] == [doubted, doubted]
+        assert (f"{row['seconds_to_target_text']}\n" in f"{printed}\n") or not doubted
+    assert "? stands behind the sum of updates" in " ".join(section.split())
+
+
+def test_disturbed_stretches_are_counted_and_not_repeated() -> None:
+    """A stretch that was disturbed is kept, since the next one starts where it ended."""
+    taken = np.array([0.01])
+    model = TimedModel("m", lambda *_, **__: None, "train_step", Block(), repeats=False)
+    model.run = lambda unbroken: (taken, None, None, 0.0, 0.01)  # type: ignore[method-assign]
+    rounds = Rounds(lambda: [model], lambda _, block: block(), narrow=None)
+    rounds._watch = SimpleNamespace(  # type: ignore[assignment]
+        begin=lambda: None, others=lambda own: (5.0, 0.01), paused=lambda: 0
+    )
+    found = rounds.run(np.random.default_rng(0), least=4, seconds=0.0)
+    assert (found.blocks, found.repeated, found.disturbed, model.disturbed) == (4, 0, 4, 4)
+    assert len(model.raw) == 4
 
 
 def test_a_run_records_and_reports_what_was_learned(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bench.analysis import cold_start
+from bench.analysis import cold_start, verdicts
 from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import Learned, Lesson
 
@@ -34,6 +34,14 @@ class Learning:
     def update_seconds(self, label: str) -> float:
         """Seconds of all updates; the median of the processes."""
         return median(learned.seconds for learned in self._all(label))
+
+    def disturbed(self, label: str) -> bool:
+        """Whether so many of its stretches were disturbed that its seconds say little.
+
+        They are the sum of all, and no stretch can be made again.
+        """
+        shares = (each.disturbed / max(1, len(each.scores) - 1) for each in self._all(label))
+        return max(shares) > verdicts.MOST_DISTURBED
 
     def cold_seconds(self, label: str) -> float:
         """Seconds before the first warm update."""

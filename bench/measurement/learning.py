@@ -189,6 +189,7 @@ class Learner(TimedModel):
             seconds=self.seconds_of_all(),
             reached=self.reached,
             judged=self._judged,
+            disturbed=self.disturbed,
             parted=self.lessons.checks.parted(variant, self.losses),
             errors=tuple(map(_short, self.lessons.checks.errors(variant, self.losses))),
             probabilities=self.lessons.probabilities(self.outputs),

@@ -47,6 +47,7 @@ class TimedModel:
     slowdown: float = 0.0  # injected share of a step, to test the harness
     counts: bool = True  # whether the rounds continue until its ratio is known
     repeats: bool = True  # whether a disturbed block can be made again
+    disturbed: int = 0  # blocks that were disturbed and kept
     steps: Sequence[int] = ()  # T of each batch, where they differ
     first_seconds: Sequence[float] = ()  # of the first call with each of these T
     transfers: bool = False  # a stream: no throughput, but as many steps with their transfers
@@ -218,6 +219,7 @@ class Rounds:
                 break
             self._repeated += 1
         self._disturbed += disturbed
+        model.disturbed += disturbed
         self._timed_seconds += wall_seconds
         model.keep(position, taken, back_to_back, on_device)
 

@@ -162,6 +162,7 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float  # of all updates
     reached: bool
     judged: int  # updates whose losses were compared with those of the oracle
+    disturbed: int = 0  # stretches, of which each ends with a score, that were disturbed
     parted: int | None = None  # the first update whose loss is off by more than 1 % of the oracle's
     errors: tuple[float, ...] = ()  # of the losses of each stretch, relatively, against the oracle
     # Softmax (C,) of the outputs of the first sequence, by step; empty for numbers.

@@ -42,7 +42,7 @@ def _learned(found: Learning, label: str) -> dict[str, Any]:
         "updates_text": f"{learned.updates:,}",
         "score_text": f"{last.score:.4g}",
         "loss_text": f"{last.loss:.4g}",
-        "update_seconds_text": text.duration(found.update_seconds(label)),
+        "update_seconds_text": words.took(found, label),
         "seconds_to_target_text": words.to_target(found, label),
         "parted_text": f"{learned.parted:,}" if learned.parted is not None else "nowhere",
     }

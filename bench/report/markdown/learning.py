@@ -61,7 +61,7 @@ def table(found: Learning) -> str:
             [
                 label,
                 f"{learned.updates:,}",
-                text.duration(found.update_seconds(label)),
+                took(found, label),
                 overview.shown(found.view, label),
                 text.duration(found.cold_seconds(label)),
                 to_target(found, label),
@@ -76,7 +76,16 @@ def table(found: Learning) -> str:
 def to_target(found: Learning, label: str) -> str:
     """ "9.28 s", or that it was not reached."""
     total = found.seconds_to_target(label)
-    return text.duration(total) if total is not None else "not reached"
+    return f"{text.duration(total)}{_doubt(found, label)}" if total is not None else "not reached"
+
+
+def took(found: Learning, label: str) -> str:
+    """ "2.19 s"; "106 s ?" where other programs disturbed it too often."""
+    return f"{text.duration(found.update_seconds(label))}{_doubt(found, label)}"
+
+
+def _doubt(found: Learning, label: str) -> str:
+    return " ?" if found.disturbed(label) else ""
 
 
 def sentences(found: Learning) -> str:

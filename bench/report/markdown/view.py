@@ -124,6 +124,7 @@ class ReportView:
     margin: str
     unpaired_margin: str
     fence: str
+    most_disturbed: str
 
 
 def report_view(
@@ -184,6 +185,7 @@ def report_view(
         margin=text.share(verdicts.LEAST_MARGIN),
         unpaired_margin=text.share(verdicts.UNPAIRED_MARGIN),
         fence=f"{outliers.FENCE:g}",
+        most_disturbed=text.share(verdicts.MOST_DISTURBED),
     )
 
 
