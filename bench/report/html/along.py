@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 from bench.analysis import scaling
@@ -12,6 +14,24 @@ def _along(axis: str) -> alt.X:
     title = f"{axis}, {scaling.AXES[axis]} (logarithmic)"
     numbers = alt.Axis(values=alt.ExprRef("values"), format=",~r", labelOverlap=True, grid=False)
     return alt.X("at:Q", scale=alt.Scale(type="log", nice=False), title=title, axis=numbers)
+
+
+def _line(axis: str, y: alt.Y) -> alt.Chart:
+    drawn: alt.Chart = of.rows().mark_line(strokeWidth=2)
+    colour, dash = of.colour(), of.dash()
+    return drawn.encode(x=_along(axis), y=y, color=colour, strokeDash=dash, detail="variant:N")
+
+
+def _point(axis: str, y: alt.Y, tooltip: Any) -> alt.Chart:
+    drawn: alt.Chart = of.rows().mark_point(filled=True, size=70, opacity=1)
+    about = {"color": of.colour(), "shape": of.shape(), "tooltip": tooltip}
+    return drawn.encode(x=_along(axis), y=y, **about)
+
+
+def _layered(*charts: alt.Chart) -> of.Layers:
+    """With the numbers on the axis as a parameter of the page."""
+    layered: of.Layers = alt.layer(*charts).add_params(alt.param("values", value=[]))
+    return layered
 
 
 def times(axis: str) -> of.Layers:
@@ -29,23 +49,7 @@ def times(axis: str) -> of.Layers:
         title="median step (logarithmic)",
         axis=of.few("y", labelExpr=of.duration("datum.value")),
     )
-    line = (
-        of.rows()
-        .mark_line(strokeWidth=2)
-        .encode(
-            x=_along(axis),
-            y=y,
-            color=of.colour(),
-            strokeDash=of.dash(),
-            detail="variant:N",
-        )
-    )
-    point = (
-        of.rows()
-        .mark_point(filled=True, size=70, opacity=1)
-        .encode(x=_along(axis), y=y, color=of.colour(), shape=of.shape(), tooltip=hover)
-    )
-    chart: of.Layers = alt.layer(line, point).add_params(alt.param("values", value=[]))
+    chart: of.Layers = _layered(_line(axis, y), _point(axis, y, hover))
     return chart.properties(width="container", height=320)
 
 
@@ -54,17 +58,6 @@ def ratios(axis: str) -> of.Layers:
     scale = alt.Scale(type="log", nice=False, padding=6)
     title = "ratio to the fastest (logarithmic)"
     y = alt.Y("ratio:Q", scale=scale, title=title, axis=of.few("y"))
-    line = (
-        of.rows()
-        .mark_line(strokeWidth=2)
-        .encode(
-            x=_along(axis),
-            y=y,
-            color=of.colour(),
-            strokeDash=of.dash(),
-            detail="variant:N",
-        )
-    )
     interval = (
         of.rows()
         .transform_filter("isValid(datum.ratio_high)")
@@ -76,10 +69,5 @@ def ratios(axis: str) -> of.Layers:
             color=of.colour(),
         )
     )
-    point = (
-        of.rows()
-        .mark_point(filled=True, size=70, opacity=1)
-        .encode(x=_along(axis), y=y, color=of.colour(), shape=of.shape(), tooltip=of.of_ratio())
-    )
-    chart: of.Layers = alt.layer(line, interval, point).add_params(alt.param("values", value=[]))
+    chart: of.Layers = _layered(_line(axis, y), interval, _point(axis, y, of.of_ratio()))
     return chart.properties(width="container", height=260)
