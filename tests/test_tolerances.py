@@ -8,6 +8,7 @@ import pytest
 from backends import registry
 from backends.numpy.scan import Tanh
 from bench.correctness import oracle
+from bench.correctness.comparison import compare
 from bench.correctness.tolerances import denormal, flushed, relative_error
 from tasks.inputs import SMALLEST_NORMAL
 from tasks.spec import Batch, ModelSpec, init_params
@@ -32,6 +33,18 @@ def test_zeros_for_denormal_states_are_excused_by_denormal_inputs_alone(
     assert 0 < np.abs(outputs).max() < SMALLEST_NORMAL
     zeros = np.zeros_like(outputs)
     assert (relative_error(zeros, outputs) <= expected.bounds["outputs"]) is excused
+
+
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_nothing_agrees_with_an_oracle_that_overflows_in_float32() -> None:
+    spec = ModelSpec("rnn_relu", input_size=3, hidden_size=4, loss="mse")
+    params = {name: np.full_like(value, 1e25) for name, value in init_params(spec, 0).items()}
+    batch = Batch(np.ones(SHAPE), np.zeros((*SHAPE[:2], spec.logit_size)))
+    expected = oracle.reference(spec, params, batch, "float32")
+    came = {name: np.zeros_like(value) for name, value in expected.tensors.items()}
+    found = compare(expected, "bptt", came, "")
+    assert any("overflows" in failure for failure in found.failures)
 
 
 def test_what_is_excused_is_the_smallest_normal_number_in_each_place() -> None:
