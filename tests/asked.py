@@ -19,6 +19,12 @@ TIMEOUT_SECONDS = 300.0
 THREADS = len(machine.available_cores())
 # One that compiles for minutes is left to `rnnbench check`.
 VARIANTS = [e.name for e in registry.BUILT_IN if not e.slow_build]
+# The default ones. `make test` leaves out two, which compile for long and share their framework's
+# arithmetic with others.
+DEFAULT = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("keras-jax", "keras-torch") else name
+    for name in registry.default_names()
+]
 
 
 def steady(case: CaseSpec) -> CaseSpec:

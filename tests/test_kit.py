@@ -42,6 +42,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
     return install(tmp_path_factory.mktemp("plugins"), checked.ENTRY_POINTS), HERE
 
 
+@pytest.mark.slow
 def test_a_correct_variant_passes_and_is_shown_how_far_it_is_off() -> None:
     code, output = rnnbench("check", "numpy", FEW, "--cell=gru,lstm", "--seed=7")
     assert code == 0, output

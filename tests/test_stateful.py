@@ -250,6 +250,7 @@ def test_50_chunks_of_numpy_stay_with_the_oracle(optimizer: OptimizerSpec, dtype
         assert found.tensors == 1 + len(init_params(case.spec, 0)) + 2, "losses, parameters, states"
 
 
+@pytest.mark.slow
 def test_the_kit_trains_with_the_state_carried_where_that_is_offered() -> None:
     class Without(NumpyBackend):
         def supports(self, feature: str, spec: ModelSpec, *, device: str, dtype: str) -> str | None:

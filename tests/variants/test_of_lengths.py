@@ -67,7 +67,7 @@ def check(
     assert compared > 20
 
 
-@pytest.mark.parametrize("variant", registry.default_names())
+@pytest.mark.parametrize("variant", asked.DEFAULT)
 def test_a_default_variant_agrees_where_sequences_have_lengths(
     pool: WorkerPool, variant: str
 ) -> None:

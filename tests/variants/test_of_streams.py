@@ -37,7 +37,7 @@ def check(pool: WorkerPool, variant: str, name: str) -> None:
     assert sum(each.tensors for each in found) >= 6
 
 
-@pytest.mark.parametrize("variant", registry.default_names())
+@pytest.mark.parametrize("variant", asked.DEFAULT)
 def test_a_default_variant_agrees_one_step_at_a_time(pool: WorkerPool, variant: str) -> None:
     for name in CASES:
         check(pool, variant, name)
@@ -65,7 +65,7 @@ def check_50_chunks(pool: WorkerPool, variant: str, cell: str) -> None:
         assert sum(each.tensors for each in found) >= 2 * (1 + len(spec.trainable()) + 2)
 
 
-@pytest.mark.parametrize("variant", registry.default_names())
+@pytest.mark.parametrize("variant", asked.DEFAULT)
 def test_50_chunks_of_a_default_variant_stay_with_the_oracle(
     pool: WorkerPool, variant: str
 ) -> None:
