@@ -27,6 +27,7 @@ from backends.entry import Entry as Entry
 from backends.features import supports
 from backends.interface import Backend
 from backends.plugins import entry_points, environments, loading, marks
+from backends.plugins.entry_points import GROUP as GROUP
 from backends.plugins.errors import BrokenBackendError as BrokenBackendError
 from backends.plugins.errors import BrokenContractError as BrokenContractError
 from backends.plugins.errors import DiedError as DiedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import traceback
 from collections.abc import Sequence
@@ -146,6 +147,9 @@ class SuiteRun:
             self._records.append([*found, *beside], self._describe)
         # Kept once it is recorded, and without what the records alone hold.
         self._outcomes |= {case: outcomes[case.variant].light for case in cases}
+        # Closures and models refer to each other and hold the times of single steps: so few objects
+        # with so many floats that Python would not look for them before the run has ended.
+        gc.collect()
 
     def _left_out(self, case: Case) -> tuple[schema.Status, str] | None:
         reason = self._crashes.left_out(case.variant)
@@ -166,8 +170,17 @@ class SuiteRun:
         lesson: schema.Lesson | None = None
         try:
             for names in together:
-                run = WorkloadRun(self._pool, workload, names, settings, self._progress.report)
+                run = WorkloadRun(
+                    self._pool,
+                    workload,
+                    names,
+                    settings,
+                    self._progress.report,
+                    selftests.between_process(self._selftest),
+                )
                 outcomes |= run.run()
+                if run.processes.short:
+                    self._progress.note(f"{workload.id}: {run.processes.short}")
                 beside += run.beside()
                 conditions += run.conditions if settings.beside else []
                 lesson = run.lesson

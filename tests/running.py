@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -68,14 +69,24 @@ def suite(
 
 
 def install(
-    folder: Path, entries: Mapping[str, str], name: str = "third-party", version: str = "1.0"
+    folder: Path,
+    entries: Mapping[str, str],
+    name: str = "third-party",
+    version: str = "1.0",
+    checkout: Path | None = None,
 ) -> Path:
-    """A folder that, on the path, is an installed distribution with these backends."""
+    """A folder that, on the path, is an installed distribution with these backends.
+
+    It was installed for editing from `checkout`, if there is one.
+    """
     info = folder / f"{name}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"
     )
     lines = "\n".join(f"{backend} = {target}" for backend, target in entries.items())
+    if checkout:
+        source = {"url": checkout.as_uri(), "dir_info": {"editable": True}}
+        (info / "direct_url.json").write_text(json.dumps(source), encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[rnnbench.backends]\n{lines}\n", encoding="utf-8")
     return folder

@@ -45,7 +45,7 @@ from tasks.spec import ModelSpec, OptimizerSpec
 
 WIDTHS = (60, 80, 200)
 # One line for most of the 57 options, and the titles of their groups; at a width of 80.
-MOST_HELP_LINES = 87
+MOST_HELP_LINES = 88
 
 WRONG = [
     (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),
@@ -66,6 +66,10 @@ WRONG = [
     (["--threads=100000"], ["--threads 100000", "the cores this process may use"]),
     (["--input=3", "--task=hihello"], ["hihello cannot be made at source+D3", "5"]),
     (["--processes=no"], ["--processes", "'no'"]),
+    (["--precision=no"], ["--precision", "number of percent"]),
+    (["--precision=0.1%"], ["--precision", "0.5% to 100%"]),
+    (["--precision=3%", "--processes=4"], ["--precision chooses", "expected no --processes"]),
+    (["--precision=3%", "--benchmark-disable"], ["--precision has no effect"]),
     (["--worker-timeout=-1"], ["--worker-timeout", "'-1'"]),
     (["--run-name=../up"], ["--run-name", "one folder"]),
     (["--dropout=1"], ["--dropout", "'1'", "[0, 1)"]),
@@ -97,6 +101,7 @@ WRONG = [
     ),
     (["--serial", "--worker-timeout=9"], ["--serial has no workers", "--worker-timeout"]),
     (["--serial", "--processes=2"], ["--serial is one process", "--processes"]),
+    (["--serial", "--precision=3%"], ["--serial is one process", "--precision"]),
     (["--serial", "--queue"], ["--serial takes no times", "--queue"]),
     (["--serial", "--max-memory=4G"], ["--serial has no workers", "--max-memory"]),
     (["--serial", "--workload-timeout=4"], ["--serial has no workers", "--workload-timeout"]),

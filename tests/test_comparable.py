@@ -111,6 +111,9 @@ def test_a_serial_run_is_never_compared(tmp_path: Path) -> None:
         (["run", "run", "--fail-if-slower", "a lot"], "number of percent"),
         (["run", "run", "--fail-if-slower", ""], "number of percent"),
         (["run", "nowhere"], "does not exist; expected the folder of a run"),
+        (["run", "run/report.md"], "is made for reading; expected the folder of its run"),
+        (["run", "."], "expected the folder of a run, one of those in it, such as"),
+        (["run", "run", "--fail-if-unclear"], "without --fail-if-slower"),
         (["run", "broken.json"], "not JSON of pytest-benchmark"),
         (["run", "no-rounds.json"], "--benchmark-save-data"),
     ],
@@ -122,7 +125,7 @@ def test_wrong_use_is_said(tmp_path: Path, arguments: list[str], words: str) -> 
     (tmp_path / "no-rounds.json").write_text(
         json.dumps({"benchmarks": [stats], "machine_info": {}, "commit_info": {}})
     )
-    placed = [str(tmp_path / a) if a.startswith(("r", "n", "b")) else a for a in arguments]
+    placed = [str(tmp_path / a) if a.startswith(("r", "n", "b", ".")) else a for a in arguments]
     code, output = rnnbench(*placed)
     assert code == 2, output
     assert words in output.replace("\n", " ")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import re
 from pathlib import Path
 
 import msgspec
@@ -10,7 +13,9 @@ import pytest
 from compared import FEW, called, rnnbench, run_data, two_workloads, write
 from record_samples import FULL_RUN, PACES, Records, parted, sample, stopped, workload_records
 
-from bench.compare import changes, matching
+from bench.analysis.verdicts import Comparison
+from bench.compare import changes, matching, power, runs
+from bench.compare.power import Judged
 from bench.records.schema import Measurement
 from bench.records.workload import GivenFile
 from tasks.inputs import InputOptions
@@ -137,6 +142,90 @@ def test_it_fails_where_something_is_surely_slower_by_as_much(tmp_path: Path) ->
     assert rnnbench(base, slow, "--fail-if-slower=40%")[0] == 0
     assert rnnbench(base, slow)[0] == 0
     assert rnnbench(base, same, slow, "--fail-if-slower", "5")[0] == 1
+
+
+def test_what_cannot_be_ruled_out_fails_if_that_is_asked(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", workload_records(1, processes=3))
+    same = write(tmp_path / "same", workload_records(2, processes=3))
+    unclear = ("--fail-if-slower=3%", "--fail-if-unclear")
+    code, output = rnnbench(base, same, *unclear)
+    assert code == 1
+    assert re.search(r"FAILED: \w+ may take .* which does not rule out 1.03", output)
+    assert rnnbench(base, same, unclear[0])[0] == 0
+    assert rnnbench(base, same, "--fail-if-slower=60%", unclear[1])[0] == 0
+    loud = write(tmp_path / "loud", workload_records(2, processes=3, disturbed=60))
+    assert rnnbench(base, loud, "--fail-if-slower=60%", unclear[1])[0] == 1
+    code, output = rnnbench(base, same, unclear[1])
+    assert code == 2
+    assert "without --fail-if-slower" in output
+
+
+def test_it_says_what_the_runs_can_show_and_what_would_show_more(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", workload_records(1, processes=3))
+    same = write(tmp_path / "same", workload_records(2, processes=3))
+    output = rnnbench(base, same, "--fail-if-slower=3%")[1]
+    assert re.search(r"not sure to show a slow-down of 3 %. That takes about \d+ processes", output)
+    assert "comparisons would show a slow-down of 90 %" in rnnbench(
+        base, same, "--fail-if-slower=90%"
+    )[1]  # fmt: skip
+    result = changes.compare(runs.read(base), runs.read(same))
+    for each in power.of(result, [""] * len(result.changes)):
+        needed = each.processes_for(0.03)
+        more = Judged(
+            **{**vars(each), "comparison": _sharper(each.comparison, each.processes, needed)}
+        )
+        assert more.least <= 1.0301
+    absurd = power.sentence(power.of(result, [""] * len(result.changes)), 0.011)
+    assert "more than 100 processes, or a quieter machine," in absurd
+
+
+def _sharper(found: Comparison, processes: int, more: int | None) -> Comparison:
+    """The same with `more` processes."""
+    assert more is not None
+    error = found.estimate.standard_error * math.sqrt(processes / more)
+    return Comparison(dataclasses.replace(found.estimate, standard_error=error), found.verdict)
+
+
+def test_the_columns_reconcile(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", workload_records(1, processes=3))
+    other = write(tmp_path / "other", workload_records(2, processes=3, scale=1.4))
+    rows = [
+        line.split("|")
+        for line in rnnbench(base, other)[1].splitlines()
+        if line.startswith("| bptt")
+    ]
+    assert len(rows) == len(PACES)
+    for row in rows:
+        uncorrected, drift, ratio = map(float, row[5:8])
+        assert uncorrected / drift == pytest.approx(ratio, abs=0.011)
+
+
+def test_one_control_alone_is_no_diagnosis_of_the_machine(tmp_path: Path) -> None:
+    only = {"numpy": PACES["numpy"]}
+    base = write(tmp_path / "a", workload_records(1, only, processes=3))
+    other = write(tmp_path / "b", workload_records(2, only, processes=3))
+    output = rnnbench(base, other)[1].replace("\n", " ")
+    assert "it cannot be told whether the machine changed, or the baseline alone" in output
+    assert "unchanged programs took" not in output
+
+
+def test_a_third_party_variant_stands_in_the_head_with_its_versions(tmp_path: Path) -> None:
+    pace = {"mylib": PACES["torch"], "numpy": PACES["numpy"]}
+
+    def run(name: str, seed: int, version: str) -> Path:
+        records = [
+            msgspec.structs.replace(r, versions={"rnnbench-mylib": version})
+            if isinstance(r, Measurement) and r.variant == "mylib"
+            else r
+            for r in workload_records(seed, pace, processes=3)
+        ]
+        return write(tmp_path / name, records)
+
+    versions = ("0.1, commit 111111111111", "0.2, commit 222222222222")
+    base, other = (run(v[:3], n, v) for n, v in enumerate(versions))
+    head = rnnbench(base, other)[1].partition("| workload")[0]
+    assert f"mylib: rnnbench-mylib {versions[0]} / " in head
+    assert versions[1] in head
 
 
 def test_it_fails_where_a_variant_has_lost_its_time(tmp_path: Path) -> None:

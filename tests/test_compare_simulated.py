@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from bench.compare import changes
+from bench.compare import changes, power
 from bench.compare.changes import Result
 from bench.compare.runs import RunData, Sample, WorkloadKey
 from bench.records.schema import BetweenProcess, Role
@@ -64,3 +64,17 @@ def test_equal_runs_are_equal_and_a_tenth_is_named_alone() -> None:
     assert np.mean(held) >= 0.93
     assert alarms <= 3
     assert alone >= 20
+
+
+def test_what_it_says_that_two_runs_show_they_show() -> None:
+    rng = np.random.default_rng(1)
+    base, equal = run(rng), run(rng)
+    result = changes.compare(base, equal)
+    least = next(each.least for each in power.of(result, ["a"] * len(result.changes))
+                 if each.variant == "jax" and not each.workload)  # fmt: skip
+    assert 1.03 < least < 1.2
+    found = []
+    for _ in range(2 * TRIALS):
+        result = changes.compare(run(rng), run(rng, least - 1))
+        found.append(result.variants["jax"].verdict == "slower")
+    assert 0.65 <= np.mean(found) <= 0.95  # 80 %

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import msgspec
 import pytest
@@ -97,6 +98,15 @@ def test_a_bent_curve_has_a_wide_interval_that_holds_the_slopes_of_its_ends() ->
     assert found is not None
     assert found.half_width > 0.2
     assert found.last > found.exponent
+
+
+def test_points_that_do_not_tell_give_no_exponent() -> None:
+    few = scaling.growth([(8, 1.0), (16, 1.1), (32, 2.5)])
+    many = scaling.growth([(8 * 2**n, 2.0**n * (1 + n % 2 / 9)) for n in range(8)])
+    assert few is not None
+    assert many is not None
+    assert str(few) == "3 points do not tell"
+    assert re.fullmatch(r"1\.\d\d ± 0\.0\d", str(many))
 
 
 def test_the_lead_changes_where_the_lines_cross() -> None:

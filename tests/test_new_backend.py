@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from commands import measured, rnnbench
-from running import install
+from running import environment, install
 
 from backends import registry
 from backends.plugins import contract, loading
@@ -133,3 +133,49 @@ def test_a_name_with_dots_is_a_module_without(tmp_path: Path) -> None:
 
 def test_nothing_of_it_lies_in_this_repository() -> None:
     assert not list(ROOT.glob("my-*"))
+
+
+@pytest.mark.slow
+def test_the_recipe_for_ci_finds_the_commit_that_is_slower(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "adding-a-backend.md").read_text()
+    (recipe,) = re.findall(r"^```bash\n(measure\(\) .*?)^```$", page, re.M | re.S)
+    code, output = rnnbench("new-backend", "mylib", "--from", "numpy", folder=tmp_path)
+    assert code == 0, output
+    checkout = tmp_path / "mylib"
+    (module,) = checkout.rglob("backend.py")
+    _git(checkout, "init", "--quiet")
+    base = _commit(checkout)
+    before, step = module.read_text(), "            hs.append(np.tanh("
+    assert step in before
+    module.write_text(before.replace(step, f"            np.tanh(np.ones(30_000))\n{step}"))
+    head = _commit(checkout)
+    target = {"mylib": "rnnbench_mylib.backend:make"}
+    installed = install(tmp_path / "site", target, "rnnbench-mylib", "0.1", checkout)
+    what = "--task=hihello --phase=forward --processes=3 --benchmark-max-time=0.2"
+    variables = {"BASE": base, "HEAD": head, "RUNS": str(tmp_path / "runs"), "WHAT": what}
+    command = f'rnnbench() {{ {sys.executable} -m bench.cli "$@"; }}\n{recipe}'
+    done = subprocess.run(
+        ["bash", "-euc", command],
+        cwd=checkout,
+        env=environment(variables, module.parents[1], installed, ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED: mylib takes " in done.stdout
+    commits = f"0.1, commit {base[:12]}, numpy [^;]*0.1, commit {head[:12]}"
+    assert re.search(f"mylib: rnnbench-mylib {commits}", done.stdout)
+
+
+def _git(checkout: Path, *arguments: str) -> str:
+    options = ("-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@localhost")
+    return subprocess.run(
+        ["git", *options, *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _commit(checkout: Path) -> str:
+    _git(checkout, "add", "--all")
+    _git(checkout, "commit", "--quiet", "--message=next")
+    return _git(checkout, "rev-parse", "HEAD")

@@ -99,12 +99,64 @@ def test_most_of_a_block_is_timed(step_seconds: float, monkeypatch: pytest.Monke
     assert len(seconds) >= 2
 
 
+def test_a_block_of_slow_steps_is_one_of_which_the_result_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    block = Block().of_steps(protocol.SLOW_SECONDS)
+    assert block.one_step
+    assert Block().of_steps(0.99 * protocol.SLOW_SECONDS) == Block()
+    three_shapes = protocol.Settings().block(3)
+    assert three_shapes.of_steps(2.0) == three_shapes
+
+    clock, steps = Clock(), TimedSteps()
+    monkeypatch.setattr(timing, "time", clock)
+    updates = 0
+
+    def train_step(_: object) -> dict[str, Any]:
+        nonlocal updates
+        updates += 1
+        clock.now += 2.0
+        return {"loss": np.array(float(updates))}
+
+    def load(_: object) -> None:
+        nonlocal updates
+        updates = 0
+
+    steps._model = types.SimpleNamespace(  # type: ignore[assignment]
+        train_step=train_step,
+        load=load,
+        sync=lambda _: None,
+        to_host=lambda result: result,
+        params=lambda: {"w": np.array(10.0 * updates)},
+    )
+    steps._batches, steps._trains = [None], True
+    model = TimedModel("slow", lambda _, **options: steps.block(**options), "train_step", block)
+    looked: list[Any] = []
+    model.looks, model.judge = 3, looked.extend
+    for _ in range(2):
+        taken, back_to_back, _, _, wall = model.run(unbroken=True)
+        assert taken.tolist() == [2.0]
+        assert (back_to_back, wall) == (None, 2.0)
+    assert clock.now == 4.0, "no other step"
+    assert [each[0] for each in looked] == [0, 0]
+    assert [each[2] is not None for each in looked] == [True, False], "the same, bit by bit"
+
+
 def test_rounds_end_where_the_ratios_are_narrow(quiet: object) -> None:
     models = [timed("a", Answers(1e-3, 1e-4, 1)), timed("b", Answers(2e-3, 1e-4, 2))]
     found = rounds_of(models, narrow=0.005).run(rng(), least=10, seconds=60.0)
     assert (found.rounds, found.stopped) == (10, "narrow enough")
     assert [len(s.seconds) for s in models] == [10, 10]
     assert [len(s.throughput_seconds) for s in models] == [4, 4]  # of rounds 1, 4, 7 and 10
+
+
+def test_of_slow_steps_there_are_twelve_rounds(quiet: object) -> None:
+    models = [timed("a", Answers(2.0, 0.1, 1)), timed("b", Answers(0.1, 0.1, 2))]
+    models[0].block = Block().of_steps(2.0)
+    found = rounds_of(models).run(rng(), least=10, seconds=0.0)
+    assert found.rounds == protocol.SLOW_ROUNDS
+    assert [len(s.seconds) for s in models] == [protocol.SLOW_ROUNDS] * 2
+    assert [len(s.throughput_seconds) for s in models] == [0, 4]
 
 
 def test_of_latency_alone_the_timed_steps_are_counted(quiet: object) -> None:

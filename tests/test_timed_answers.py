@@ -16,7 +16,7 @@ from mutations import Mutant, Mutation
 from bench.config import batches, grid
 from bench.correctness.checks import WorkloadChecks, other_batches
 from bench.correctness.judged_answers import MORE, JudgedAnswers
-from bench.correctness.skipped_work import BATCHES
+from bench.correctness.skipped_work import BATCHES, SkippedWork
 from bench.kit import timed
 from bench.records.schema import Agreement, TensorError
 from bench.records.workload import Workload
@@ -136,3 +136,24 @@ def test_a_wrong_answer_is_counted_among_more() -> None:
     wrong = judged.judge(take(2))
     assert [each.failures for each in wrong if each.failures] == [("6 of 24 answers h off by 1",)]
     assert judged.count == 24
+
+
+@pytest.mark.parametrize(
+    ("seconds", "found"),
+    [
+        ([2.0, 2.1, 0.9, 2.0, 2.2, 0.8, 2.1, 2.0, 0.9], True),  # those on the third batch
+        ([2.0, 2.1, 0.9, 2.0, 2.2, 1.9, 2.1, 2.0, 0.9], False),  # one of them takes as long
+        ([9.0, 2.1, 2.0, 9.0, 2.2, 2.0, 2.1, 2.0, 2.0], False),  # the machine was slow
+        ([2.0, 2.1], False),
+    ],
+)
+def test_of_blocks_of_one_step_all_on_a_batch_must_be_faster(
+    seconds: list[float], found: bool
+) -> None:
+    blocks = [(np.array([s]), np.array([n % 3], np.int16)) for n, s in enumerate(seconds)]
+    nothing: Any = None
+    checked = SkippedWork(nothing, nothing, nothing, nothing, 2.0, None, blocks)
+    message = checked._uneven()
+    assert (message is not None) is found, message
+    if message:
+        assert "a step on one batch takes 2.2 times as long as on another" in message

@@ -26,10 +26,11 @@ def test_a_gpu_runs_until_its_clock_is_known_to_stand(
     mhz: Iterator[float | None] = iter(readings)
     seconds = 0.0
 
-    def ask(operation: str, **options: Any) -> None:
+    def ask(operation: str, **options: Any) -> float:
         nonlocal seconds
         assert operation == "warm"
         seconds += 1.0
+        return 1e-3
 
     monkeypatch.setattr(warm_up, "perf_counter", lambda: seconds)
     monkeypatch.setattr(machine_state, "clocks", lambda device: machine_state.Clocks(mhz=next(mhz)))
@@ -38,8 +39,20 @@ def test_a_gpu_runs_until_its_clock_is_known_to_stand(
     assert seconds == 1 + looks
 
 
-def test_a_processor_is_warm_at_once() -> None:
+@pytest.mark.parametrize(
+    ("step_seconds", "least"),
+    [(1e-3, [1]), (0.06, [1]), (0.1, [1, 2]), (0.4, [1, 2]), (0.5, [1]), (2.0, [1])],
+)
+def test_a_processor_is_warm_after_three_steps_or_a_slow_one(
+    step_seconds: float, least: list[int]
+) -> None:
     asked = []
+
+    def ask(operation: str, *, phase: str, seconds: float, steps: int) -> float:
+        assert (operation, phase) == ("warm", "bptt")
+        asked.append(steps)
+        return step_seconds
+
     workload: Any = types.SimpleNamespace(device="cpu", phase="bptt")
-    warm_up.warm_up(lambda operation, **options: asked.append(operation), workload)
-    assert asked == ["warm"]
+    assert warm_up.warm_up(ask, workload) == step_seconds
+    assert asked == least

@@ -15,6 +15,7 @@ from bench.records.workload import Workload
 from tasks.spec import ModelSpec, OptimizerSpec
 
 FEWEST = 3  # points of a curve
+MOST_HALF_WIDTH = 0.5  # of an exponent; a wider interval does not tell sqrt(n) from n, or n from n²
 FEW = 8  # workloads; the overview shows all of so few
 AXES = {"T": "time steps", "B": "sequences in a batch", "H": "hidden size"}
 
@@ -26,6 +27,13 @@ class Growth:
     exponent: float
     half_width: float  # of its 95 % interval, from the distances of the points to the line
     last: float  # exponent between the last two points
+    points: int
+
+    def __str__(self) -> str:
+        """ "0.97 ± 0.05"; no number where the points tell less than MOST_HALF_WIDTH."""
+        if self.half_width > MOST_HALF_WIDTH:
+            return f"{self.points} points do not tell"
+        return f"{self.exponent:.2f} ± {self.half_width:.2f}"
 
 
 @dataclass(frozen=True)
@@ -138,4 +146,4 @@ def growth(points: Sequence[tuple[int, float]]) -> Growth | None:
     fit = linregress(x, y)
     last = float((y[-1] - y[-2]) / (x[-1] - x[-2]))
     half_width = estimators.quantile(len(points) - 2) * float(fit.stderr)
-    return Growth(float(fit.slope), half_width, last)
+    return Growth(float(fit.slope), half_width, last, len(points))

@@ -27,6 +27,7 @@ from bench.records.schema import BetweenProcess, Measurement
 
 Verdict = Literal["faster", "slower", "same", "unclear"]
 
+POWER = 0.8  # with which a change is said to be found
 LEAST_MARGIN = 0.01  # nobody changes a framework for a smaller difference
 # Identical programs, one after the other, differ by up to 11 % on a quiet machine.
 UNPAIRED_MARGIN = 0.2
@@ -72,6 +73,19 @@ class Estimate:
         if not self.standard_error:
             return 0.0 if beyond > 0 else 1.0
         return estimators.beyond(beyond / self.standard_error, self.degrees)
+
+    def least_found(self, among: int) -> float:
+        """The smallest ratio above 1 that is called slower with a probability of POWER.
+
+        It is one of `among` comparisons, and the only one that changed: Holm's first bound.
+        """
+        if not math.isfinite(self.standard_error):
+            return math.inf
+        bound = (1 - estimators.CONFIDENCE) / 2 / among
+        needed = estimators.exceeded(bound, self.degrees) + estimators.exceeded(
+            1 - POWER, self.degrees
+        )
+        return math.exp(self.margin + needed * self.standard_error)
 
     @property
     def same(self) -> bool:
@@ -187,7 +201,7 @@ def judge(estimates: Mapping[str, Estimate], *, disturbed: float = 0.0) -> dict[
 def against_fastest(
     candidates: Mapping[str, Measurement], between: BetweenProcess, *, disturbed: float = 0.0
 ) -> dict[str, Comparison]:
-    """Every other ranked candidate against the one with the lowest median.
+    """Every other ranked candidate against the fastest (`estimators.fastest`).
 
     Candidates that were not timed in the same rounds as that reference are left out.
     """

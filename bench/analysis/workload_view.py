@@ -66,7 +66,7 @@ class WorkloadView:
 
     @cached_property
     def fastest(self) -> str | None:
-        """Label of the reference: the ranked candidate with the lowest median."""
+        """Label of the reference: the ranked candidate that no other is faster than."""
         best = estimators.fastest(self.candidates.values())
         return next((label for label, m in self.candidates.items() if m is best), None)
 

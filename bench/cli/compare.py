@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from bench.analysis import text
 from bench.cli.console import errors, line, wrong_use
+from bench.config import validation
 
 
 def compare(
@@ -20,9 +20,17 @@ def compare(
     fail_if_slower: Annotated[
         str | None,
         typer.Option(
-            metavar="PERCENT", help="Exit with 1 where a variant is surely slower by that much."
+            metavar="PERCENT",
+            help="Exit with 1 where a variant is called slower (Holm's procedure, 2.5 %) and its "
+            "ratio is at least that much above 1, or where it has lost its time.",
         ),
     ] = None,
+    fail_if_unclear: Annotated[
+        bool,
+        typer.Option(
+            help="Exit with 1 also where the 95 % interval of a ratio does not rule that out."
+        ),
+    ] = False,
     force: Annotated[
         bool,
         typer.Option(help="Compare other models, dtypes, threads or machines too, and say so."),
@@ -35,6 +43,12 @@ def compare(
     from bench.compare.runs import read
 
     limit = _percent(fail_if_slower)
+    if fail_if_unclear and limit is None:
+        wrong_use(
+            "--fail-if-unclear was given without --fail-if-slower; expected the slow-down that "
+            "must be ruled out, as in --fail-if-slower=5%",
+            errors,
+        )
     if len(runs) < 2:
         wrong_use(f"one run was given ({runs[0]}); expected two or more, the base first", errors)
     try:
@@ -50,8 +64,10 @@ def compare(
             line(text.plain(f"{found.name}: {damaged}; it is left out"), errors)
     failed = []
     for pair, result in zip(pairs, results, strict=True):
-        line(render.render(pair, result))
-        failed += render.failures(pair, result, limit) if limit is not None else []
+        line(render.render(pair, result, limit))
+        if limit is not None:
+            failed += render.failures(pair, result, limit)
+            failed += render.unclear(result, limit) if fail_if_unclear else []
     for failure in failed:
         line(f"FAILED: {failure}")
     if failed:
@@ -60,9 +76,7 @@ def compare(
 
 def _percent(value: str | None) -> float | None:
     """0.05 of "5%" or "5"; None where the option was not given."""
-    if value is None:
-        return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%?\s*", value)
-    if found is None:
-        wrong_use(f"--fail-if-slower {value!r}: expected a number of percent, as in 5%", errors)
-    return float(found[1]) / 100
+    try:
+        return None if value is None else validation.percent("fail-if-slower", value)
+    except ValueError as error:
+        wrong_use(str(error), errors)

@@ -33,6 +33,7 @@ class Change:
     other: Sample
     drift_controls: int  # 0: seconds are compared without correction
     judged: Comparison
+    disturbed: bool = False  # too many blocks of the workload, in either run
 
     @property
     def seconds_ratio(self) -> float:
@@ -93,7 +94,14 @@ def _compared(pairs: _Pairs, disturbed: Collection[WorkloadKey], ground: Ground)
         raise ValueError("the runs have no variant with a time in both")
     judged = _judged({place: each.estimate() for place, each in found.items()}, disturbed)
     changes = tuple(
-        Change(key, here[name], there[name], found[key, name].controls, judged[key, name])
+        Change(
+            key,
+            here[name],
+            there[name],
+            found[key, name].controls,
+            judged[key, name],
+            key in disturbed,
+        )
         for key, (here, there) in pairs.items()
         for name in here
         if (key, name) in found

@@ -8,33 +8,50 @@ from statistics import median
 
 from bench.analysis import text
 from bench.analysis.verdicts import Comparison
+from bench.compare import power
 from bench.compare.changes import Change, Result
 from bench.compare.matching import Match
+from bench.compare.power import Judged
 from bench.compare.runs import RunData
 
 # Log ratio of the GEMM baseline's change to the drift; a larger one is reported.
 NOTEWORTHY_DRIFT = 0.05
+MOST_UNCLEAR = 10  # lines
 MOST_ROWS = 60  # rows without a change; those with a change are always shown
 
 
 def failures(pair: Match, result: Result, limit: float) -> list[str]:
-    """Each significant slow-down of at least `limit`; each variant that lost its time."""
+    """Each comparison called slower whose ratio is 1 + `limit` or more; each variant that lost its
+    time.
+    """
     found = [
-        f"{text.plain(change.base.name)} takes {_words(change.judged)} times as long in "
-        f"{text.plain(workload)}"
-        for workload, change in _placed(result)
-        if _slower(change.judged, limit)
-    ]
-    found += [
-        f"{text.plain(name)} takes {_words(judged)} times as long over all its workloads"
-        for name, judged in result.variants.items()
-        if _slower(judged, limit)
+        f"{text.plain(each.variant)} takes {_words(each.comparison)} times as long {_where(each)}"
+        for each in _comparisons(result)
+        if each.comparison.verdict == "slower" and each.comparison.estimate.ratio >= 1 + limit
     ]
     return found + [f"{line} there" for line in _lost(pair)]
 
 
-def _slower(judged: Comparison, limit: float) -> bool:
-    return judged.verdict == "slower" and judged.estimate.ratio >= 1 + limit
+def unclear(result: Result, limit: float) -> list[str]:
+    """Each comparison that leaves open whether the variant is slower by `limit`; of many, the
+    first ones, and how many more there are.
+    """
+    found = [
+        f"{text.plain(each.variant)} may take {_words(each.comparison)} times as long "
+        f"{_where(each)}, which does not rule out {text.ratio(1 + limit)}"
+        for each in _comparisons(result)
+        if each.open(limit)
+    ]
+    more = len(found) - MOST_UNCLEAR
+    return [*found[:MOST_UNCLEAR], *([f"{more} more do not rule it out"] if more > 0 else [])]
+
+
+def _comparisons(result: Result) -> list[Judged]:
+    return power.of(result, [workload for workload, _ in _placed(result)])
+
+
+def _where(each: Judged) -> str:
+    return f"in {text.plain(each.workload)}" if each.workload else "over all its workloads"
 
 
 def _lost(pair: Match) -> list[str]:
@@ -66,16 +83,22 @@ def _threads(count: int | None) -> str:
     return f", {text.threads(count or 0)}"
 
 
-def render(pair: Match, result: Result) -> str:
-    """The comparison as markdown that reads well in a terminal."""
+def render(pair: Match, result: Result, limit: float | None = None) -> str:
+    """The comparison as markdown that reads well in a terminal.
+
+    `limit` is the slow-down that is asked for, if one is.
+    """
     base, other = pair.base, pair.other
     parts = [
         f"## {text.escape(other.name)} against {text.escape(base.name)}",
         _runs(base, other),
+        _all_versions(result),
     ]
     parts += [f"> Compared only because of --force, in spite of: {text.escape(difference)}."
               for difference in pair.differences]  # fmt: skip
-    parts += [_machine(result), _variants(result), _workloads(result), _versions(result)]
+    found = _comparisons(result)
+    parts += [_machine(result), _variants(result, found), _workloads(result, found)]
+    parts += [power.sentence(found, limit), _versions(result)]
     parts += [f"{text.escape(line)}." for line in _lost(pair)]
     parts += [_alone(pair)]
     return "\n\n".join([*filter(None, parts), _summary(result)]) + "\n"
@@ -106,8 +129,14 @@ def _machine(result: Result) -> str:
     alone = [change for change in result.changes if not change.drift_controls]
     beside = [change for change in result.changes if change.drift_controls]
     sentences = []
-    if len(alone) < len(result.changes):
-        taken_out = [c.seconds_ratio / c.judged.estimate.ratio for c in beside]
+    taken_out = [_drift(change) for change in beside]
+    if beside and max(change.drift_controls for change in beside) == 1:
+        sentences.append(
+            f"Drift: the GEMM baseline took {_range(taken_out)} times as long in the second run, "
+            "and all ratios below are corrected for it. Nothing else is there to compare with, so "
+            "it cannot be told whether the machine changed, or the baseline alone."
+        )
+    elif beside:
         sentences.append(
             f"Drift: unchanged programs took {_range(taken_out)} times as long in the second run. "
             "All ratios below are corrected for this drift of the machine."
@@ -128,24 +157,30 @@ def _machine(result: Result) -> str:
     return " ".join(sentences)
 
 
+def _drift(change: Change) -> float:
+    """What the drift controls make of the machine's change: uncorrected / ratio."""
+    return change.seconds_ratio / change.judged.estimate.ratio
+
+
 def _range(ratios: Sequence[float]) -> str:
     """The median and, for several ratios, the range: "1.02 (0.97 to 1.10)"."""
     ends = f" ({text.interval(min(ratios), max(ratios))})" if len(ratios) > 1 else ""
     return f"{text.ratio(median(ratios))}{ends}"
 
 
-def _variants(result: Result) -> str:
+def _variants(result: Result, found: Sequence[Judged]) -> str:
     if not result.variants:
         return ""
+    least = {each.variant: each.least for each in found if not each.workload}
     counts = {
         name: sum(change.base.name == name for change in result.changes) for name in result.variants
     }
     rows = [
-        [text.escape(name), str(counts[name]), *_judged(judged)]
+        [text.escape(name), str(counts[name]), *_judged(judged), power.shown(least[name])]
         for name, judged in result.variants.items()
     ]
-    head = ("over all workloads", "workloads", "ratio", "95 % interval", "verdict")
-    return text.table(head, rows, right=(1, 2, 3))
+    head = ("over all workloads", "workloads", "ratio", "95 % interval", "verdict", "shows from")
+    return text.table(head, rows, right=(1, 2, 3, 5))
 
 
 def _judged(judged: Comparison) -> list[str]:
@@ -154,23 +189,42 @@ def _judged(judged: Comparison) -> list[str]:
     return [text.ratio(estimate.ratio), text.interval(*estimate.interval), verdict]
 
 
-def _workloads(result: Result) -> str:
+def _workloads(result: Result, found: Sequence[Judged]) -> str:
     placed = _placed(result)
+    least = [each.least for each in found if each.workload]
     quiet = [row for row in placed if row[1].judged.verdict not in ("faster", "slower")]
     hidden = {id(change) for _, change in quiet[MOST_ROWS:]}
     rows = [
         [
             *(text.escape(workload), text.escape(change.base.name)),
             *map(text.duration, (change.base.seconds, change.other.seconds)),
-            *(text.ratio(change.seconds_ratio), *_judged(change.judged)),
+            text.ratio(change.seconds_ratio),
+            text.ratio(_drift(change)) if change.drift_controls else "-",
+            *(*_judged(change.judged), power.shown(shown)),
         ]
-        for workload, change in placed
+        for (workload, change), shown in zip(placed, least, strict=True)
         if id(change) not in hidden
     ]
-    head = ("workload", "variant", "base", "second", "uncorrected")
-    table = text.table((*head, "ratio", "95 % interval", "verdict"), rows, right=(2, 3, 4, 5, 6))
+    head = ("workload", "variant", "base", "second", "uncorrected", "/ drift", "= ratio")
+    judged = ("95 % interval", "verdict", "shows from")
+    table = text.table((*head, *judged), rows, right=(2, 3, 4, 5, 6, 7, 9))
     more = f"\n\n{len(hidden)} more are neither faster nor slower." if hidden else ""
     return table + more
+
+
+def _all_versions(result: Result) -> str:
+    """The versions of every variant, in both runs where they differ."""
+    found: dict[str, str] = {}
+    for change in result.changes:
+        each = [
+            ", ".join(f"{name} {number}" for name, number in sample.versions.items())
+            for sample in (change.base, change.other)
+        ]
+        found[change.base.name] = " / ".join(filter(None, dict.fromkeys(each)))
+    named = [
+        f"{text.escape(n)}: {text.escape(versions)}" for n, versions in found.items() if versions
+    ]
+    return f"Versions: {'; '.join(named)}." if named else ""
 
 
 def _versions(result: Result) -> str:

@@ -101,10 +101,16 @@ def read(path: Path) -> RunData:
     Raises FileNotFoundError if it does not exist, ValueError if it cannot be compared.
     """
     file = path / store.FILE if path.is_dir() else path
+    if path.suffix in (".md", ".html", ".csv"):
+        raise ValueError(
+            f"{path} is made for reading; expected the folder of its run, {path.parent}"
+        )
     if not file.exists():
+        inside = sorted(each.parent for each in path.glob(f"*/{store.FILE}"))
+        such = f"one of those in it, such as {inside[-1]}" if inside else "such as reports/NAME"
         raise FileNotFoundError(
-            f"{file} does not exist; expected the folder of a run, such as reports/NAME, or a JSON "
-            "file of pytest-benchmark"
+            f"{file} does not exist; expected the folder of a run, {such}, or a JSON file of "
+            "pytest-benchmark"
         )
     return _of_benchmark(file) if file.suffix == ".json" else _of_records(file)
 

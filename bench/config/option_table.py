@@ -119,6 +119,7 @@ HOW = (
         "LIST",
     ),
     Option("processes", f"Fresh processes of each variant. Default: {DEFAULT_PROCESSES}.", "K"),
+    Option("precision", "3%: processes until a ratio is known to ±3 %.", "PERCENT"),
     Option(
         "serial",
         "All variants run in this process; none is compared.",

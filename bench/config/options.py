@@ -13,7 +13,7 @@ import pytest
 from backends import registry
 from bench import ROOT
 from bench.analysis import text
-from bench.config import fields, limits, presets, validation, workload_file
+from bench.config import fields, limits, no_effect, presets, validation, workload_file
 from bench.config.fields import FIELDS, MODEL, Values
 from bench.config.grid import Request
 from bench.config.option_table import (
@@ -22,10 +22,9 @@ from bench.config.option_table import (
     OWN,
     REFUSED,
     TABLE,
-    TRAINING,
 )
-from bench.config.phases import LEARN, PHASES
-from bench.config.protocol import TIMED_SECONDS, Settings
+from bench.config.phases import PHASES
+from bench.config.protocol import PILOT, TIMED_SECONDS, Settings
 from bench.config.workload_file import NamedWorkloads, WorkloadFile
 from tasks import DEFAULT_TASKS
 
@@ -50,6 +49,7 @@ class Options:
     backends: tuple[str, ...]
     named: bool  # the backends were asked for by name: an absent one is then an error
     processes: int
+    precision: float | None
     serial: bool
     limits: limits.Limits
     queue: bool  # wait for a run that uses the same cores
@@ -104,7 +104,9 @@ def _read(config: pytest.Config) -> Options:
     requests = [request(each, asked, phases) for each in listed or [NamedWorkloads("", {})]]
     of_files = {name: word for file in files for name, word in file.of_run.items()}
     of_run = {name: config.getoption(name) or of_files.get(name) for name in workload_file.OF_RUN}
-    processes = validation.whole_number("processes", of_run["processes"] or DEFAULT_PROCESSES)
+    precision = validation.precision(config.getoption("precision"), of_run["processes"])
+    default = PILOT if precision else DEFAULT_PROCESSES
+    processes = validation.whole_number("processes", of_run["processes"] or str(default))
     chosen = validation.split("backend", of_run["backend"])
     run, serial = config.getoption("run_name"), config.getoption("serial")
     if run is not None:
@@ -115,6 +117,7 @@ def _read(config: pytest.Config) -> Options:
         backends=_backends(chosen),
         named=bool(chosen) and chosen != EVERYTHING,
         processes=processes,
+        precision=precision,
         serial=serial,
         limits=limits.read(config, given(config), serial),
         queue=config.getoption("queue"),
@@ -123,7 +126,7 @@ def _read(config: pytest.Config) -> Options:
         run=run,
         resume=_to_resume(config, reports),
     )
-    _refuse_what_has_no_effect(config, asked, options)
+    no_effect.refuse(options, asked, timed=not disabled(config))
     return options
 
 
@@ -141,6 +144,7 @@ def settings(config: pytest.Config, options: Options) -> Settings:
         min_rounds=int(numbers["benchmark-min-rounds"]),
         timed_seconds=max(TIMED_SECONDS, numbers["benchmark-min-time"]),
         processes=options.processes,
+        precision=options.precision,
         beside=not options.serial,
         serial=options.serial,
         timed=not disabled(config),
@@ -257,35 +261,6 @@ def check_words(words: Sequence[str]) -> None:
         if option.removeprefix("--") in _NUMBERS and (sign or number + 1 < len(words)):
             name = option.removeprefix("--")
             _NUMBERS[name](name, value if sign else str(words[number + 1]))
-
-
-def _refuse_what_has_no_effect(config: pytest.Config, asked: Values, options: Options) -> None:
-    """Raises ValueError for an option that the user gave, and that changes nothing."""
-    phases, measured = options.phases, ", ".join(options.phases)
-    for name, needed in (
-        ("optimizer", "train_step"),
-        ("stateful", "train_step"),
-        ("updates", LEARN),
-    ):
-        if any(asked.get(name, ())) and needed not in phases:
-            raise ValueError(
-                f"--{name} has no effect on {measured}; expected --phase={needed} beside it"
-            )
-    if any(asked.get("dropout", ())) and not {*phases} & {*TRAINING}:
-        raise ValueError(
-            f"--dropout has no effect on {measured}; expected a --phase that trains beside it: "
-            f"{', '.join(TRAINING)}"
-        )
-    if options.serial:
-        if options.processes > 1:
-            raise ValueError("--serial is one process; expected no --processes beside it")
-        if options.queue:
-            raise ValueError("--serial takes no times to compare; expected no --queue beside it")
-    if disabled(config) and options.processes > 1:
-        raise ValueError(
-            "--processes has no effect beside --benchmark-disable, which times nothing; "
-            "leave one of them out"
-        )
 
 
 def phase_of(file: Path) -> str:

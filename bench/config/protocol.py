@@ -13,6 +13,11 @@ WARMUP_STEPS, WARMUP_SECONDS = 1, 0.005
 TIMED_STEPS, TIMED_SECONDS = 2, 0.020
 STREAM_STEPS = 20  # of a stream: in ten rounds so many that a 99th percentile says something
 
+# A step of so many seconds has filled the caches and woken the threads before it has begun in
+# earnest, so each block is one step, without warm-up or throughput. With twelve rounds the interval
+# of a ratio is its ninth largest of 78 pairwise means to either side, so one bad step moves little.
+SLOW_SECONDS, SLOW_ROUNDS = 0.5, 12
+
 # Before the first round.
 WARM_STEPS, WARM_SECONDS = 3, 0.2
 
@@ -22,6 +27,9 @@ LOOK_AGAIN = 1.25  # factor of rounds until the next test of the widths
 
 # The largest share of blocks that are repeated: a busy machine must not prolong a run forever.
 MOST_REPEATED, LEAST_REPEATS = 0.3, 3
+
+# A pilot of so many processes gives the number of processes that a precision takes, up to the most.
+PILOT, MOST_PROCESSES = 4, 64
 
 RAW_STEPS = 10_000  # step times kept per variant and workload; of more, a seeded sample
 
@@ -35,6 +43,16 @@ class Block:
     timed_steps: int = TIMED_STEPS
     timed_seconds: float = TIMED_SECONDS
 
+    @property
+    def one_step(self) -> bool:
+        return self.timed_steps == 1
+
+    def of_steps(self, seconds: float) -> Block:
+        """That of steps which take so long: one step, unless it needs several shapes."""
+        if seconds < SLOW_SECONDS or self.timed_steps > TIMED_STEPS:
+            return self
+        return Block(warmup_steps=0, warmup_seconds=0.0, timed_steps=1, timed_seconds=0.0)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,6 +62,7 @@ class Settings:
     min_rounds: int = LEAST_ROUNDS
     timed_seconds: float = TIMED_SECONDS
     processes: int = 1
+    precision: float | None = None  # half the interval of a ratio: as many processes as it takes
     seed: int = 0
     timed: bool = True  # False: only the checks
     narrow: float | None = NARROW  # half width of the intervals at which rounds end
@@ -58,6 +77,11 @@ class Settings:
         )
 
     @property
+    def room(self) -> int:
+        """Step times kept of each process."""
+        return RAW_STEPS // (self.processes if self.precision is None else MOST_PROCESSES)
+
+    @property
     def least_rounds(self) -> int:
         return max(LEAST_ROUNDS, self.min_rounds)
 
@@ -69,10 +93,15 @@ class Settings:
         block, own = self.block(), "a worker process of its own"
         where = "this process" if self.serial else own
         where = f"{self.processes} fresh processes" if self.processes > 1 else where
+        if self.precision is not None:
+            where = (
+                f"as many fresh processes as ±{100 * self.precision:g} % takes, at least {PILOT}"
+            )
         until = f" or every interval is within ±{100 * self.narrow:g} %" if self.narrow else ""
         return (
             f"rnnbench: each variant runs in {where}, timed by time.perf_counter, without garbage "
             f"collection; a block has at least {block.warmup_seconds * 1e3:g} ms of warm-up and "
             f"{block.timed_seconds * 1e3:g} ms of synced steps; rounds of blocks: at least "
-            f"{self.least_rounds}, then until {self.max_seconds:g} s a variant are used{until}"
+            f"{self.least_rounds}, then until {self.max_seconds:g} s a variant are used{until}; a "
+            f"block of steps above {SLOW_SECONDS:g} s is one step, without warm-up"
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 from backends import registry
 from bench.records import machine
 
 DEVICES = ("cpu", "cuda", "cuda:N")
+LEAST_PRECISION = 0.005  # known no better by any number of processes that is measured
 MOST_DIGITS = 30  # of a whole number
 # Of 1, as difflib has it: how alike a word and a name are if the name may be meant, and how much
 # less than the most alike name.
@@ -105,6 +107,26 @@ def share(name: str, value: str | None) -> float:
     found = _float(value)
     if not 0.0 <= found < 1.0:
         raise ValueError(f"--{name} {value!r}: expected a share in [0, 1)")
+    return found
+
+
+def percent(name: str, value: str) -> float:
+    """0.05 of "5%" or "5"."""
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%?\s*", value, re.A)
+    if found is None:
+        raise ValueError(f"--{name} {value!r}: expected a number of percent, as in 5%")
+    return float(found[1]) / 100
+
+
+def precision(value: str | None, processes: str | None) -> float | None:
+    """Half the interval of a ratio, which chooses the number of processes; None if not given."""
+    if value is None:
+        return None
+    if processes is not None:
+        raise ValueError("--precision chooses the number of processes; expected no --processes")
+    found = percent("precision", value)
+    if not LEAST_PRECISION <= found <= 1:
+        raise ValueError(f"--precision {value!r}: expected {100 * LEAST_PRECISION:g}% to 100%")
     return found
 
 

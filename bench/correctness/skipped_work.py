@@ -126,8 +126,14 @@ class SkippedWork:
             batch: min((s[n == batch].min() for s, n in self.blocks if batch in n), default=0.0)
             for batch in range(BATCHES)
         }
+        single = all(len(numbers) == 1 for _, numbers in self.blocks)
         for one, other in permutations(range(BATCHES), 2):
             if least[one] <= UNEVEN_LIMIT * least[other]:
+                continue
+            if single:  # all of one must take longer than each of the other, which no moment does
+                most = max((s[0] for s, n in self.blocks if n[0] == other), default=0.0)
+                if least[one] > UNEVEN_LIMIT * most > 0:
+                    return _uneven_words(float(least[one] / most))
                 continue
             ratios = [
                 float(np.median(seconds[numbers == one]) / np.median(seconds[numbers == other]))
@@ -135,10 +141,7 @@ class SkippedWork:
                 if one in numbers and other in numbers
             ]
             if len(ratios) >= UNEVEN_BLOCKS and np.median(ratios) > UNEVEN_LIMIT:
-                return (
-                    f"a step on one batch takes {np.median(ratios):.1f} times as long as on "
-                    "another: some do not do all of the work"
-                )
+                return _uneven_words(float(np.median(ratios)))
         return None
 
     def _unsynced(self) -> str | None:
@@ -204,3 +207,10 @@ class SkippedWork:
             f"a call on new parameters takes {working * 1e3:.3f} ms, a repeated one "
             f"{repeated * 1e3:.3f} ms: timed steps do not do all of the work"
         )
+
+
+def _uneven_words(ratio: float) -> str:
+    return (
+        f"a step on one batch takes {ratio:.1f} times as long as on another: some do not do all of "
+        "the work"
+    )

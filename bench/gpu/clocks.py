@@ -30,7 +30,7 @@ def report(device: str, variant: str, show: Print = print) -> bool:
         return steady(device, lambda: warm_up.warm_up(ask, workload), show)
 
 
-def steady(device: str, warm: Callable[[], None], show: Print) -> bool:
+def steady(device: str, warm: Callable[[], object], show: Print) -> bool:
     """Run `warm`, look at the clock before and after, and print what was found."""
     _look(device, "before", show)
     begin = monotonic()

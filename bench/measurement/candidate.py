@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,14 @@ class Candidate:
             processes=tuple(self.processes) if self.status == "ok" else (),
         )
         return Outcome(measurement, self.details)
+
+
+def outcomes(
+    candidates: Sequence[Candidate], workload: Workload, serial: bool
+) -> dict[str, Outcome]:
+    """Those of the variants, by name."""
+    variants = [candidate for candidate in candidates if candidate.role == "variant"]
+    return {each.key.variant: each.outcome(workload, serial) for each in variants}
 
 
 def _distribution(raw: list[np.ndarray]) -> schema.StepTimes:

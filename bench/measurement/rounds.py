@@ -4,7 +4,8 @@ In each round every model runs one block, in a seeded random order, while all ot
 block starts with untimed warm-up steps. Then come steps with a sync each; their median is the value
 of the round (latency). In every third round, as many steps follow with a single sync at their end
 (throughput). There are at least ten rounds. They end when the ratios are known well enough or the
-time is used up. A block that background load disturbed is repeated, within limits, and counted.
+time is used up. A block that background load disturbed is repeated, within limits, and counted. A
+block of steps above half a second is one step.
 
 Blocks are short because disturbances last: adjacent blocks then share them, and they cancel in the
 ratio. On 2 cores of a shared host, steps of 17 ms that scatter by 15 % have a correlation of 0.6
@@ -26,6 +27,7 @@ from bench.config.protocol import (
     LOOK_AGAIN,
     MOST_REPEATED,
     NARROW,
+    SLOW_ROUNDS,
     THROUGHPUT_EVERY,
     Block,
 )
@@ -74,9 +76,10 @@ class TimedModel:
             warmup_seconds=self.block.warmup_seconds,
             timed_steps=self.block.timed_steps,
             timed_seconds=self.block.timed_seconds,
-            unbroken=unbroken and not self.transfers,
+            unbroken=unbroken and not self.transfers and not self.block.one_step,
             slowdown=self.slowdown,
-            looks=self.looks,
+            looks=0 if self.block.one_step else self.looks,
+            read=self.looks > 0,
         )
         self.blocks.append((np.frombuffer(taken, np.float64), np.frombuffer(of_batch, np.int16)))
         if looked:
@@ -152,7 +155,12 @@ class Rounds:
     def run(
         self, rng: np.random.Generator, *, least: int, seconds: float
     ) -> schema.ProcessConditions:
-        """Make at least `least` rounds, then more until `seconds` are used or ratios are known."""
+        """Make at least `least` rounds, then more until `seconds` are used or ratios are known.
+
+        Where a block is a single step, they are at least SLOW_ROUNDS.
+        """
+        if any(model.block.one_step for model in self.running()):
+            least = max(least, SLOW_ROUNDS)
         begin, number, look = signals.awake_seconds(), 0, least
 
         def spent() -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from bench.config.protocol import WARM_SECONDS, WARM_STEPS, Block
+from bench.config.protocol import SLOW_SECONDS, WARM_SECONDS, WARM_STEPS, Block
 from bench.measurement import machine_state
 from bench.measurement.rounds import TimedModel
 from bench.records.workload import Workload
@@ -28,16 +28,21 @@ def warmed_up(
 ) -> TimedModel:
     """The model of `worker`, which answers `ask`, after its warm-up steps; it gets `options`."""
     worker.survey()  # by now it has started all its threads and processes
-    warm_up(ask, workload)
+    block = block.of_steps(warm_up(ask, workload))
     return make(name, ask, workload.phase, block, cpu_seconds=worker.cpu_seconds, **options)
 
 
-def warm_up(ask: Ask, workload: Workload) -> None:
-    """Run warm-up steps; on a GPU until its clock is steady, or for STEADY_SECONDS."""
+def warm_up(ask: Ask, workload: Workload) -> float:
+    """Run warm-up steps; on a GPU until its clock is steady, or for STEADY_SECONDS.
+
+    Returns the seconds of a step. One that is slow is the only one.
+    """
     options = {"phase": workload.phase, "seconds": WARM_SECONDS, "steps": WARM_STEPS}
-    ask("warm", **options)
-    if workload.device == "cpu":
-        return
+    seconds: float = ask("warm", **{**options, "steps": 1})
+    if WARM_SECONDS < WARM_STEPS * seconds < WARM_STEPS * SLOW_SECONDS:
+        seconds = ask("warm", phase=workload.phase, seconds=0.0, steps=WARM_STEPS - 1)
+    if workload.device == "cpu" or seconds >= SLOW_SECONDS:
+        return seconds
     begin, clocks = perf_counter(), list[float]()
     while perf_counter() - begin < STEADY_SECONDS:
         ask("warm", **options)
@@ -46,3 +51,4 @@ def warm_up(ask: Ask, workload: Workload) -> None:
         last = clocks[-LOOKS:]
         if len(last) == LOOKS and max(last) - min(last) <= STEADY_MHZ * max(last):
             break
+    return seconds

@@ -1,8 +1,8 @@
 """One workload from start to end: build, check, rounds, check again, record.
 
-Every variant is built, checked and warmed up in its own worker. It takes part in the rounds
-(`rounds`) and is checked again. Two more candidates run along without a rank: the control, which is
-the first variant again, and the GEMM baseline of the workload.
+Every variant is built, checked and warmed up in its own worker, makes the rounds (`rounds`) and is
+checked again. Two more candidates run along without a rank: the control, which is the first variant
+again, and the GEMM baseline of the workload.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ import numpy as np
 from msgspec.structs import replace
 
 from backends import registry
+from bench.analysis.verdicts import ASSUMED
 from bench.config import batches
 from bench.config.phases import STREAM
-from bench.config.protocol import RAW_STEPS, Settings
+from bench.config.protocol import Settings
 from bench.correctness.judged_answers import FIRST_LOOKS, FIRST_SECONDS, LOOKS
 from bench.correctness.streams import checks_of
-from bench.measurement.candidate import Candidate, Outcome, Prepared
+from bench.measurement.candidate import Candidate, Outcome, Prepared, outcomes
 from bench.measurement.learning import Learner, Lessons, first_seed, same_rounds
+from bench.measurement.precision import Processes
 from bench.measurement.rounds import Rounds, TimedModel
 from bench.measurement.warm_up import warmed_up
 from bench.measurement.worker_keys import CONTROL, baseline_key, has_baseline, worker_key
@@ -46,7 +48,9 @@ class WorkloadRun:
         variants: Sequence[str],
         settings: Settings,
         progress: Progress,
+        between: schema.BetweenProcess = ASSUMED,
     ) -> None:
+        self.processes = Processes(settings, between, self._outcomes)
         self.pool, self.workload, self.settings = pool, workload, settings
         self.progress = progress
         self.streams = workload.phase == STREAM
@@ -68,7 +72,7 @@ class WorkloadRun:
 
     def run(self) -> dict[str, Outcome]:
         """The outcome of each variant. If one fails, the others go on."""
-        for process in range(self.settings.processes if self.settings.timed else 1):
+        for process in self.processes:
             begin = perf_counter()
             if self.settings.processes > 1:  # all processes are fresh, including the first
                 for candidate in self.candidates:
@@ -77,23 +81,20 @@ class WorkloadRun:
             if self.settings.timed and self._variants:
                 self._rounds(process, perf_counter() - begin)
             self._attempt("releasing", self._finish)
-        return {
-            candidate.key.variant: candidate.outcome(self.workload, self.settings.serial)
-            for candidate in self.candidates
-            if candidate.role == "variant"
-        }
+        return self._outcomes()
+
+    def _outcomes(self) -> dict[str, Outcome]:
+        return outcomes(self.candidates, self.workload, self.settings.serial)
 
     def beside(self) -> list[schema.Measurement]:
-        """The measurements of the control and the GEMM baseline."""
-        others = [candidate for candidate in self.candidates if candidate.role != "variant"]
-        serial = self.settings.serial
-        found = [candidate.outcome(self.workload, serial).measurement for candidate in others]
-        return found if self.conditions else []
+        """Those of the control and the GEMM baseline."""
+        others = [c for c in self.candidates if c.role != "variant" and self.conditions]
+        return [c.outcome(self.workload, self.settings.serial).measurement for c in others]
 
     @property
     def lesson(self) -> schema.Lesson | None:
         """What there was to learn; None in other phases."""
-        return self.lessons.record(self.workload.size) if self.lessons is not None else None
+        return None if self.lessons is None else self.lessons.record(self.workload.size)
 
     @property
     def _running(self) -> list[Candidate]:
@@ -224,7 +225,7 @@ class WorkloadRun:
     def _rounds(self, process: int, before_seconds: float) -> None:
         """Make the rounds, then one record per candidate."""
         settings, lessons = self.settings, self.lessons
-        models = {id(self._prepared[candidate].model): candidate for candidate in self._running}
+        models = {id(self._prepared[each].model): each for each in self._running}
         rounds = Rounds(
             running=lambda: [model for model in self._models() if not model.finished],
             attempt=lambda model, block: self._guarded(models[id(model)], lambda _: block()),
@@ -265,11 +266,12 @@ class WorkloadRun:
         later = candidate.looks.finish() if candidate.looks else []
         for each in [*([last] if last else []), *later]:
             candidate.judge(each)
-        room = RAW_STEPS // self.settings.processes
         about = ask("about")
         own = self._workers[candidate].started.own_threads
         about["threads"] = ", ".join([about["threads"], *(f"{each} by itself" for each in own)])
-        candidate.keep(self._prepared[candidate], about, room, self.settings.seed, learned)
+        candidate.keep(
+            self._prepared[candidate], about, self.settings.room, self.settings.seed, learned
+        )
 
     def _check_again(self, candidate: Candidate) -> None:
         """Check with unseen parameters and batch, and check for skipped work."""

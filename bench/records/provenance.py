@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 # An absolute path of at least two parts in an error message; only its last part is kept.
@@ -74,6 +78,25 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
         files = re.split(r"[:\s]+", variables["LD_PRELOAD"].strip())
         found["LD_PRELOAD"] = " ".join(Path(file).name for file in files)
     return found
+
+
+def distribution(group: str, name: str) -> dict[str, str]:
+    """Name and version of the distribution with that entry point: "0.1, commit 1a2b3c4d5e6f".
+
+    Empty without one. The commit is that of a checkout that was installed for editing, or the one
+    that pip installed (PEP 610).
+    """
+    found = next(iter(entry_points(group=group, name=name)), None)
+    if found is None or found.dist is None:
+        return {}
+    text = found.dist.read_text("direct_url.json")
+    source = json.loads(text) if text else {}
+    revision = source.get("vcs_info", {}).get("commit_id", "")[:12]
+    url = urllib.parse.urlparse(source.get("url", ""))
+    if url.scheme == "file" and source.get("dir_info", {}).get("editable"):
+        revision = commit(Path(urllib.request.url2pathname(url.path))) or ""
+    version = found.dist.version or "of no version"
+    return {found.dist.name: f"{version}, commit {revision}" if revision else version}
 
 
 def commit(root: Path) -> str | None:

@@ -63,12 +63,14 @@ class TimedSteps:
         unbroken: bool = True,
         slowdown: float = 0.0,
         looks: int = 0,
+        read: bool = False,
     ) -> tuple[bytes, bytes, float | None, float | None, float, float, list[SeenAnswer]]:
         """Run one block: warm-up steps, then timed steps with a sync each.
 
         If `unbroken`, as many steps follow with a single sync at their end. `slowdown` adds a busy
         wait of that share to every step, to test the harness. Before the warm-up come up to `looks`
-        steps whose results are read; that of the last timed step is read as well.
+        steps whose results are read. If `read`, that of the last timed step is read as well, of a
+        train step only where it is the first from the loaded parameters.
 
         Returns the seconds of each synced step, as float64 bytes; the number of its batch, as int16
         bytes; the seconds per unbroken step, by the wall clock and by the device's stopwatch (or
@@ -93,9 +95,9 @@ class TimedSteps:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         self._cpu_seconds += cpu
         self._wall_seconds += wall
-        if looks and phase != "train_step":
+        if read and (phase != "train_step" or self._steps == 1):
             with self._memory.paused():
-                looked.append(self._looks.take(self._batch, self._on_host()))
+                looked.append(self._looks.take(self._batch, self._on_host(phase)))
         whole = time.process_time() - whole
         taken_bytes = np.asarray(taken, np.float64).tobytes()
         of_batch_bytes = np.asarray(of_batch, np.int16).tobytes()
@@ -113,10 +115,7 @@ class TimedSteps:
             if phase == "train_step":
                 self._load(self._params)
             self._result = self._step(phase, number)
-            host = self._on_host()
-            if phase == "train_step":
-                host = {**host, **self._built.params()}
-            found.append(self._looks.take(number, host))
+            found.append(self._looks.take(number, self._on_host(phase)))
             if time.perf_counter() - begin > seconds:
                 break
         return found
@@ -204,9 +203,13 @@ class TimedSteps:
         model.sync(result)
         return result
 
-    def _on_host(self) -> dict[str, np.ndarray]:
-        """The result of the last step; of a stream, with what led to it."""
+    def _on_host(self, phase: str = "") -> dict[str, np.ndarray]:
+        """The result of the last step; of a stream with what led to it, of an update with the
+        parameters after it.
+        """
         host, placed = self._built.to_host(self._result), self._batches[self._batch]
+        if phase == "train_step":
+            return {**host, **self._built.params()}
         return {**host, **placed.about()} if isinstance(placed, Stream) else host
 
     def _stepper(self, phase: str, slowdown: float) -> tuple[Callable[[Any], Any], Any]:

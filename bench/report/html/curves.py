@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bench.analysis import scaling, text
-from bench.analysis.scaling import Growth, Sweep
+from bench.analysis.scaling import Sweep
 from bench.analysis.workload_view import WorkloadView
 from bench.report.figures.figure import BASELINE
 from bench.report.html.choices import choice
@@ -54,11 +54,7 @@ def _growths(sweep: Sweep) -> dict[str, str]:
     called = {label: name for view in sweep.views for label, name in names(view).items()}
     fits = {called[label]: scaling.growth(sweep.points(label)) for label in sweep.labels}
     fits[BASELINE] = scaling.growth(sweep.baseline())
-    return {name: _exponent(fit) for name, fit in fits.items() if fit is not None}
-
-
-def _exponent(fit: Growth) -> str:
-    return f"{fit.exponent:.2f} ± {fit.half_width:.2f}"
+    return {name: str(fit) for name, fit in fits.items() if fit is not None}
 
 
 def lead(sweep: Sweep) -> str:

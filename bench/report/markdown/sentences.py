@@ -68,9 +68,8 @@ def _first(view: WorkloadView, best: str, step: str) -> str:
     if not others:
         return f"**{best}** is fastest, {step} a step"
     same = [label for label in others if view.comparisons[label].verdict == "same"]
-    faster = [label for label in others if view.comparisons[label].verdict == "faster"]
-    unclear = [label for label in others if label not in (*same, *faster)]
-    parts = [f"**{best}** has the lowest median, {step} a step"]
+    unclear = [label for label in others if label not in same]
+    parts = [f"**{best}** leads, {step} a step"]
     if same:
         most = max(view.comparisons[label].estimate.margin for label in same)
         names = text.joined([f"**{label}**" for label in same])
@@ -80,10 +79,6 @@ def _first(view: WorkloadView, best: str, step: str) -> str:
         names = text.joined([f"**{label}** ({_ratio(view, label)})" for label in unclear])
         verb = "is" if len(unclear) == 1 else "are"
         parts.append(f"{names} {verb} statistically indistinguishable from it")
-    if faster:
-        names = text.joined([f"**{label}** ({_ratio(view, label)})" for label in faster])
-        verb = "is" if len(faster) == 1 else "are"
-        parts.append(f"{names} {verb} faster than it round by round")
     return "; ".join(parts)
 
 

@@ -48,9 +48,7 @@ def table(sweep: Sweep) -> str:
         for value in sweep.values
     ]
     fits = [scaling.growth(list(points.items())) for points in columns.values()]
-    rows.append(
-        ["exponent", *(f"{g.exponent:.2f} ± {g.half_width:.2f}" if g else "" for g in fits)]
-    )
+    rows.append(["exponent", *(str(growth or "") for growth in fits)])
     rows.append(["at the end", *(f"{g.last:.2f}" if g else "" for g in fits)])
     return text.table([sweep.axis, *columns], rows, right=range(len(columns) + 1))
 
