@@ -79,7 +79,8 @@ def install(
 
     It was installed for editing from `checkout`, if there is one.
     """
-    info = folder / f"{name}-{version}.dist-info"
+    # Of a name with a hyphen, all before it would be taken for the name.
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", encoding="utf-8"

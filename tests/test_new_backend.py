@@ -162,8 +162,13 @@ def test_the_recipe_for_ci_finds_the_commit_that_is_slower(tmp_path: Path) -> No
         text=True,
         check=False,
     )
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "FAILED: mylib takes " in done.stdout
+    (row,) = re.findall(r"^\| forward.*\| mylib .*$", done.stdout, re.M)
+    assert float(row.split("|")[7]) > 3, "so much longer, also on a busy machine"
+    if "they were disturbed" in done.stdout:  # by the other tests
+        assert done.returncode == 0, done.stdout + done.stderr
+    else:
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "FAILED: mylib takes " in done.stdout
     commits = f"0.1, commit {base[:12]}, numpy [^;]*0.1, commit {head[:12]}"
     assert re.search(f"mylib: rnnbench-mylib {commits}", done.stdout)
 
