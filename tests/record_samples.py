@@ -327,11 +327,15 @@ def full() -> Records:
 
 
 def learned_records(
-    seed: int = 1, missed: tuple[str, ...] = ("torch",), disturbed: tuple[str, ...] = ()
+    seed: int = 1,
+    missed: tuple[str, ...] = ("torch",),
+    disturbed: tuple[str, ...] = (),
+    longer: str = "",
 ) -> Records:
     """Nets that learned; those of the variants in `missed` did not reach the target.
 
-    One stretch of eight or more was disturbed, and three of the variants in `disturbed`.
+    One stretch of eight or more was disturbed, and three of the variants in `disturbed`. All
+    updates of the variant `longer` took twice as long as its stretches.
     """
 
     def learned(m: Measurement, number: int) -> Measurement:
@@ -343,7 +347,7 @@ def learned_records(
                 Scored(updates=i, score=i / updates, loss=2.1 * 0.94**i)
                 for i in range(0, updates + 1, 5)
             ),
-            seconds=updates * process.seconds[0],
+            seconds=updates * process.seconds[0] * (1 + (m.variant == longer)),
             reached=m.variant not in missed,
             judged=30,
             disturbed=1 + 2 * (m.variant in disturbed),

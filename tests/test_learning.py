@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -275,8 +276,9 @@ def test_a_score_that_is_no_number_ends_the_training(registered: Register) -> No
 # A run
 
 
-def test_seconds_of_a_training_that_was_disturbed_are_doubted_everywhere() -> None:
-    run = FULL_RUN, *parted(learned_records(disturbed=("numpy",)))
+@pytest.mark.parametrize("why", [{"disturbed": ("numpy",)}, {"longer": "numpy"}], ids=str)
+def test_seconds_of_a_training_that_was_disturbed_are_doubted_everywhere(why: Any) -> None:
+    run = FULL_RUN, *parted(learned_records(**why))
     section = report(*run).partition("## Nets that learn")[2]
     (page,) = data([run])["workloads"]
     printed = "\n".join(terminal.printed(*run[:2], views(*run), width=None))

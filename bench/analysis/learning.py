@@ -10,6 +10,8 @@ from bench.analysis import cold_start, verdicts
 from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import Learned, Lesson
 
+MOST_LONGER = 1.5  # all updates of a training, in updates of its median stretch
+
 
 @dataclass(frozen=True)
 class Learning:
@@ -36,12 +38,19 @@ class Learning:
         return median(learned.seconds for learned in self._all(label))
 
     def disturbed(self, label: str) -> bool:
-        """Whether so many of its stretches were disturbed that its seconds say little.
+        """Whether its seconds say little: they are the sum of all updates, and no stretch can be
+        made again.
 
-        They are the sum of all, and no stretch can be made again.
+        So where too many stretches were disturbed, and where the sum is so much larger than the
+        median stretch says that a few of them must have been.
         """
         shares = (each.disturbed / max(1, len(each.scores) - 1) for each in self._all(label))
-        return max(shares) > verdicts.MOST_DISTURBED
+        return max(shares) > verdicts.MOST_DISTURBED or any(
+            process.learned.seconds
+            > MOST_LONGER * process.learned.updates * median(process.seconds)
+            for process in self.view.candidates[label].processes
+            if process.learned is not None and process.seconds
+        )
 
     def cold_seconds(self, label: str) -> float:
         """Seconds before the first warm update."""
