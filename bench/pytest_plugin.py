@@ -150,7 +150,8 @@ def pytest_report_header(config: pytest.Config) -> Generator[None, list[Any], li
     lines = yield
     if not config.stash[SUITE_ASKED]:
         return lines
-    return [*_without_benchmark(lines), config.stash[PLAN].settings.in_words]
+    plan = config.stash[PLAN]
+    return [*_without_benchmark(lines), plan.settings.in_words, plan.data]
 
 
 def _without_benchmark(lines: list[Any]) -> Iterator[Any]:

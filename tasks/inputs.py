@@ -49,7 +49,14 @@ def make_batch(task: Task, size: Size, spec: ModelSpec, options: InputOptions, s
 
     Raises ValueError where they do not fit the model.
     """
-    batch = task.batch(size, seed, spec)
+    return with_options(task, task.batch(size, seed, spec), spec, options, seed)
+
+
+def with_options(
+    task: Task, batch: Batch, spec: ModelSpec, options: InputOptions, seed: int
+) -> Batch:
+    """A batch of the task with what `options` add; raises ValueError as `make_batch` does."""
+    size, steps = batch.x.shape[:2]
     if options.lengths:
         batch = _with_lengths(task, batch, spec, options, seed)
     rng = np.random.default_rng((seed, 1))  # what it draws changes nothing in the task's own data
@@ -65,11 +72,11 @@ def make_batch(task: Task, size: Size, spec: ModelSpec, options: InputOptions, s
                 "the loss of the last step alone has no weights (--weighted); expected every step "
                 "to be read (--readout=every_step)"
             )
-        shape = (size.batch, size.steps)
+        shape = (size, steps)
         weight = rng.uniform(0.0, 2.0, shape) * (rng.random(shape) < WEIGHTED)
         batch = replace(batch, weight=weight * (1.0 if batch.weight is None else batch.weight))
     if options.initial_state:
-        shape = (size.batch, spec.hidden_size)
+        shape = (size, spec.hidden_size)
         names = [f"{name}0" for name in spec.state_names()]
         state = {name: rng.uniform(-LARGEST_STATE, LARGEST_STATE, shape) for name in names}
         batch = replace(batch, state=state)
@@ -122,6 +129,9 @@ def _with_lengths(
     own = None if task.own_lengths is None else task.own_lengths(batch)
     if own is not None:
         x = _moved(x, own - steps)
+        if spec.readout == "every_step":
+            y = _moved(y, own - steps)
+        weight = None if weight is None else _moved(weight, own - steps)
     if options.lengths == "own":
         if own is None:
             raise ValueError(
@@ -139,7 +149,7 @@ def _with_lengths(
     real = np.arange(steps) < lengths[:, None]
     x = np.where(real if x.ndim == 2 else real[..., None], x, x.dtype.type(0))
     if options.padding == "behind":
-        return replace(batch, x=x, lengths=lengths)
+        return replace(batch, x=x, y=y, weight=weight, lengths=lengths)
     if spec.readout == "every_step":
         y = _moved(y, steps - lengths)
     if weight is not None:

@@ -41,6 +41,10 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         (*_TESTS, "tests/faults/test_fuzz.py", "-m", "prove"),
         "100,000 damaged records, workload files and options are read or refused",
     ),
+    "own-data": (
+        (*_TESTS, "-s", "tests/test_own_data.py", "-m", "prove"),
+        "200 MB of one's own data are read in bounded memory",
+    ),
     "soak": (
         (*_TESTS, "-s", "tests/faults/test_soak.py", "-m", "prove"),
         "300 workloads with a fault in every tenth",

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import msgspec
 import numpy as np
 
+from bench.config.data import known
 from bench.config.phases import STREAM
 from bench.records.workload import Workload
-from tasks import TASKS
 from tasks.flops import step_flops
-from tasks.inputs import make_batch
+from tasks.inputs import make_batch, with_options
 from tasks.spec import Batch
-from tasks.training import OwnTraining, TrainingData, fresh
+from tasks.training import FAR, OwnTraining, TrainingData, fresh
 
 
 def of_workload(workload: Workload, seed: int) -> Batch:
     """A batch that depends on what the workload computes, and on the seed, alone."""
-    task = TASKS[workload.task]
+    task = known.of_workload(workload)
     return make_batch(task, workload.numbers, workload.spec, workload.inputs, seed)
 
 
 def training(workload: Workload, seed: int) -> TrainingData:
     """What a workload is trained on and scored on: the data of its task, or a batch each time."""
-    task, numbers = TASKS[workload.task], workload.numbers
+    task, numbers = known.of_workload(workload), workload.numbers
     if isinstance(task, OwnTraining):
-        return task.training(numbers, seed, workload.spec)
+        return _with_options(task.training(numbers, seed, workload.spec), workload, seed)
 
     def make(batch: int, seed: int) -> Batch:
         size = numbers.with_overrides(batch=batch)
         return make_batch(task, size, workload.spec, workload.inputs, seed)
 
     return fresh(make, workload.batch, seed)
+
+
+def _with_options(given: TrainingData, workload: Workload, seed: int) -> TrainingData:
+    """The data of a task, with what the options add to each batch."""
+    task, spec, options = known.of_workload(workload), workload.spec, workload.inputs
+
+    def batch(update: int) -> Batch:
+        return with_options(task, given.batch(update), spec, options, seed + update)
+
+    held_out = with_options(task, given.held_out, spec, options, seed + FAR)
+    return replace(given, batch=batch, held_out=held_out)
 
 
 @lru_cache(maxsize=64)

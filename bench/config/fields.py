@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from backends.interface import DTYPES
 from bench.config import validation
+from bench.config.data import known
 from bench.config.phases import PHASES
 from bench.records.workload import LEFT_ALONE
 from tasks import ALL_TASKS, TASKS
@@ -122,6 +123,14 @@ MODEL: Mapping[str, Field] = {
     "weights": Field(_file, whole=True),
     "embedding": Field(_file, whole=True),
 }
+# The data of the task, and how they are read; the values of all of them make one data set.
+DATA: Mapping[str, Field] = {
+    "data": Field(known.file, whole=True),
+    "columns": Field(known.columns, whole=True, joined=True),
+    "encoding": Field(known.encoding, whole=True),
+    "tokens": _choice(known.TOKENS),
+    **dict.fromkeys(("max_vocab", "min_count"), _WHOLE),
+}
 FIELDS: Mapping[str, Field] = {
     "task": _choice(tuple(TASKS), every=ALL_TASKS),
     "size": _choice(SIZES),
@@ -131,7 +140,9 @@ FIELDS: Mapping[str, Field] = {
     "optimizer": _choice(OPTIMIZERS),
     "threads": Field(_threads, (int, str)),
     **MODEL,
+    **DATA,
 }
+FILES = ("weights", "embedding", "data")  # in a workload file, named from its folder
 
 
 def option(name: str) -> str:

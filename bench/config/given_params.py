@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.config import text_file
+from bench.config.data import known
 from bench.records.workload import GivenFile, Workload
-from tasks import TASKS
 from tasks.spec import ModelSpec, Params, check_params
 from tasks.task import start_params
 
@@ -31,7 +31,7 @@ _TABLES: dict[str, Params] = {}  # embeddings, likewise
 
 def initial(workload: Workload, seed: int) -> Params:
     """The parameters that a workload starts from: those of its task, with those that are given."""
-    params = start_params(TASKS[workload.task], workload.spec, seed)
+    params = start_params(known.of_workload(workload), workload.spec, seed)
     if workload.weights is not None:
         params |= _READ[workload.weights.sha256]
     if workload.embedding is not None:

@@ -41,7 +41,7 @@ def left_out(request: Request) -> list[str]:
         f"{place(one)}{text}"
         for each in (request, *request.more)
         for one in _grids(each)
-        for text in selection.left_out(one.tasks, one.sizes, one.phases)
+        for text in selection.left_out(one)
     ]
 
 
@@ -90,5 +90,6 @@ def _grid(request: Request, candidates: int) -> Iterator[Workload]:
                 inputs=model.inputs,
                 weights=model.weights,
                 embedding=model.embedding,
+                data=request.data,
                 overridden=tuple(sorted((request.shown | model.shown) - hidden)),
             )

@@ -64,7 +64,7 @@ class Model:
 
 
 def models(request: Request, candidates: int) -> Iterator[Model]:
-    known = {size for name in request.tasks for size in TASKS[name].sizes}
+    known = {size for name in request.tasks for size in request.task(name).sizes}
     unknown = [size for size in request.sizes if size not in known]
     if unknown:
         raise ValueError(
@@ -75,7 +75,7 @@ def models(request: Request, candidates: int) -> Iterator[Model]:
     if asked.get("lengths"):
         # Whether lengths pay is seen beside the same sequences without them.
         asked.setdefault("padding", PADDINGS)
-    for task in selection.tasks(request.tasks, request.phases):
+    for task in selection.tasks(request):
         own = replace(request, phases=selection.phases(task, request.phases))
         sizes = selection.sizes(task, request.sizes, own.phases) if own.phases else []
         of_target = task.target.cell if task.target and LEARN in own.phases else None

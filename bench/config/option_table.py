@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from bench.config.data.known import ENCODING, MOST_WORDS, TOKENS
 from bench.config.fields import ALL_THREADS, DEFAULT_THREADS, OPTIMIZERS, SIZES
 from bench.config.grid import DEFAULT_OPTIMIZER
 from bench.config.phases import LEARN, PHASES
@@ -71,6 +72,12 @@ WHAT = (
         "FILE",
         repeats=True,
     ),
+    Option("data", "Texts of your own (docs/data.md). Of some tasks.", "FILE"),
+    Option("columns", "Of text and label there: document,label or 6,1.", "A,B"),
+    Option("encoding", f"Of that file. Default: {ENCODING}.", "NAME"),
+    Option("tokens", f"{', '.join(TOKENS)}. Default: between spaces.", "WORD"),
+    Option("max-vocab", f"Words at most. Default: {MOST_WORDS}.", "N"),
+    Option("min-count", "A word of it comes so often. Default: 1.", "N"),
 )
 SIZE = (
     Option(

@@ -14,6 +14,7 @@ from backends import registry
 from bench import ROOT
 from bench.analysis import text
 from bench.config import fields, limits, no_effect, presets, validation, workload_file
+from bench.config.data import known
 from bench.config.fields import FIELDS, MODEL, Values
 from bench.config.grid import Request
 from bench.config.option_table import (
@@ -31,7 +32,7 @@ from tasks import DEFAULT_TASKS
 EVERYTHING = ("all",)  # of --backend
 # The words of `rnnbench run`, which is what repeats a run from any folder.
 TYPED = pytest.StashKey[tuple[str, ...]]()
-IN_LABELS = frozenset((*MODEL, "threads", "optimizer"))  # options that labels show
+IN_LABELS = frozenset((*MODEL, "threads", "optimizer", "data"))  # options that labels show
 
 # What the numbers of pytest-benchmark that have a meaning here may be.
 _NUMBERS: Mapping[str, Callable[[str, str], float]] = {
@@ -160,8 +161,7 @@ def table_asked(config: pytest.Config) -> bool:
 
 def disabled(config: pytest.Config) -> bool:
     """The checks alone are asked for."""
-    off = config.getoption("benchmark_disable") and not config.getoption("benchmark_enable")
-    return bool(off)
+    return bool(config.getoption("benchmark_disable") and not config.getoption("benchmark_enable"))
 
 
 def _asked(config: pytest.Config) -> Values:
@@ -183,7 +183,6 @@ def request(named: NamedWorkloads, asked: Values, phases: Sequence[str] = ()) ->
     `phases` are those of suite files that the command line names.
     """
     values = {**named.values, **asked}
-    threads = values.get("threads")
     shown = {*asked, *named.several} if named.name else {*values}
     default = ("forward",) if "denormal" in values.get("values", ()) else DEFAULT_PHASES
     return Request(
@@ -191,10 +190,11 @@ def request(named: NamedWorkloads, asked: Values, phases: Sequence[str] = ()) ->
         phases=values.get("phase", phases or default),
         devices=values.get("device", ("cpu",)),
         dtypes=values.get("dtype", ("float32",)),
-        threads=threads or validation.threads(()),
+        threads=values.get("threads") or validation.threads(()),
         sizes=values.get("size", ()),
         optimizers=values.get("optimizer", ()),
         model={name: values[name] for name in MODEL if name in values},
+        data=known.read(values, values.get("task", ())),
         shown=frozenset(shown) & (IN_LABELS | ({"size"} if named.name else set())),
         given_name=named.name,
         where=named.where,

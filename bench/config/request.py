@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.config.data import known
 from bench.config.fields import OPTIMIZERS
-from bench.records.workload import LEARN
+from bench.records.workload import LEARN, DataSet
 from tasks.spec import OptimizerSpec
 from tasks.task import Task
 
@@ -31,10 +32,15 @@ class Request:
     sizes: Sequence[str] = ()
     optimizers: Sequence[str] = ()
     model: Mapping[str, Sequence[Any]] = field(default_factory=dict)  # values of fields.MODEL
+    data: DataSet | None = None  # of the one task; None: that of the tasks
     shown: frozenset[str] = frozenset()  # the options that stand in labels
     given_name: str = ""  # that of a workload file
     where: str = ""  # the workload's place in its file, for messages
     more: Sequence[Request] = ()  # further grids of the same run
+
+    def task(self, name: str) -> Task:
+        """The task of that name, on the data that are given."""
+        return known.task(name, self.data)
 
 
 def optimizers(request: Request, phase: str, task: Task) -> list[OptimizerSpec | None]:

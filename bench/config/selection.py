@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.config.request import Request
 from bench.records.workload import LEARN
-from tasks import TASKS
 from tasks.task import Task
 
 # The default sizes. The note of hihello has a single sequence, so its default is "source".
@@ -13,10 +13,10 @@ DEFAULT_SIZE = "base"
 DEFAULT_SIZES = {"hihello": "source"}
 
 
-def tasks(names: Sequence[str], asked_phases: Sequence[str]) -> list[Task]:
+def tasks(request: Request) -> list[Task]:
     """Those of a run; one that takes long to learn only where it is the only one."""
-    found = [TASKS[name] for name in names]
-    if LEARN not in asked_phases or len(found) == 1:
+    found = [request.task(name) for name in request.tasks]
+    if LEARN not in request.phases or len(found) == 1:
         return found
     return [task for task in found if not _alone(task)]
 
@@ -41,12 +41,10 @@ def phases(task: Task, asked: Sequence[str]) -> list[str]:
     return [phase for phase in known if phase != LEARN or task.target is not None]
 
 
-def left_out(
-    names: Sequence[str], asked_sizes: Sequence[str], asked_phases: Sequence[str]
-) -> Iterator[str]:
+def left_out(request: Request) -> Iterator[str]:
     """What a task lacks of what is asked, in words that say what to do."""
-    taken_tasks = tasks(names, asked_phases)
-    for task in map(TASKS.__getitem__, names):
+    taken_tasks, asked_sizes, asked_phases = tasks(request), request.sizes, request.phases
+    for task in map(request.task, request.tasks):
         if task not in taken_tasks:
             yield (
                 f"{task.name} is left out of phase {LEARN}: it takes long; expected it alone, with "

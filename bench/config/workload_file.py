@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import text_file, validation
-from bench.config.fields import FIELDS, SIZES, Values, option
+from bench.config.fields import FIELDS, FILES, SIZES, Values, option
 
 # Of a preset; `stated` holds the options as its source has them, beside those of the file.
 ABOUT: Mapping[str, type] = {
@@ -152,7 +152,7 @@ def _values(
         for one in value if isinstance(value, list) else [value]:
             _expect_kind(where, written, one, field.kinds)
             # A file is named from the folder of the workload file.
-            word = str(path.parent / one) if name in ("weights", "embedding") else _as_word(one)
+            word = str(path.parent / one) if name in FILES else _as_word(one)
             words.append(word)
         if not words:
             raise ValueError(f"{where}: {written} is an empty list; expected at least one value")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.config import batches
+from bench.config.data import known
 from bench.config.phases import STREAM
 from bench.config.protocol import THROUGHPUT_EVERY, WARM_SECONDS, Settings
 from bench.measurement.case import Case
@@ -13,7 +14,6 @@ from bench.progress import in_words
 from bench.records import machine
 from bench.records.workload import LEARN, Workload
 from bench.workers.process import WorkerKey
-from tasks import TASKS
 from tasks.flops import FORWARD
 
 # For an ordinary core; an estimate is accurate to about a factor of two.
@@ -30,7 +30,7 @@ def workload_seconds(workload: Workload, variants: int, settings: Settings) -> f
     overhead *= 1 if workload.phase == STREAM else workload.steps
     step = batches.flops(workload) / rate + overhead * (1.0 if workload.phase in FORWARD else 3.0)
     each, candidates = BUILD_SECONDS + 10 * step, variants
-    target = TASKS[workload.task].target
+    target = known.of_workload(workload).target
     if settings.timed and workload.phase == LEARN and target is not None:
         # With the oracle's run beside it, its scores, and half of the updates that are allowed.
         return (

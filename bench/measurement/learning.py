@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from bench.config import batches
+from bench.config.data import known
 from bench.correctness import oracle
 from bench.correctness.learned import LearningChecks
 from bench.measurement.rounds import TimedModel
@@ -25,7 +26,6 @@ from bench.records.workload import LEARN, Workload
 from bench.workers.pool import Progress, silent
 from bench.workers.process import WorkerError
 from bench.workers.serialization import Packed, pack, pack_batch, unpack
-from tasks import TASKS
 from tasks.loss import loss
 from tasks.spec import Batch, Params
 from tasks.task import NamesClasses, Spells
@@ -37,7 +37,7 @@ SHOWN_STEPS = 12  # of the example
 
 def first_seed(workload: Workload) -> int:
     """That of its target for the phase learn, else 0."""
-    target = TASKS[workload.task].target
+    target = known.of_workload(workload).target
     return target.seed if target is not None and workload.phase == LEARN else 0
 
 
@@ -46,7 +46,7 @@ class Lessons:
 
     def __init__(self, workload: Workload, seed: int, params: Params) -> None:
         """`workload` is in the phase of its model; every variant starts from `params`."""
-        self.task = TASKS[workload.task]
+        self.task = known.of_workload(workload)
         assert self.task.target is not None
         self.target, self.spec, self.params = self.task.target, workload.spec, params
         self.most = workload.updates or self.target.steps

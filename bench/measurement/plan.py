@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from bench.analysis import text
 from bench.config import grid
+from bench.config.data import known
 from bench.config.options import Options, wrong_use
 from bench.config.protocol import Settings
 from bench.measurement.case import Case
@@ -37,6 +39,17 @@ class Plan:
     def phases(self) -> set[str]:
         """Those that have a workload."""
         return {workload.phase for workload in self.workloads()}
+
+    @property
+    def data(self) -> list[str]:
+        """What was read of the files of data, a line each."""
+        requests = (self.options.request, *self.options.request.more)
+        read = {(one.tasks[0], one.data): one.data for one in requests if one.data is not None}
+        return [
+            f"{'  ' if number else f'data of {task}: '}{text.plain(line)}"
+            for (task, _), data in read.items()
+            for number, line in enumerate(known.in_words(task, data))
+        ]
 
     @property
     def left_out(self) -> list[str]:

@@ -19,6 +19,7 @@ _PATH = re.compile(
 
 # Options that do not change what is measured, and those that every checkout needs.
 _LEFT_OUT = ("--reports", "--run-name", "--resume", "--rootdir", "-c")
+_FILES = ("--data",)  # known by their names alone
 _SWITCHES_LEFT_OUT = ("--queue",)
 SUITE = "bench/suite"
 
@@ -31,7 +32,7 @@ def without_paths(message: str) -> str:
 def command(arguments: Sequence[str], root: Path, program: str = "pytest") -> str:
     """The command line that repeats the run, in a checkout like that at `root`."""
     kept: list[str] = []
-    skip = False
+    skip, before = False, ""
     within = [word.replace(f"{root}/", "", 1) for word in arguments]
     # `--benchmark-only` runs the whole suite, so the suite's path can be omitted.
     named = [word for word in within if word.startswith(SUITE)]
@@ -44,8 +45,17 @@ def command(arguments: Sequence[str], root: Path, program: str = "pytest") -> st
         if name in _SWITCHES_LEFT_OUT:
             continue
         if not (whole and argument == SUITE):
-            kept.append(without_paths(argument))
+            kept.append(_without_folders(argument, before))
+        before = name
     return shlex.join([*program.split(), *kept])
+
+
+def _without_folders(word: str, before: str) -> str:
+    """A word of a command without paths; `before` is the option that it follows."""
+    option, sign, value = word.partition("=")
+    if option in _FILES and sign:
+        return f"{option}={Path(value).name}"
+    return Path(word).name if before in _FILES else without_paths(word)
 
 
 # The beginnings of variables by which libraries choose kernels, threads and allocators.

@@ -22,6 +22,23 @@ class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
 
 
+class DataSet(GivenFile, frozen=True, kw_only=True):
+    """A file of data by name and content, and how it was read; never by its path or its texts."""
+
+    columns: tuple[str, ...]  # of text and label, by name or number; (): those of the format
+    encoding: str
+    tokens: str  # "spaces" | "characters": what separates them, or what they are
+    max_vocab: int  # words of the vocabulary at most, without padding and unknown words
+    min_count: int  # a word of the vocabulary comes so often
+
+    @property
+    def reading(self) -> str:
+        """How it was read: "columns 6,1, latin-1, spaces, at most 10000 words, ..."."""
+        columns = f"columns {','.join(self.columns)}, " if self.columns else ""
+        words = f"at most {self.max_vocab} words that come {self.min_count} times"
+        return f"{columns}{self.encoding}, {self.tokens}, {words}"
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
     """The variants in one workload are compared with each other.
 
@@ -46,6 +63,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     inputs: InputOptions = InputOptions()
     weights: GivenFile | None = None  # the parameters to start from; None: random
     embedding: GivenFile | None = None  # the table to start from
+    data: DataSet | None = None  # None: the task's own
     # The options that its label shows besides the size: keys of `words`.
     overridden: tuple[str, ...] = ()
 
@@ -97,6 +115,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             "updates": f"updates{self.updates}",
             "weights": f"weights-{self.weights.sha256[:8]}" if self.weights else "",
             "embedding": f"embedding-{self.embedding.sha256[:8]}" if self.embedding else "",
+            "data": f"data-{self.data.sha256[:8]}" if self.data else "",
             "threads": f"threads{self.threads or '-default'}",
             "optimizer": self.optimizer.name if self.optimizer else "",
         }
@@ -157,6 +176,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
             f"lengths {inputs.lengths}, padded in front": inputs.padding == "front",
             f"weights of {self.weights.name if self.weights else ''}": self.weights,
             f"embedding of {self.embedding.name if self.embedding else ''}": self.embedding,
+            f"data of {self.data.name if self.data else ''}": self.data,
         }
         return [word for word, holds in words.items() if holds]
 

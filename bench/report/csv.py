@@ -19,7 +19,7 @@ COLUMNS = (
     *("run", "started", "commit", "workload", "phase", "task", "cell", "size", "device", "dtype"),
     *("threads", "batch", "steps", "input", "hidden", "layers", "bidirectional", "bias"),
     *("dropout", "vocab_size", "train_embedding", "readout", "output_size", "loss"),
-    *("time_reduction", "initial_state", "weighted", "values", "weights", "embedding"),
+    *("time_reduction", "initial_state", "weighted", "values", "weights", "embedding", "data"),
     *("lengths", "padding", "real_steps", "steps_vary", "stateful"),
     *("parameters", "step_bytes", "optimizer", "learning_rate"),
     *("variant", "role", "status", "verdict", "rank", "seconds", "ratio", "ratio_low"),
@@ -100,7 +100,10 @@ def _about(run: Run, m: Measurement) -> dict[str, Any]:
     fields |= {name: getattr(workload.inputs, name) for name in OF_INPUTS}
     fields |= {
         name: file.name
-        for name, file in (("weights", workload.weights), ("embedding", workload.embedding))
+        for name, file in (
+            *(("weights", workload.weights), ("embedding", workload.embedding)),
+            ("data", workload.data),
+        )
         if file is not None
     }
     fields |= {name: getattr(m, name) for name in OF_MEASUREMENT}

@@ -1,0 +1,1 @@
+"""Data of one's own: files in published formats, read into a task."""

@@ -1,0 +1,481 @@
+"""Data of one's own: each format as it is published, bad files, batches, nets that learn them."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import measured, rnnbench
+from running import command, environment
+
+from bench import ROOT
+from bench.config import batches, fields
+from bench.config.data import known, lines
+from bench.config.grid import workloads
+from bench.config.options import request
+from bench.config.workload_file import NamedWorkloads
+from bench.records import provenance
+from bench.records.workload import DataSet, Workload
+from tasks.batch import check_batch, step_weight
+from tasks.given_data import GivenData
+
+TEXTS = Path(__file__).parent / "texts"
+# Of each file: the task, the options beside it, and what the first lines of a run say.
+FILES: dict[str, tuple[str, dict[str, str], list[str]]] = {
+    "sst2.tsv": (
+        "sentiment",
+        {},
+        [
+            "sst2.tsv (TSV, columns sentence and label): 240 rows, 240 texts",
+            "labels: 0 50.0 %, 1 50.0 %",
+            "192 to train on, 48 held out",
+        ],
+    ),
+    "nsmc.txt": (
+        "sentiment",
+        {"tokens": "characters"},
+        ["columns document and label): 240 rows, 238 texts; left out: empty texts 2"],
+    ),
+    "excel.csv": ("sentiment", {}, ["(CSV, columns text and label): 60 rows, 60 texts"]),
+    "sentiment140.csv": (
+        "sentiment",
+        {"columns": "6,1", "encoding": "latin-1"},
+        ["(CSV, columns 6 and 1): 60 rows, 60 texts", "labels: 0 53.3 %, 4 46.7 %"],
+    ),
+    "fasttext.txt": (
+        "sentiment",
+        {"max_vocab": "20", "min_count": "2"},
+        ["(fastText): 60 rows", "labels: bad 53.3 %, good 46.7 %", "vocabulary: 20 of 73 words"],
+    ),
+    "tagged.conllu": (
+        "pos_tagging",
+        {},
+        ["60 sentences; left out: empty nodes 1, ranges of words 1, words without a tag 1"],
+    ),
+    "verse.txt": ("charseq", {}, ["(text): 48 lines, 1,656 characters"]),
+    "verse-ko.txt": ("charseq", {}, ["(text): 64 lines, 960 characters"]),
+}
+
+
+def asked(task: str, path: Path, **options: str) -> DataSet:
+    values = fields.from_words({name: (word,) for name, word in {**options, "data": path}.items()})
+    found = known.read(values, (task,))
+    assert found is not None
+    return found
+
+
+def read(task: str, path: Path, **options: str) -> GivenData:
+    found = known.task(task, asked(task, path, **options))
+    assert isinstance(found, GivenData)
+    return found
+
+
+def texts(task: GivenData, count: int = 400) -> list[str]:
+    """What its batches hold, whole."""
+    size = task.sizes["base"].with_overrides(batch=count, steps=200)
+    return [" ".join(task.decode(row)) for row in task.batch(size, 0).x]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_format_is_read_as_it_is_published(name: str) -> None:
+    task, options, expected = FILES[name]
+    data = asked(task, TEXTS / name, **options)
+    said = "\n".join(known.in_words(task, data))
+    for words in expected:
+        assert words in said
+    assert data.name == name
+    assert len(data.sha256) == 64
+    assert str(TEXTS) not in repr(data)
+
+
+def test_a_quotation_mark_that_opens_a_text_of_a_tsv_swallows_nothing() -> None:
+    found = texts(read("sentiment", TEXTS / "sst2.tsv"), 2000)
+    assert '" quoted at its start , and never closed' in found
+    assert 'a " single mark in the middle' in found
+
+
+def test_quotes_of_a_csv_enclose_commas_quotes_and_line_breaks() -> None:
+    found = texts(read("sentiment", TEXTS / "excel.csv"), 2000)
+    assert 'said "so", and left' in found
+    assert not any("\r" in text or "\ufeff" in text for text in found)
+
+
+def test_latin_1_is_read_by_column_numbers_and_without_a_line_of_names() -> None:
+    task = read("sentiment", TEXTS / "sentiment140.csv", columns="6,1", encoding="latin-1")
+    assert "café" in task.words or any("<unk>" in text for text in texts(task))
+    with pytest.raises(ValueError, match=r"line 3 is not utf-8: byte 0xe9 in column \d+"):
+        asked("sentiment", TEXTS / "sentiment140.csv", columns="6,1")
+
+
+def test_korean_is_read_by_space_or_by_character(tmp_path: Path) -> None:
+    import unicodedata
+
+    for tokens, word in (("spaces", "배우들"), ("characters", "배")):
+        assert word in read("sentiment", TEXTS / "nsmc.txt", tokens=tokens).words
+    # Files of macOS spell a syllable by its letters: they are put together again.
+    apart = tmp_path / "nfd.txt"
+    apart.write_text(unicodedata.normalize("NFD", (TEXTS / "nsmc.txt").read_text()))
+    assert "배" in read("sentiment", apart, tokens="characters").words
+
+
+def test_words_without_a_tag_ranges_and_empty_nodes_are_no_words_of_a_sentence() -> None:
+    task = read("pos_tagging", TEXTS / "tagged.conllu")
+    assert task.spec("base").output_size == 5
+    assert not {"dunno", "seen"} & {*task.words}
+
+
+def test_the_vocabulary_is_that_of_the_part_to_train_on(tmp_path: Path) -> None:
+    file = tmp_path / "each.tsv"
+    rows = [f"word{number} same\t{number % 2}" for number in range(50)]
+    file.write_text("\n".join(["text\tlabel", *rows]))
+    task = read("sentiment", file)
+    assert len(task.words) == 2 + 1 + 40
+    data = task.training("base", 0, task.spec("base"))
+    first_words = data.held_out.x[:, -2]
+    assert (first_words == task.words.index("<unk>")).all()
+    assert task.words.index("same") == 2, "the most frequent comes first"
+    assert len(read("sentiment", file, min_count="2").words) == 3
+    assert len(read("sentiment", file, max_vocab="7").words) == 9
+
+
+def test_a_held_out_text_is_never_trained_on(tmp_path: Path) -> None:
+    file = tmp_path / "each.tsv"
+    rows = [f"word{number}\t{number % 2}" for number in range(1000)]
+    file.write_text("\n".join(["text\tlabel", *rows]))
+    task = read("sentiment", file, max_vocab="5000")
+    data = task.training("base", 0, task.spec("base"))
+    assert (data.held_out.x == 1).all(), "all of them unknown"
+    assert len(data.held_out.x) == 200
+    epoch = [row for update in range(1, 13) for row in data.batch(update).x[:, -1]]
+    assert len({*epoch}) == len(epoch) == 12 * 64
+    assert min(epoch) > 1
+    assert not np.array_equal(data.batch(1).x, data.batch(13).x), "another order in each epoch"
+
+
+def test_texts_are_padded_in_front_and_cut_behind(tmp_path: Path) -> None:
+    file = tmp_path / "some.tsv"
+    rows = ["a b c d e\t1", "a\t0"] * 10
+    file.write_text("\n".join(["text\tlabel", *rows]))
+    task = read("sentiment", file)
+    batch = task.batch(task.sizes["base"].with_overrides(steps=3), 0)
+    assert {tuple(task.decode(row)) for row in batch.x} == {("a", "b", "c"), ("a",)}
+    short = batch.x[batch.y == 0]
+    assert (short[:, :2] == 0).all()
+    assert (short[:, 2] != 0).all()
+
+
+def planned(task: str, path: Path, **options: str) -> list[Workload]:
+    words = {"data": path, "task": task, **options}
+    values = fields.from_words(
+        {n: word.split(",") if n == "task" else (str(word),) for n, word in words.items()}
+    )
+    return list(workloads(request(NamedWorkloads("", {}), values)))
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("phase", ["bptt", "learn"])
+def test_a_workload_of_data_is_one_as_any_other(name: str, phase: str) -> None:
+    task, options, _ = FILES[name]
+    (workload,) = planned(task, TEXTS / name, phase=phase, **options)
+    assert workload.data is not None
+    assert f"data-{workload.data.sha256[:8]}" in workload.id
+    assert f"data of {name}" in workload.besides
+    batch = batches.of_workload(workload, 3)
+    check_batch(workload.spec, batch)
+    data = batches.training(workload, 0)
+    for each in (data.batch(1), data.batch(2), data.held_out):
+        check_batch(workload.spec, each)
+
+
+@pytest.mark.parametrize("name", ["nsmc.txt", "tagged.conllu"])
+def test_lengths_are_those_of_the_texts(name: str) -> None:
+    task, options, _ = FILES[name]
+    behind, front = planned(task, TEXTS / name, phase="learn", lengths="own", **options)
+    for made in (
+        lambda each: batches.of_workload(each, 3),
+        lambda each: batches.training(each, 0).held_out,
+        lambda each: batches.training(each, 0).batch(2),
+    ):
+        one, other = made(behind), made(front)
+        assert one.lengths is not None
+        assert other.lengths is None
+        for row, (length, same) in enumerate(zip(one.lengths, other.x, strict=True)):
+            assert (one.x[row, :length] != 0).all()
+            assert np.array_equal(one.x[row, :length], same[-length:])
+            if one.y.ndim == 2:
+                assert np.array_equal(one.y[row, :length], other.y[row, -length:])
+        weights = step_weight(one), step_weight(other)
+        if one.y.ndim == 2:
+            assert weights[0].sum() == weights[1].sum() == one.lengths.sum()
+
+
+# Bad files
+
+ROWS = "text\tlabel\n" + "some words here\t1\nother words\t0\n" * 10
+Bad = tuple[str, bytes, dict[str, str], list[str]]
+BAD: dict[str, Bad] = {
+    "no such column": ("a.tsv", ROWS.encode(), {"columns": "body,label"}, ["body", "text, label"]),
+    "no published column": (
+        "a.tsv",
+        ROWS.replace("text\tlabel", "a\tb", 1).encode(),
+        {},
+        ["--columns, of a, b", "document,label"],
+    ),
+    "no such number": ("a.tsv", ROWS.encode(), {"columns": "3,1"}, ["3,1", "from 1 to 2"]),
+    "one class": ("a.tsv", ROWS.replace("\t0", "\t1").encode(), {}, ["one class only, '1'"]),
+    "wrong encoding": (
+        "a.tsv",
+        ROWS.encode() + "영화\t1\n".encode("cp949"),
+        {},
+        ["line 22", "byte 0xbf in column 1", "--encoding"],
+    ),
+    "utf-16": ("a.tsv", ROWS.encode("utf-16"), {}, ["line 1 holds a NUL byte", "--encoding"]),
+    "too few fields": ("a.tsv", f"{ROWS}lonely\n".encode(), {}, ["line 22: 1 fields; expected 2"]),
+    "too many fields": ("a.tsv", f"{ROWS}a\tb\t1\n".encode(), {}, ["line 22: 3 fields"]),
+    "too many in CSV": (
+        "a.csv",
+        f"{ROWS}a\tb\t1\n".replace("\t", ",").encode(),
+        {},
+        ["line 22: 3 fields; expected 2, as in line 1"],
+    ),
+    "a quote that never ends": (
+        "a.csv",
+        (ROWS.replace("\t", ",") + '"open,1\nnext,0\n').encode(),
+        {},
+        ["the row that begins in line 22", "expected fields as in CSV"],
+    ),
+    "no number": ("a.tsv", f"{ROWS}a\tgood\n".encode(), {}, ["line 22", "'good'", "a number"]),
+    "no label": ("a.tsv", f"{ROWS}a\t\n".encode(), {}, ["line 22: a text without a label"]),
+    "empty": ("a.tsv", b"", {}, ["is empty"]),
+    "blank": ("a.tsv", b"\n\n", {}, ["blank lines alone"]),
+    "names alone": ("a.tsv", b"text\tlabel\n", {}, ["a line of names alone"]),
+    "too few texts": ("a.tsv", b"text\tlabel\na\t1\nb\t0\n", {}, ["has 2 texts", "at least 10"]),
+    "no table": ("a.txt", b"just words\n" * 20, {}, ["line 1: no tab, and no __label__"]),
+    "a long line": ("a.tsv", ROWS.encode() + b"a" * 10_000_000 + b"\t1\n", {}, ["line 22 is lo"]),
+    "NUL": ("a.tsv", ROWS.encode() + b"a\0b\t1\n", {}, ["line 22 holds a NUL byte in column 2"]),
+    "two labels": ("a.txt", b"__label__a x\n" * 9 + b"__label__a __label__b x", {}, ["line 10"]),
+    "columns of fastText": ("a.txt", b"__label__a x\n", {"columns": "1,2"}, ["no --columns"]),
+    "one column twice": ("a.tsv", ROWS.encode(), {"columns": "text,text"}, ["two different"]),
+    "too many labels": (
+        "a.tsv",
+        ("text\tlabel\n" + "".join(f"a\tname{i}\n" for i in range(1100))).encode(),
+        {},
+        ["line 1002: more than 1000 different labels"],
+    ),
+}
+WORD = "1\ta\ta\tX\t_\t_\t0\troot\t_\t_\n"
+BAD_TAGS: dict[str, Bad] = {
+    "no such column": ("a.conllu", WORD.encode(), {"columns": "form,nope"}, ["form,upos"]),
+    "fields": ("a.conllu", (WORD + "2\tb\n").encode(), {}, ["line 2: 2 fields", "10 fields"]),
+    "no number": ("a.conllu", WORD.replace("1", "x", 1).encode(), {}, ["line 1", "not a valid ID"]),
+    "one class": ("a.conllu", f"{WORD}\n".encode() * 12, {}, ["one class only, 'X'"]),
+    "no words": ("a.conllu", b"# text = none\n", {}, ["has 0 texts"]),
+}
+BAD_CHARACTERS: dict[str, Bad] = {
+    "short": ("a.txt", b"abc\n", {}, ["expected at least 10 windows"]),
+    "one character": ("a.txt", b"\n" * 500, {}, ["one character only"]),
+    "columns": ("a.txt", b"abc\n" * 99, {"columns": "1,2"}, ["as one text"]),
+    "NUL": ("a.txt", b"abc\n" * 99 + b"\0", {}, ["line 100 holds a NUL byte"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("task", "bad"),
+    [
+        *(pytest.param("sentiment", bad, id=name) for name, bad in BAD.items()),
+        *(pytest.param("pos_tagging", bad, id=f"tags: {name}") for name, bad in BAD_TAGS.items()),
+        *(pytest.param("charseq", bad, id=f"text: {name}") for name, bad in BAD_CHARACTERS.items()),
+    ],
+)
+def test_a_bad_file_is_refused_by_its_line(task: str, bad: Bad, tmp_path: Path) -> None:
+    name, content, options, expected = bad
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=r".") as refused:
+        asked(task, tmp_path / name, **options)
+    message = str(refused.value)
+    for words in [*expected, "expected", name]:
+        assert words in message
+    assert len(message) < 600
+
+
+@pytest.mark.parametrize("what", ["a directory", "a pipe or a device", "No such file"])
+def test_only_a_file_is_read(what: str, tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    if what == "a directory":
+        path.mkdir()
+    elif what == "a pipe or a device":
+        os.mkfifo(path)  # opening it would wait for ever
+    with pytest.raises(ValueError, match=what):
+        asked("sentiment", path)
+
+
+def test_a_file_beyond_the_bound_is_not_read(tmp_path: Path) -> None:
+    large = tmp_path / "large.tsv"
+    with large.open("wb") as content:
+        content.truncate(lines.MOST_BYTES + 1)  # a hole: it takes no room
+    with pytest.raises(ValueError, match=r"expected at most 536,870,912"):
+        asked("sentiment", large)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [("utf-16", "iconv -f utf-16 -t UTF-8"), ("klingon", "is unknown"), ("hex", "is unknown")],
+)
+def test_an_encoding_that_cannot_be_is_refused(word: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        lines.checked_encoding("encoding", word)
+
+
+WRONG: list[tuple[list[str], list[str]]] = [
+    ([], ["--data is of one task", "sentiment, pos_tagging, charseq"]),
+    (["--task=hihello"], ["--data is of one task"]),
+    (["--task=sentiment", "--vocab=9"], ["sentiment has its own"]),
+    (["--task=sentiment", "--classes=9"], ["sentiment has its own"]),
+    (["--task=sentiment", "--size=source"], ["sentiment has base, large"]),
+    (["--task=sentiment", "--columns=1,label"], ["document,label", "6,1"]),
+    (["--task=pos_tagging", "--tokens=spaces"], ["has its own tokens"]),
+    (["--task=charseq", "--steps=5000"], ["T is 5000", "12,"]),
+]
+
+
+@pytest.mark.parametrize(("words", "expected"), WRONG)
+def test_options_that_do_not_go_with_data(words: list[str], expected: list[str]) -> None:
+    given = dict(word.removeprefix("--").split("=") for word in words)
+    with pytest.raises(ValueError, match=r"expected|unknown") as refused:
+        planned(given.pop("task", "hihello,ramp"), TEXTS / "sst2.tsv", **given)
+    for each in expected:
+        assert each in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["no number", "too few fields"])
+def test_nothing_runs_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    file, content, _, expected = BAD[name]
+    (tmp_path / file).write_bytes(content)
+    reports = tmp_path / "reports"
+    words = ["--task=sentiment", f"--data={tmp_path / file}", f"--reports={reports}"]
+    code, output = rnnbench("run", *words)
+    assert code == 2
+    assert expected[0] in output
+    assert "Traceback" not in output
+    ran = measured(reports, *words)
+    assert ran.code == pytest.ExitCode.USAGE_ERROR
+    assert expected[0] in ran.output
+    assert not reports.exists()
+
+
+def test_a_run_says_first_what_it_read(tmp_path: Path) -> None:
+    arguments = ["--task=sentiment", f"--data={TEXTS / 'nsmc.txt'}", "--dry-run"]
+    code, output = rnnbench("run", *arguments, "--backend=numpy", f"--reports={tmp_path / 'r'}")
+    assert code == 0, output
+    said, planned_at = output.index("data of sentiment: nsmc.txt (TSV"), output.index("bptt[")
+    assert said < planned_at
+    assert "labels: 0 50.0 %, 1 50.0 %" in output
+    assert "length: at least 2, half of them up to 5, 95 % up to 7, at most 8; T 7" in output
+
+
+def test_a_command_in_a_record_has_no_folder_of_the_data() -> None:
+    for words in (["--data=my secrets/of/x.tsv"], ["--data", "my secrets/of/x.tsv"]):
+        found = provenance.command([*words, "--task=sentiment"], ROOT, "rnnbench run")
+        assert "secrets" not in found
+        assert "x.tsv" in found
+
+
+def test_a_record_names_data_by_file_and_hash_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "private folder"
+    folder.mkdir()
+    (folder / "nsmc.txt").write_bytes((TEXTS / "nsmc.txt").read_bytes())
+    words = [f"--data={folder / 'nsmc.txt'}", "--task=sentiment", "--phase=forward"]
+    ran = measured(tmp_path / "r", *words, "--backend=numpy", "--benchmark-max-time=0.05")
+    assert ran.code == 0, ran.output
+    found = [file for file in (tmp_path / "r").rglob("*") if file.is_file()]
+    written = "\n".join(file.read_text(errors="replace") for file in found)
+    assert "nsmc.txt" in written
+    for secret in ("private folder", "영화", "배우들", str(tmp_path)):
+        assert secret not in written
+    record = json.loads(next(line for line in written.splitlines() if '"sha256"' in line))
+    assert record["workload"]["data"]["name"] == "nsmc.txt"
+
+
+# What takes long
+
+
+def _large(tmp_path: Path, line: Callable[[int], str]) -> Path:
+    """A file of 200 MB."""
+    file, block = tmp_path / "large.tsv", "".join(line(number) for number in range(20_000))
+    with file.open("w") as content:
+        content.write("text\tlabel\n")
+        for _ in range(200_000_000 // len(block.encode()) + 1):
+            content.write(block)
+    assert file.stat().st_size >= 200_000_000
+    return file
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("task", ["sentiment", "charseq"])
+def test_200_mb_are_read_in_bounded_memory(task: str, tmp_path: Path) -> None:
+    def line(number: int) -> str:
+        return f"some of {number % 4999} words, and again {number % 37} of them\t{number % 2}\n"
+
+    file = _large(tmp_path, line)
+    program = (
+        "import sys; sys.path[:0] = ['tests']; from test_own_data import asked, known; "
+        f"import pathlib; data = asked({task!r}, pathlib.Path({str(file)!r})); "
+        f"print('\\n'.join(known.in_words({task!r}, data))); import resource; "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, 'MiB')"
+    )
+
+    def bounded() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30, 6 * 2**30))
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        **{"cwd": ROOT, "env": environment({}, ROOT), "timeout": 400, "preexec_fn": bounded},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-2]) < 3000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nsmc.txt", "sst2.tsv"])
+def test_three_frameworks_learn_it_from_one_command(name: str, tmp_path: Path) -> None:
+    """As docs/data.md has it."""
+    words = ["--task=sentiment", f"--data={TEXTS / name}", "--phase=learn"]
+    ran = measured(tmp_path / "r", *words, "--backend=torch,jax,keras-tensorflow")
+    assert ran.code == 0, ran.output
+    found = {variant: m for (_, variant), m in ran.measurements().items()}
+    assert {*found} == {"torch", "jax", "keras-tensorflow"}
+    for m in found.values():
+        learned = m.processes[0].learned
+        assert learned is not None
+        assert learned.reached
+        assert learned.scores[0].score < 0.7 < learned.scores[-1].score
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_every_phase_of_every_framework_takes_data(name: str, tmp_path: Path) -> None:
+    task, options, _ = FILES[name]
+    given = [f"--{fields.option(option)}={word}" for option, word in options.items()]
+    done = subprocess.run(
+        command(
+            *("bench/suite", "--benchmark-disable", f"--task={task}", f"--data={TEXTS / name}"),
+            *("--phase=forward,bptt,train_step", "--backend=numpy,torch,jax,keras-tensorflow"),
+            *given,
+        ),
+        **{"cwd": ROOT, "env": environment({}, ROOT), "timeout": 300},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
