@@ -24,6 +24,7 @@ FEWEST = 10  # texts, or windows of a text
 FIT = 0.95  # of the texts fit into T
 WINDOW = 64  # T of one long text
 BATCH = 64
+_AT_ONCE = 2**22  # tokens: numpy counts and indexes in 8 bytes each
 
 
 class Sequences(Protocol):
@@ -228,9 +229,26 @@ def steps_that_fit(lengths: np.ndarray) -> int:
     return int(np.quantile(lengths, FIT, method="inverted_cdf"))
 
 
-def threshold(labels: np.ndarray, avoided: float) -> float:
-    """The accuracy that avoids a share of the errors of always giving the most frequent label."""
-    common = np.bincount(labels).max() / len(labels)
+def counted(tokens: np.ndarray, words: int) -> np.ndarray:
+    """How often each of so many words comes among tokens (N,); a part of them at a time."""
+    found = np.zeros(words, np.int64)
+    for begin in range(0, len(tokens), _AT_ONCE):
+        found += np.bincount(tokens[begin : begin + _AT_ONCE], minlength=words)
+    return found
+
+
+def renumber(tokens: np.ndarray, ids: np.ndarray) -> None:
+    """Put in place of each of tokens (N,) its id; a part of them at a time."""
+    for begin in range(0, len(tokens), _AT_ONCE):
+        tokens[begin : begin + _AT_ONCE] = ids[tokens[begin : begin + _AT_ONCE]]
+
+
+def threshold(counts: np.ndarray, avoided: float) -> float:
+    """The accuracy that avoids a share of the errors of always giving the most frequent label.
+
+    counts (C,) are those of the labels.
+    """
+    common = counts.max() / counts.sum()
     return float(round(common + avoided * (1 - common), 3))
 
 

@@ -16,7 +16,7 @@ from commands import measured, rnnbench
 from running import command, environment
 
 from bench import ROOT
-from bench.config import batches, fields
+from bench.config import batches, fields, workload_file
 from bench.config.data import known, lines
 from bench.config.grid import workloads
 from bench.config.options import request
@@ -69,6 +69,15 @@ def asked(task: str, path: Path, **options: str) -> DataSet:
     found = known.read(values, (task,))
     assert found is not None
     return found
+
+
+def refusal(task: str, path: Path, **options: str) -> str:
+    """Why a file is refused; empty if it is read."""
+    try:
+        asked(task, path, **options)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def read(task: str, path: Path, **options: str) -> GivenData:
@@ -194,6 +203,25 @@ def test_a_workload_of_data_is_one_as_any_other(name: str, phase: str) -> None:
         check_batch(workload.spec, each)
 
 
+def test_a_workload_file_names_data_from_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_bytes((TEXTS / "sentiment140.csv").read_bytes())
+    net = tmp_path / "net.toml"
+    net.write_text(
+        'task = "sentiment"\nencoding = "latin-1"\ncolumns = [6, 1]\n'
+        '[[workload]]\nname = "a"\ndata = "mine.csv"\n[[workload]]\nname = "b"\n'
+        'data = "mine.csv"\nmax-vocab = 9\n'
+    )
+    first, second = (
+        each
+        for named in workload_file.read(net).workloads
+        for each in workloads(request(named, {"phase": ("bptt",)}))
+    )
+    assert (first.label, second.label) == ("a", "b")
+    assert first.data is not None
+    assert first.data.columns == ("6", "1")
+    assert second.spec.vocab_size == 11
+
+
 @pytest.mark.parametrize("name", ["nsmc.txt", "tagged.conllu"])
 def test_lengths_are_those_of_the_texts(name: str) -> None:
     task, options, _ = FILES[name]
@@ -303,6 +331,25 @@ def test_a_bad_file_is_refused_by_its_line(task: str, bad: Bad, tmp_path: Path) 
     for words in [*expected, "expected", name]:
         assert words in message
     assert len(message) < 600
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_file_is_read_or_refused(name: str, tmp_path: Path) -> None:
+    """Bytes changed, taken out and put in, at random places of a good file."""
+    task, options, _ = FILES[name]
+    rng, good = np.random.default_rng(5), (TEXTS / name).read_bytes()
+    marks = (b"\t", b"\n", b"\r", b'"', b",", b"\0", b"\xff", b"\xed\xa0\x80", b"_", b" ", b"1")
+    read_at_all = 0
+    for _ in range(60):
+        content = bytearray(good)
+        for place in rng.integers(len(good), size=rng.integers(1, 6)):
+            content[place : place + rng.integers(0, 30)] = rng.choice(marks)
+        (tmp_path / name).write_bytes(content)
+        message = refusal(task, tmp_path / name, **options)
+        read_at_all += not message
+        assert not message or "expected" in message
+        assert len(message) < 600
+    assert read_at_all < 60
 
 
 @pytest.mark.parametrize("what", ["a directory", "a pipe or a device", "No such file"])
@@ -463,7 +510,7 @@ def test_three_frameworks_learn_it_from_one_command(name: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["nsmc.txt", "tagged.conllu", "verse-ko.txt"])
 def test_every_phase_of_every_framework_takes_data(name: str, tmp_path: Path) -> None:
     task, options, _ = FILES[name]
     given = [f"--{fields.option(option)}={word}" for option, word in options.items()]

@@ -15,7 +15,7 @@ from here import asked, rnnbench
 
 from bench.cli import run as run_command
 from bench.config import grid, options, workload_file
-from bench.config.fields import FIELDS, option
+from bench.config.fields import DATA, FIELDS, option
 from bench.records.workload import LEFT_ALONE, Workload
 from tasks.spec import ModelSpec, param_shapes
 
@@ -104,8 +104,8 @@ padding = "front"
 
 def test_a_file_can_set_every_option_of_a_workload(tmp_path: Path) -> None:
     written = {line.partition(" = ")[0] for line in EVERY_OPTION.split("\n") if line}
-    # Without steps goes the last but one; custom has nothing to learn.
-    others = {"weights", "embedding", "steps-vary", "updates"}
+    # Without steps goes the last but one; custom has nothing to learn, and makes its own data.
+    others = {"weights", "embedding", "steps-vary", "updates", *map(option, DATA)}
     assert written == {option(name) for name in FIELDS} - others
     (workload,) = workloads(tmp_path, HEAD + EVERY_OPTION)
     assert workload.spec == ModelSpec(

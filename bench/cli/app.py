@@ -20,6 +20,7 @@ from bench.cli.doctor import doctor
 from bench.cli.gpu import gpu
 from bench.cli.list_ import list_
 from bench.cli.new_backend import new_backend
+from bench.cli.notes import notes
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.selftest import selftest
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
     "workload": workload,
     "describe": describe,
+    "notes": notes,
     "report": report,
     "compare": compare,
     "check": check,

@@ -126,7 +126,7 @@ MODEL: Mapping[str, Field] = {
 # The data of the task, and how they are read; the values of all of them make one data set.
 DATA: Mapping[str, Field] = {
     "data": Field(known.file, whole=True),
-    "columns": Field(known.columns, whole=True, joined=True),
+    "columns": Field(known.columns, (str, int), whole=True, joined=True),
     "encoding": Field(known.encoding, whole=True),
     "tokens": _choice(known.TOKENS),
     **dict.fromkeys(("max_vocab", "min_count"), _WHOLE),

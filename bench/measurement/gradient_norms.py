@@ -15,7 +15,7 @@ import numpy as np
 
 from backends import registry
 from bench.records.workload import Workload
-from tasks.spec import Batch, ModelSpec, init_params, parameter_count
+from tasks.spec import Batch, ModelSpec, Params, init_params, parameter_count
 
 SEQUENCES = 8
 MOST_PARAMETERS = 2_000_000  # larger models are left out
@@ -55,10 +55,22 @@ def norms(spec: ModelSpec, steps: int, seed: int = 0) -> np.ndarray:
         asked = replace(asked, output_size=2)
     x = np.arange(tokens).reshape(SEQUENCES, steps)
     batch = Batch(x=x, y=np.arange(SEQUENCES) % asked.logit_size)
-    model = registry.load("numpy").build(
-        asked, init_params(asked, seed), device="cpu", dtype="float64"
-    )
-    placed = model.place(batch)
-    gradient = model.to_host(model.bptt(placed))["grad.E"]
-    by_step = gradient.reshape(SEQUENCES, steps, -1)
+    return _by_step(asked, init_params(asked, seed), batch)
+
+
+def of_inputs(spec: ModelSpec, params: Params, batch: Batch) -> np.ndarray:
+    """(T,) 2-norms of the gradients of the loss by x (B,T,D), backwards from the last step."""
+    size, steps, inputs = batch.x.shape
+    tokens = size * steps
+    asked = replace(spec, vocab_size=tokens, train_embedding=True)
+    table = {"E": batch.x.reshape(tokens, inputs)}
+    given = replace(batch, x=np.arange(tokens).reshape(size, steps))
+    return _by_step(asked, table | params, given)
+
+
+def _by_step(spec: ModelSpec, params: Params, batch: Batch) -> np.ndarray:
+    """The same, where every step of every sequence reads a token of its own."""
+    model = registry.load("numpy").build(spec, params, device="cpu", dtype="float64")
+    gradient = model.to_host(model.bptt(model.place(batch)))["grad.E"]
+    by_step = gradient.reshape(*batch.x.shape, -1)
     return np.sqrt(np.square(by_step).sum(axis=(0, 2)))[::-1]

@@ -21,6 +21,7 @@ from tasks.task import Shape
 
 MOST_WORDS = 5_000_000  # that differ
 MOST_LABELS = 1000
+LONGEST_NAME = 40  # characters of a label that a message shows
 # Of the errors of the most frequent answer, the share that the target avoids.
 AVOIDED, AVOIDED_CHARACTERS = 0.5, 0.3
 SHAPES: Mapping[str, Shape] = {
@@ -76,7 +77,8 @@ def read(path: Path, task: str, data: DataSet) -> tuple[GivenData, list[str]]:
         )
     if len(found.names) < 2:
         raise ValueError(
-            f"{path} has one class only, {next(iter(found.names))!r}; expected at least two labels"
+            f"{path} has one class only, {next(iter(found.names))[:LONGEST_NAME]!r}; expected at "
+            "least two labels"
         )
     train, held_out = given_data.split(count)
     # Classes in the order of their names, numbers by value.
@@ -88,11 +90,10 @@ def read(path: Path, task: str, data: DataSet) -> tuple[GivenData, list[str]]:
         *(train, held_out, task == "pos_tagging"),
     )
     trained = given_data.part(texts, train)
-    words, ids, known = _vocabulary(found, texts.tokens, trained, data)
-    texts = Texts(ids[texts.tokens], texts.ends, texts.labels, train, held_out, texts.tagged)
+    words, known, _ = _vocabulary(found, texts.tokens, texts.tokens[trained], data)
     lengths = np.diff(texts.ends, prepend=0)
     steps = given_data.steps_that_fit(lengths)
-    labels = texts.labels[trained] if texts.tagged else texts.labels[train]
+    labels = np.bincount(texts.labels[trained] if texts.tagged else texts.labels[train])
     made = GivenData(
         task,
         SHAPES[task],
@@ -129,8 +130,8 @@ def _labelled(path: Path, data: DataSet) -> Found:
         first = first or row
         if _NUMBER.fullmatch(first.label) and not _NUMBER.fullmatch(row.label):
             raise ValueError(
-                f"{where}: the label is {row.label[:40]!r}; expected a number, as in line "
-                f"{first.line}"
+                f"{where}: the label is {row.label[:LONGEST_NAME]!r}; expected a number, as in "
+                f"line {first.line}"
             )
         text = unicodedata.normalize("NFC", row.text).strip()
         if not text:
@@ -174,11 +175,10 @@ def _of_one_text(path: Path, data: DataSet) -> tuple[GivenData, list[str]]:
     found.add(unicodedata.normalize("NFC", "".join(pending)))
     tokens = np.asarray(found.tokens)
     held_from = len(tokens) - max(1, len(tokens) // 10)
-    trained = np.arange(len(tokens)) < held_from
-    words, ids, known = _vocabulary(found, tokens, trained, data)
+    words, known, counts = _vocabulary(found, tokens, tokens[:held_from], data)
     if len(words) < len(SPECIAL) + 2:
         raise ValueError(f"{path} has one character only; expected at least two")
-    sequences = OneText(ids[tokens], held_from)
+    sequences = OneText(tokens, held_from)
     steps = min(given_data.WINDOW, max(1, len(tokens) // (10 * given_data.FEWEST)))
     try:
         made = GivenData(
@@ -188,7 +188,7 @@ def _of_one_text(path: Path, data: DataSet) -> tuple[GivenData, list[str]]:
             words,
             len(words),
             steps=steps,
-            threshold=given_data.threshold(sequences.tokens[:held_from], AVOIDED_CHARACTERS),
+            threshold=given_data.threshold(counts, AVOIDED_CHARACTERS),
         )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -203,21 +203,23 @@ def _of_one_text(path: Path, data: DataSet) -> tuple[GivenData, list[str]]:
 
 def _vocabulary(
     found: Found, tokens: np.ndarray, trained: np.ndarray, data: DataSet
-) -> tuple[list[str], np.ndarray, str]:
-    """The V words by id, the id of each word that was found, and both in words.
+) -> tuple[list[str], str, np.ndarray]:
+    """The V words by id, what is known in words, and how often each comes in `trained`, (V,).
 
-    It is that of the part to train on: tokens (N,) of all texts, trained (N,) bool.
+    They are those of the part to train on: `trained` of tokens (N,), which become ids.
     """
-    counts = np.bincount(tokens[trained], minlength=len(found.words))
+    whole = given_data.counted(tokens, len(found.words))
+    counts = given_data.counted(trained, len(found.words))
     words, ids = given_data.vocabulary(counts, [*found.words], data.max_vocab, data.min_count)
-    unknown = ids[tokens] == SPECIAL.index(UNKNOWN)
-    shares = [f"{100 * unknown[part].mean():.1f} %" for part in (trained, ~trained)]
+    given_data.renumber(tokens, ids)
+    unknown = ids == SPECIAL.index(UNKNOWN)
+    shares = [100 * each[unknown].sum() / each.sum() for each in (counts, whole - counts)]
     kind = "words" if data.tokens == "spaces" else "characters"
     known = (
         f"vocabulary: {len(words) - len(SPECIAL):,} of {len(found.words):,} {kind}; unknown are "
-        f"{shares[0]} of those to train on, {shares[1]} of those held out"
+        f"{shares[0]:.1f} % of those to train on, {shares[1]:.1f} % of those held out"
     )
-    return words, ids, known
+    return words, known, np.bincount(ids, counts, minlength=len(words))
 
 
 def _by_value(name: str) -> tuple[float, str]:
@@ -237,7 +239,10 @@ def _left_out(found: Found) -> str:
 
 
 def _shares(names: Sequence[str], shares: np.ndarray) -> str:
-    shown = [f"{name} {100 * share:.1f} %" for name, share in zip(names, shares, strict=True)]
+    shown = [
+        f"{name[:LONGEST_NAME]} {100 * share:.1f} %"
+        for name, share in zip(names, shares, strict=True)
+    ]
     return ", ".join([*shown[:20], *([f"and {len(shown) - 20} more"] if len(shown) > 20 else [])])
 
 

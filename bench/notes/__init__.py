@@ -1,0 +1,1 @@
+"""The experiments of the study notes, with what they print beside ours."""
