@@ -176,8 +176,8 @@ def _dots(row: Row, truth: float) -> tuple[Series, ...]:
     assert row.printed is not None
     return (
         Series("ours", (median,), (0.0,), (low,), (high,)),
-        Series("the note", (row.printed,), (0.0,), variant=False),
-        Series("truth", (truth,), (0.0,), variant=False),
+        Series("the note", (row.printed,), (0.0,)),
+        Series("truth", (truth,), (0.0,)),
     )
 
 
