@@ -432,6 +432,8 @@ def test_a_command_in_a_record_has_no_folder_of_the_data() -> None:
         found = provenance.command([*words, "--task=sentiment"], ROOT, "rnnbench run")
         assert "secrets" not in found
         assert "x.tsv" in found
+    kept = ["--data=a/x.tsv", "--weights=b/y.npz"]
+    assert "--weights=b/y.npz" in provenance.command(kept, ROOT, "rnnbench run")
 
 
 def test_a_record_names_data_by_file_and_hash_alone(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def command(arguments: Sequence[str], root: Path, program: str = "pytest") -> st
             continue
         if not (whole and argument == SUITE):
             kept.append(_without_folders(argument, before))
-        before = name
+        before = "" if sign else name
     return shlex.join([*program.split(), *kept])
 
 
