@@ -401,9 +401,8 @@ def test_options_that_do_not_go_with_data(words: list[str], expected: list[str])
         assert each in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["no number", "too few fields"])
-def test_nothing_runs_and_nothing_is_written(name: str, tmp_path: Path) -> None:
-    file, content, _, expected = BAD[name]
+def test_nothing_runs_and_nothing_is_written(tmp_path: Path) -> None:
+    file, content, _, expected = BAD["no number"]
     (tmp_path / file).write_bytes(content)
     reports = tmp_path / "reports"
     words = ["--task=sentiment", f"--data={tmp_path / file}", f"--reports={reports}"]
@@ -492,7 +491,7 @@ def test_200_mb_are_read_in_bounded_memory(task: str, tmp_path: Path) -> None:
     )
     print(done.stdout)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-2]) < 3000
+    assert int(done.stdout.split()[-2]) < 1500
 
 
 @pytest.mark.slow
