@@ -511,14 +511,14 @@ def test_three_frameworks_learn_it_from_one_command(name: str, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nsmc.txt", "tagged.conllu", "verse-ko.txt"])
-def test_every_phase_of_every_framework_takes_data(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["tagged.conllu", "verse-ko.txt"])
+def test_the_phases_take_data_with_tags_and_characters(name: str, tmp_path: Path) -> None:
     task, options, _ = FILES[name]
     given = [f"--{fields.option(option)}={word}" for option, word in options.items()]
     done = subprocess.run(
         command(
             *("bench/suite", "--benchmark-disable", f"--task={task}", f"--data={TEXTS / name}"),
-            *("--phase=forward,bptt,train_step", "--backend=numpy,torch,jax,keras-tensorflow"),
+            *("--phase=forward,bptt,train_step", "--backend=torch,keras-tensorflow"),
             *given,
         ),
         **{"cwd": ROOT, "env": environment({}, ROOT), "timeout": 300},

@@ -279,12 +279,17 @@ def test_every_line_of_the_example_that_is_commented_out_can_be_used(tmp_path: P
     shapes = param_shapes(ModelSpec(cell="lstm", input_size=4, hidden_size=5, output_size=10))
     np.savez(tmp_path / "forecast.npz", **{name: np.ones(shape) for name, shape in shapes.items()})
     (tmp_path / "glove.txt").write_text("a 1 2 3 4\nb 4 3 2 1\n")
+    (tmp_path / "reviews.csv").write_text("review,stars\n" + "a,1\nb,2\n" * 9)
     for line in commented:
         name = line.partition(" = ")[0]
         run_option = name in workload_file.OF_RUN
         text = TINY + ("vocab = 7\n" if name == "frozen-embedding" else "")
         if name == "steps-vary":
             text = re.sub(r"^steps = .*\n", "", text, flags=re.MULTILINE)
+        if name.replace("-", "_") in DATA:
+            others = {"data": 'data = "reviews.csv"\n', "columns": 'columns = "review,stars"\n'}
+            others.pop(name, None)
+            text = '[[workload]]\nname = "mine"\ntask = "sentiment"\n' + "".join(others.values())
         file = write(tmp_path, f"{line}\n{text}" if run_option else f"{text}{line}\n")
         code, output = rnnbench("workload", file)
         assert code == 0, f"{line}: {output}"
