@@ -116,6 +116,17 @@ def test_quotes_of_a_csv_enclose_commas_quotes_and_line_breaks() -> None:
     assert not any("\r" in text or "\ufeff" in text for text in found)
 
 
+def test_blank_lines_are_left_out_but_within_a_field_of_a_csv(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("\n\ntext,label\n\n" + '"one\n\ntwo",1\nthree,2\n  \n' * 9 + '"a\n\n",x\n')
+    with pytest.raises(ValueError, match=r"line 50: the label is 'x'"):
+        asked("sentiment", file)
+    file.write_text(file.read_text().removesuffix('"a\n\n",x\n'))
+    said = known.in_words("sentiment", asked("sentiment", file))[0]
+    assert said.endswith("18 rows, 18 texts; left out: blank lines 12")
+    assert {*texts(read("sentiment", file))} == {"one two", "three"}
+
+
 def test_latin_1_is_read_by_column_numbers_and_without_a_line_of_names() -> None:
     task = read("sentiment", TEXTS / "sentiment140.csv", columns="6,1", encoding="latin-1")
     assert "café" in task.words or any("<unk>" in text for text in texts(task))

@@ -46,23 +46,26 @@ def read(path: Path, columns: Sequence[str], encoding: str, left_out: Counter[st
     A file whose columns have numbers has no line of names. `left_out` counts the lines and texts
     that are left out. Raises ValueError, naming the line.
     """
-    numbered = _not_blank(lines(path, encoding, EXPECTED), left_out)
-    first = next(numbered, None)
+    numbered = lines(path, encoding, EXPECTED)
+    not_blank = _not_blank(numbered, left_out)
+    first = next(not_blank, None)
     if first is None:
         raise ValueError(f"{path} has blank lines alone; expected {EXPECTED}")
-    numbered = itertools.chain([first], numbered)
+    records = itertools.chain([first], not_blank)
     if first[1].lstrip().startswith(FASTTEXT):
         if columns:
             raise ValueError(f"{path} has labels of fastText; expected no --columns")
-        return Table("fastText", (), _fasttext(path, numbered))
+        return Table("fastText", (), _fasttext(path, records))
     if path.suffix.lower() == ".csv":
-        return _table(path, "CSV", _csv(path, numbered), columns)
+        # A field may hold blank lines.
+        whole = itertools.chain([first], numbered)
+        return _table(path, "CSV", _csv(path, whole, first[0] - 1, left_out), columns)
     if "\t" not in first[1]:
         raise ValueError(
             f"{path}, line {first[0]}: no tab, and no {FASTTEXT}; expected {EXPECTED}, separated "
             "by a tab, or a file named .csv"
         )
-    return _table(path, "TSV", _tsv(path, numbered), columns)
+    return _table(path, "TSV", _tsv(path, records), columns)
 
 
 def _not_blank(numbered: Numbered, left_out: Counter[str]) -> Numbered:
@@ -89,9 +92,13 @@ def _tsv(path: Path, numbered: Numbered) -> Iterator[tuple[int, list[str]]]:
         yield number, line.split("\t")
 
 
-def _csv(path: Path, numbered: Numbered) -> Iterator[tuple[int, list[str]]]:
-    """The fields of each row, and the line where it begins: a field may hold line breaks."""
-    last = 0
+def _csv(
+    path: Path, numbered: Numbered, last: int, left_out: Counter[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each row, and the line where it begins: a field may hold line breaks.
+
+    `last` is the line before the first.
+    """
 
     def ended() -> Iterator[str]:
         nonlocal last
@@ -111,7 +118,10 @@ def _csv(path: Path, numbered: Numbered) -> Iterator[tuple[int, list[str]]]:
                 f"{path}, line {last}: {error}, in the row that begins in line {begin}; expected "
                 'fields as in CSV: "said ""so"", and more",label'
             ) from error
-        yield begin, fields
+        if any(field.strip() for field in fields) or len(fields) > 1:
+            yield begin, fields
+        else:
+            left_out["blank lines"] += 1
 
 
 def _table(
