@@ -191,7 +191,8 @@ class GivenData:
             chosen = order[number * size.batch : (number + 1) * size.batch]
             return self._sequences.take(train[chosen], size.steps)
 
-        words = f"{len(train):,} sequences, again in each epoch of {of_epoch} updates"
+        updates = "1 update" if of_epoch == 1 else f"{of_epoch} updates"
+        words = f"{len(train):,} sequences, again in each epoch of {updates}"
         return TrainingData(batch, self._sequences.take(held_out, size.steps), words)
 
     def score(self, outputs: np.ndarray, batch: Batch) -> dict[str, float]:
