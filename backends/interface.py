@@ -20,7 +20,7 @@ FEATURES = {
     "stream": "one step at a time",  # Model.begin, place_input, advance
     "stateful": "training with the state carried from batch to batch",  # Model.begin, train_chunk
 }
-DTYPES = ("float32", "float64", "tf32", "bfloat16")
+DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 
 
 class Backend(Protocol):

@@ -41,7 +41,6 @@ from backends.plugins.sanitize import plain as plain
 from backends.plugins.server import serve as serve
 
 if TYPE_CHECKING:
-    from backends.numpy.scan import Tanh
     from backends.plugins.process import PythonProcess
 
 
@@ -124,14 +123,14 @@ def load(name: str) -> Backend:
     return loading.load(name)
 
 
-def oracle(tanh: Tanh | None = None) -> Backend:
+def oracle(ops: Any = None) -> Backend:
     """The numpy backend, with whose results in float64 all others are compared.
 
-    `tanh` replaces numpy's, to show what a less accurate one does to the results.
+    `ops` replaces functions of numpy, to show what another arithmetic does to the results.
     """
     from backends.numpy.backend import NumpyBackend
 
-    return NumpyBackend(tanh)
+    return NumpyBackend() if ops is None else NumpyBackend(ops)
 
 
 def ask(name: str, member: str, *arguments: Any, **options: Any) -> Any:

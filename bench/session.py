@@ -28,7 +28,7 @@ from bench.measurement.worker_keys import worker_keys
 from bench.measurement.workload_record import workload_record
 from bench.measurement.workload_run import WorkloadRun
 from bench.progress import Progress
-from bench.records import machine, provenance, schema, store
+from bench.records import machine, processor, provenance, schema, store
 from bench.records.workload import Workload
 from bench.report.write import write_index, write_report
 from bench.selftest import store as selftests
@@ -213,6 +213,7 @@ class SuiteRun:
             commit=provenance.commit(ROOT),
             project=__version__,
             machine=machine.describe(),
+            bfloat16=processor.bfloat16(),
             threads=tuple(sorted({workload.threads for workload in self._plan.by_workload})),
             cores_busy_before=self._busy,
             serial=self._settings.serial,

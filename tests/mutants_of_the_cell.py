@@ -12,12 +12,11 @@ from unittest import mock
 import numpy as np
 from mutations import Change, Host, Mutation
 
-from backends.numpy import cells
 from backends.numpy import net as numpy_net
-from backends.numpy import scan as numpy_scan
 from backends.numpy.cells import Gru, RnnTanh
 from backends.numpy.net import Placed, Workspace
 from backends.numpy.scan import Scan
+from bench.correctness.arithmetics import Functions
 from tasks.spec import Batch, ModelSpec
 
 GATE_NAMES = {"lstm": "ifgo", "gru": "rzn"}
@@ -207,17 +206,13 @@ def last_token_alone(self: Workspace, ids: np.ndarray) -> None:
     self._gradients["E"][ids.T.reshape(-1)] = dx
 
 
-class _CoarseNumpy:
+class CoarseProducts(Functions):
     """numpy, whose products round what they multiply to 10 bits of mantissa, as TF32 does."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    def dot(self, a: np.ndarray, b: np.ndarray, out: Any = None) -> np.ndarray:
-        return np.dot(_coarse(a), _coarse(b), out=out)
-
-    def matmul(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
+    def dot(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> np.ndarray:
         return np.matmul(_coarse(a), _coarse(b), out=out)
+
+    matmul = dot
 
 
 def _coarse(array: np.ndarray) -> np.ndarray:
@@ -225,16 +220,6 @@ def _coarse(array: np.ndarray) -> np.ndarray:
         return array
     bits = np.ascontiguousarray(array).view(np.uint32)
     return ((bits + 0x1000) & np.uint32(0xFFFFE000)).view(np.float32)
-
-
-@contextlib.contextmanager
-def coarse_products() -> Any:
-    with (
-        mock.patch.object(cells, "np", _CoarseNumpy()),
-        mock.patch.object(numpy_scan, "np", _CoarseNumpy()),
-        mock.patch.object(numpy_net, "np", _CoarseNumpy()),
-    ):
-        yield
 
 
 # name -> (cell in which it shows, mutation, what the first failure says)
@@ -321,7 +306,7 @@ MUTANTS |= {
     ),
     "products rounded as TF32 rounds them": (
         "gru",
-        Mutation(within=coarse_products),
+        Mutation(ops=CoarseProducts()),
         "outputs off by",
     ),
     "float32 claimed as float64": (

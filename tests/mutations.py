@@ -36,6 +36,7 @@ class Mutation:
     host: Callable[[ModelSpec, Host], Host] = lambda spec, host: host
     within: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext
     model: Callable[[Any], Any] = lambda model: model  # a wrapper around the whole
+    ops: Any = np  # what it computes with
 
 
 class Advanced(NamedTuple):
@@ -102,7 +103,7 @@ class Mutant(NumpyBackend):
     """`backends.interface.Backend` under the name of what is wrong with it."""
 
     def __init__(self, name: str, mutation: Mutation) -> None:
-        super().__init__()
+        super().__init__(mutation.ops)
         self.name, self._mutation = name, mutation
 
     def optimizer(self, spec: OptimizerSpec) -> OptimizerSpec:

@@ -1,6 +1,7 @@
 """Measures the errors of correct programs and of mutants, in bounds.
 
     python -m tools.calibrate --models 200 --backend torch,jax
+    python -m tools.calibrate --dtype bfloat16
 
 Prints the tables of docs/agreement.md. The first row is the numpy backend with tanh and exp off by
 up to four ulp and its sums in random order: the least accurate program that still counts as
@@ -10,27 +11,27 @@ correct.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 from backends import registry
-from backends.numpy import cells, net, scan
 from bench import ROOT
 from bench.correctness import tolerances
+from bench.correctness.arithmetics import Functions
 from bench.kit.case import CaseSpec
 from bench.kit.conditioning import pair_of_cases
-from bench.kit.examine import ADAM, examine, examine_training
-from bench.kit.fixed_cases import fixed_cases
+from bench.kit.examine import ADAM, SGD, TRAIN_STEPS, examine, examine_training
+from bench.kit.fixed_cases import fixed_cases, training_cases
 from bench.kit.strategy import random_cases
-from bench.kit.subject import Subject, phases
+from bench.kit.subject import Subject, phases, unsupported
 from bench.records.schema import Agreement
 from bench.workers.process import WorkerError
+from tasks.spec import CELLS, ModelSpec
 
 sys.path.append(str(ROOT / "tests"))  # the folder of the mutants
 
@@ -44,14 +45,11 @@ ULP = 2.0**-23
 FUNCTION_ULPS = 4
 
 
-class Sloppy:
+class Sloppy(Functions):
     """numpy in float32 with functions off by up to FUNCTION_ULPS and with shuffled sums."""
 
     def __init__(self) -> None:
         self._rng = np.random.default_rng(0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
 
     def tanh(self, a: np.ndarray, out: np.ndarray) -> np.ndarray:
         return self._off(np.tanh(a, out=out))
@@ -71,17 +69,6 @@ class Sloppy:
     matmul = dot
 
 
-@contextlib.contextmanager
-def sloppy() -> Iterator[None]:
-    made = Sloppy()
-    with (
-        mock.patch.object(cells, "np", made),
-        mock.patch.object(net, "np", made),
-        mock.patch.object(scan, "np", made),
-    ):
-        yield
-
-
 @dataclass
 class Seen:
     """Errors in bounds, one per kind of tensor and comparison."""
@@ -95,33 +82,91 @@ class Seen:
             self.beyond += [f"{failure} in {case.code()}" for failure in each.failures]
 
 
+LONG = {"steps": 500, "batch": 4}
+LONG_SEEDS = 10
+EXACTLY = "float32"  # what a mutant computes in that claims bfloat16: only its fault is off
+
+
+class Claimed(Mutant):
+    """A mutant that computes bfloat16 in EXACTLY."""
+
+    def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
+        return super().refusal(spec, device=device, dtype=_exactly(dtype), phase=phase)
+
+    def build(self, *given: Any, dtype: str, **options: Any) -> Any:
+        return super().build(*given, dtype=_exactly(dtype), **options)
+
+
+def _exactly(dtype: str) -> str:
+    return EXACTLY if dtype == "bfloat16" else dtype
+
+
 def correct(subject: Subject, cases: list[CaseSpec], dtype: str) -> Seen:
     seen = Seen()
     for case in cases:
         chosen = tuple(p for p in phases(subject, case.spec, dtype) if p != "train_step")
-        if chosen:
+        if chosen and unsupported(subject, case, dtype) is None:
             seen.add(case, examine(subject, case, dtype, chosen))
     return seen
 
 
+def trained(subject: Subject, dtype: str) -> Seen:
+    """After TRAIN_STEPS updates of each cell, with Adam and SGD."""
+    seen = Seen()
+    for case in training_cases(0):
+        usable = not isinstance(pair_of_cases(case, dtype), str)
+        if usable and "train_step" in phases(subject, case.spec, dtype):
+            for optimizer in (ADAM, SGD):
+                seen.add(case, examine_training(subject, dtype, optimizer, case))
+    return seen
+
+
+def long_cases(dtype: str) -> list[CaseSpec]:
+    """Each cell over T 500 with LONG_SEEDS seeds, as far as these are well-conditioned."""
+    specs = [ModelSpec(cell, input_size=8, hidden_size=16, output_size=3) for cell in CELLS]
+    cases = [CaseSpec(s, seed=seed, **LONG) for s in specs for seed in range(LONG_SEEDS)]
+    return _kept(cases, dtype, "models over T 500")
+
+
 def nearest_mutant(name: str, cell: str, mutation: Mutation, dtype: str) -> float:
-    """The mutant's largest error, in bounds, over the fixed cases."""
-    subject, largest = InProcess(Mutant(name, mutation)), 0.0
-    for case in fixed_cases(0, (cell,)):
-        try:
-            found = examine(subject, case, dtype, ("forward", "bptt"))
-            found += examine_training(subject, dtype, ADAM, case)
-        except WorkerError:
-            return float("inf")
-        severities = [e.severity for each in found for e in each.kinds.values()]
-        largest = max(largest, *severities)
+    """The mutant's largest error, in bounds, over the fixed cases.
+
+    It is trained where nothing else tells it.
+    """
+    subject, largest = InProcess(Claimed(name, mutation)), 0.0
+    usable = [
+        case for case in fixed_cases(0, (cell,)) if not isinstance(pair_of_cases(case, dtype), str)
+    ]
+    try:
+        for case in usable:
+            largest = max(largest, *_severities(examine(subject, case, dtype, FIRST)))
+        for case in usable:
+            if largest <= 1:
+                found = examine_training(subject, dtype, ADAM, case)
+                largest = max(largest, *_severities(found))
+    except WorkerError:
+        return float("inf")
     return largest
 
 
+FIRST = ("forward", "bptt")
+
+
+def _severities(found: list[Agreement]) -> list[float]:
+    return [error.severity for each in found for error in each.kinds.values()]
+
+
 def well_conditioned(dtype: str, models: int, seed: int) -> list[CaseSpec]:
-    cases = random_cases(seed, models)
+    return _kept(random_cases(seed, models), dtype, "random models")
+
+
+def _kept(cases: list[CaseSpec], dtype: str, what: str) -> list[CaseSpec]:
+    reasons = Counter(why for case in cases if isinstance(why := pair_of_cases(case, dtype), str))
     kept = [case for case in cases if not isinstance(pair_of_cases(case, dtype), str)]
-    print(f"{dtype}: {len(kept)} of {len(cases)} random models are well-conditioned\n")
+    print(f"{dtype}: {len(kept)} of {len(cases)} {what} are well-conditioned")
+    for why, count in reasons.items():
+        print(f"  left out {count}: {why}")
+    print(flush=True)
     return kept
 
 
@@ -131,40 +176,61 @@ def row(name: str, seen: Seen) -> str:
     return f"| {name} | {len(s)} | {numbers} | {len(seen.beyond)} |"
 
 
+def show(name: str, seen: Seen) -> None:
+    if seen.severities:
+        print(row(name, seen), flush=True)
+    for failure in seen.beyond:
+        print(f"  {failure}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backend", default="")
+    parser.add_argument("--dtype", default="float32,float64")
+    parser.add_argument("--mutants", choices=("too", "only", "no"), default="too")
     options = parser.parse_args()
     names = options.backend.split(",") if options.backend else asked.VARIANTS
-    for dtype in ("float32", "float64"):
-        chosen = well_conditioned(dtype, options.models, options.seed)
-        print("| correct program | errors | median | 99 % | largest | beyond |")
-        print("|---|---|---|---|---|---|")
-        if dtype == "float32":
-            print(row("sloppy numpy", correct(sloppy_subject(), chosen, dtype)), flush=True)
-        for pool in asked.opened():
-            for name in names:
-                if registry.missing(registry.find(name)):
-                    continue
-                seen = correct(asked.subject(pool, name), chosen, dtype)
-                if seen.severities:
-                    print(row(name, seen), flush=True)
-                for failure in seen.beyond:
-                    print(f"  {failure}")
-        print()
-        every = mutants_of_the_cell.MUTANTS | mutants_of_the_step.MUTANTS
-        found = {n: nearest_mutant(n, c, m, dtype) for n, (c, m, _) in every.items()}
-        print("| mutant | largest error, in bounds |\n|---|---|")
-        for name, largest in sorted(found.items(), key=lambda item: item[1]):
-            print(f"| {name} | {largest:.2g} |")
-        print()
+    for dtype in options.dtype.split(","):
+        if options.mutants != "only":
+            of_variants(names, dtype, options.models, options.seed)
+        if options.mutants != "no":
+            of_mutants(dtype)
+
+
+def of_variants(names: Sequence[str], dtype: str, models: int, seed: int) -> None:
+    chosen = well_conditioned(dtype, models, seed)
+    long = long_cases(dtype) if dtype == "bfloat16" else []
+    print("| correct program | errors | median | 99 % | largest | beyond |")
+    print("|---|---|---|---|---|---|")
+    if dtype == "float32":
+        show("sloppy numpy", correct(sloppy_subject(), chosen, dtype))
+    for pool in asked.opened():
+        for name in names:
+            if registry.missing(registry.find(name)):
+                continue
+            subject = asked.subject(pool, name)
+            show(name, correct(subject, chosen, dtype))
+            if long:
+                show(f"{name}, T 500", correct(subject, long, dtype))
+                show(f"{name}, {TRAIN_STEPS} updates", trained(subject, dtype))
+    print()
+
+
+def of_mutants(dtype: str) -> None:
+    every = mutants_of_the_cell.MUTANTS | mutants_of_the_step.MUTANTS
+    found = {n: nearest_mutant(n, c, m, dtype) for n, (c, m, _) in every.items()}
+    print("| mutant | largest error, in bounds |\n|---|---|")
+    for name, largest in sorted(found.items(), key=lambda item: item[1]):
+        print(f"| {name} | {largest:.2g} |")
+    told = sum(largest > 1 for largest in found.values())
+    print(f"\n{dtype}: {told} of {len(found)} mutants are rejected\n", flush=True)
 
 
 def sloppy_subject() -> InProcess:
     # The oracle's own runs are cached by now: only the subject is inaccurate.
-    return InProcess(Mutant("sloppy numpy", Mutation(within=sloppy)))
+    return InProcess(Mutant("sloppy numpy", Mutation(ops=Sloppy())))
 
 
 if __name__ == "__main__":

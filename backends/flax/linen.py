@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from backends.jax.base import JaxBackend
+from backends.jax.model import STORAGE
 from backends.jax.net import Placed
 from tasks.spec import ModelSpec, Params
 
@@ -34,7 +35,12 @@ def make_cell(spec: ModelSpec, dtype: str) -> Any:
     """linen's cell, for an `nn.RNN`, which adopts it."""
     from flax import linen as nn
 
-    options = {"features": spec.hidden_size, "dtype": dtype, "param_dtype": dtype, "parent": None}
+    options = {
+        "features": spec.hidden_size,
+        "dtype": dtype,
+        "param_dtype": STORAGE[dtype],
+        "parent": None,
+    }
     if spec.cell == "lstm":
         return nn.OptimizedLSTMCell(**options)
     if spec.cell == "gru":
@@ -49,7 +55,7 @@ def make_module(spec: ModelSpec, dtype: str) -> Any:
     from flax import linen as nn
 
     kinds = ("c", "h") if spec.cell == "lstm" else ("h",)  # the order of linen's carry
-    at = {"dtype": dtype, "param_dtype": dtype}
+    at = {"dtype": dtype, "param_dtype": STORAGE[dtype]}
 
     class RecurrentNet(nn.Module):
         @nn.compact
@@ -57,6 +63,8 @@ def make_module(spec: ModelSpec, dtype: str) -> Any:
             zeros = jnp.zeros((x.shape[0], spec.hidden_size), dtype)
             if spec.vocab_size is not None:
                 x = nn.Embed(spec.vocab_size, spec.input_size, name="embed", **at)(x)
+            else:
+                x = x.astype(dtype)
             last: dict[str, Any] = {}
             for layer in range(spec.num_layers):
                 if layer and spec.dropout:
@@ -64,7 +72,9 @@ def make_module(spec: ModelSpec, dtype: str) -> Any:
                 hs, ends = [], []
                 for direction in spec.directions:
                     name = f"l{layer}.{direction}"
-                    carry = tuple(state[f"{name}.{k}0"] if state else zeros for k in kinds)
+                    carry = tuple(
+                        state[f"{name}.{k}0"].astype(dtype) if state else zeros for k in kinds
+                    )
                     rnn = nn.RNN(
                         make_cell(spec, dtype),
                         return_carry=True,

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from backends.jax.base import JaxBackend
+from backends.jax.model import STORAGE
 from backends.jax.net import Placed
 from tasks.spec import ModelSpec, Params, param_shapes
 
@@ -26,21 +27,23 @@ def make_cell(spec: ModelSpec, layer: int, *, dtype: str, rngs: Any) -> Any:
     from flax import nnx
 
     sizes = spec.layer_input_size(layer), spec.hidden_size
-    own = partial(nnx.Linear, dtype=dtype, param_dtype=dtype, rngs=rngs)
+    own = partial(nnx.Linear, dtype=dtype, param_dtype=STORAGE[dtype], rngs=rngs)
     if spec.cell == "lstm":
-        cell = nnx.OptimizedLSTMCell(*sizes, dtype=dtype, param_dtype=dtype, rngs=rngs)
+        cell = nnx.OptimizedLSTMCell(*sizes, dtype=dtype, param_dtype=STORAGE[dtype], rngs=rngs)
         if not spec.bias:
             cell.dense_h = own(spec.hidden_size, 4 * spec.hidden_size, use_bias=False)
         return cell
     if spec.cell == "gru":
-        cell = nnx.GRUCell(*sizes, dtype=dtype, param_dtype=dtype, rngs=rngs)
+        cell = nnx.GRUCell(*sizes, dtype=dtype, param_dtype=STORAGE[dtype], rngs=rngs)
         # nnx.GRUCell has no recurrent bias (google/flax#5594), but its equation accepts one.
         cell.dense_h = own(spec.hidden_size, 3 * spec.hidden_size, use_bias=spec.bias)
         if not spec.bias:
             cell.dense_i = own(sizes[0], 3 * spec.hidden_size, use_bias=False)
         return cell
     act = nnx.tanh if spec.cell == "rnn_tanh" else nnx.relu
-    cell = nnx.SimpleCell(*sizes, activation_fn=act, dtype=dtype, param_dtype=dtype, rngs=rngs)
+    cell = nnx.SimpleCell(
+        *sizes, activation_fn=act, dtype=dtype, param_dtype=STORAGE[dtype], rngs=rngs
+    )
     if not spec.bias:
         cell.dense_i = own(*sizes, use_bias=False)
     return cell
@@ -54,7 +57,7 @@ def make_module(spec: ModelSpec, *, dtype: str) -> Any:
 
     class RecurrentNet(nnx.Module):
         def __init__(self, rngs: nnx.Rngs) -> None:
-            options = {"param_dtype": dtype, "dtype": dtype, "rngs": rngs}
+            options = {"param_dtype": STORAGE[dtype], "dtype": dtype, "rngs": rngs}
             if spec.vocab_size is not None:
                 self.embed = nnx.Embed(spec.vocab_size, spec.input_size, **options)
             for layer, direction, _ in spec.stack():
@@ -73,7 +76,7 @@ def make_module(spec: ModelSpec, *, dtype: str) -> Any:
         def __call__(
             self, x: Any, state: Any, lengths: Any, *, training: bool, key: Any
         ) -> dict[str, Any]:
-            xs = self.embed(x) if spec.vocab_size is not None else x
+            xs = self.embed(x) if spec.vocab_size is not None else x.astype(dtype)
             kinds = ("c", "h") if spec.cell == "lstm" else ("h",)  # the order of Flax' carry
             zeros = jnp.zeros((x.shape[0], spec.hidden_size), dtype)
             last: dict[str, Any] = {}
@@ -84,7 +87,9 @@ def make_module(spec: ModelSpec, *, dtype: str) -> Any:
                 hs, ends = [], []
                 for direction in spec.directions:
                     name = f"l{layer}.{direction}"
-                    start = tuple(state[f"{name}.{k}0"] if state else zeros for k in kinds)
+                    start = tuple(
+                        state[f"{name}.{k}0"].astype(dtype) if state else zeros for k in kinds
+                    )
                     rnn = getattr(self, name.replace(".", "_"))
                     carry, h_steps = rnn(
                         xs,

@@ -83,22 +83,26 @@ def scan_layer(
     """xs (T,B,I), carry of (B,H) -> last carry, hs (T,B,H) in the order of xs, or None.
 
     Where `real` (T,B,1) is False, a step leaves the carry as it is. Each pass of the loop makes
-    `unroll` steps.
+    `unroll` steps. Parameters are cast to the dtype of xs within a step, so that their gradients
+    add up over the steps in their own.
     """
     import jax.numpy as jnp
     from jax import lax
 
-    def project(x: Any) -> Any:
+    def cast(w: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value.astype(xs.dtype) for name, value in w.items()}
+
+    def project(w: Mapping[str, Any], x: Any) -> Any:
         return x @ w["W_xh"] + w.get("b", 0.0)
 
     def step(carry: tuple[Any, ...], given: Any) -> tuple[tuple[Any, ...], Any]:
-        x, is_real = given
-        new = cell(w, carry, x if hoist else project(x))
+        (x, is_real), v = given, cast(w)
+        new = cell(v, carry, x if hoist else project(v, x))
         if is_real is not None:
             new = tuple(jnp.where(is_real, n, c) for n, c in zip(new, carry, strict=True))
         return new, new[0] if keep else None
 
-    rows = project(xs) if hoist else xs
+    rows = project(cast(w), xs) if hoist else xs
     return lax.scan(step, carry, (rows, real), reverse=reverse, unroll=unroll)
 
 
@@ -133,6 +137,7 @@ class ScanNet:
         every_step = spec.readout == "every_step"
         kinds = ("h", "c") if spec.cell == "lstm" else ("h",)
         xs = params["E"][x.T] if spec.vocab_size is not None else x.swapaxes(0, 1)  # (T,B,D)
+        xs = xs.astype(self.dtype)
         zeros = jnp.zeros((x.shape[0], spec.hidden_size), self.dtype)
         last: dict[str, Any] = {}
         for layer in range(spec.num_layers):
@@ -145,7 +150,9 @@ class ScanNet:
             for direction in spec.directions:
                 prefix = f"l{layer}.{direction}."
                 w = {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
-                carry = tuple(state[f"{prefix}{k}0"] if state else zeros for k in kinds)
+                carry = tuple(
+                    state[f"{prefix}{k}0"].astype(self.dtype) if state else zeros for k in kinds
+                )
                 carry, h_steps = scan_layer(
                     CELLS[spec.cell],
                     w,
@@ -161,7 +168,7 @@ class ScanNet:
                 hs.append(h_steps if h_steps is not None else carry[0])
             xs = jnp.concatenate(hs, axis=-1)  # (T,B,F); of the last step alone (B,F)
         if spec.output_size is not None:
-            xs = xs @ params["W_hy"] + params["b_y"]
+            xs = xs @ params["W_hy"].astype(self.dtype) + params["b_y"].astype(self.dtype)
         return {"outputs": xs.swapaxes(0, 1) if every_step else xs, **last}
 
     def describe(self, *, training: bool) -> str:

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from backends.features import lacking
 from backends.interface import PHASES
-from backends.jax.model import STORAGE, JaxModel
+from backends.jax.model import COMPUTED, STORAGE, JaxModel
 from backends.jax.net import Net
 from backends.jax.xla import XlaPeak, xla_threads
 from tasks.spec import ModelSpec, OptimizerSpec, Params
@@ -42,6 +42,11 @@ class JaxBackend:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
             return f"device {device!r} is not supported; expected cpu, cuda or cuda:N"
+        if dtype == "float16":
+            return (
+                "in float16 small gradients become 0 unless the loss is scaled, and JAX has no way "
+                "of its own to do that; use bfloat16"
+            )
         if dtype not in STORAGE:
             return f"dtype {dtype!r} is not supported; expected one of {', '.join(STORAGE)}"
         if dtype == "tf32" and device == "cpu":
@@ -95,7 +100,7 @@ class JaxBackend:
         found = jax.devices(platform)
         if int(index or 0) >= len(found):
             raise ValueError(f"device is {device!r}; expected one of {', '.join(self.devices())}")
-        net = self.net(spec, device=platform, dtype=STORAGE[dtype])
+        net = self.net(spec, device=platform, dtype=COMPUTED[dtype])
         target = found[int(index or 0)]
         self._peak.begin(device)
         return JaxModel(spec, net, params, device=target, dtype=dtype, optimizer=optimizer)

@@ -14,13 +14,19 @@ import numpy as np
 
 from backends.jax.net import Net, Placed
 from backends.jax.phases import compile_phases, compile_training, optax_update
-from backends.jax.xla import summary
+from backends.jax.xla import product_dtypes, summary
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
 
 # float32 means true fp32 on every device: by default, recent GPUs would multiply in TF32.
-PRECISION = {"float32": "highest", "float64": "highest", "tf32": "tensorfloat32"}
-STORAGE = {"float32": "float32", "float64": "float64", "tf32": "float32"}
+PRECISION = {
+    **dict.fromkeys(("float32", "float64"), "highest"),
+    "tf32": "tensorfloat32",
+    "bfloat16": "default",  # nothing is rounded but the operands, which have it already
+}
+# What parameters, loss and optimizer have, and what the net computes in.
+STORAGE = {"float64": "float64", **dict.fromkeys(("float32", "tf32", "bfloat16"), "float32")}
+COMPUTED = STORAGE | {"bfloat16": "bfloat16"}
 
 
 NO_OPTIMIZER = "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
@@ -41,6 +47,7 @@ class JaxModel:
     ) -> None:
         self._spec, self._net, self._device = spec, net, device
         self._storage = np.dtype(STORAGE[dtype])
+        self._mixed = COMPUTED[dtype] if COMPUTED[dtype] != STORAGE[dtype] else ""
         self._update = None if optimizer is None else optax_update(optimizer)
         self._phases = compile_phases(spec, net, PRECISION[dtype])
         if self._update is not None:
@@ -135,7 +142,7 @@ class JaxModel:
             carry, outputs = result
             states = {name[:-1]: state for name, state in (carry or {}).items()}
             result = {"outputs": outputs, **states}
-        return {name: np.array(value) for name, value in result.items()}
+        return {name: np.array(value, self._storage) for name, value in result.items()}
 
     def params(self) -> Params:
         held = {**self._net.names(self._trainable), **self._net.names(self._frozen)}
@@ -150,4 +157,7 @@ class JaxModel:
         lengths = f", lengths by {self._net.lengths_by}" if padded else ""
         training = phase not in ("forward", "advance")
         what = f"{self._net.describe(training=training)}{lengths}"
-        return f"{what}; {summary(lowered.compile().as_text())}"
+        hlo = lowered.compile().as_text()
+        if self._mixed:
+            what += f", cast to {self._mixed}, products computed in {product_dtypes(hlo)}"
+        return f"{what}; {summary(hlo)}"

@@ -9,10 +9,11 @@ from tasks.spec import ModelSpec, OptimizerSpec
 
 
 def loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
-    """tasks.loss.loss in JAX: outputs (B,T,C) or (B,C) -> ()."""
+    """tasks.loss.loss in JAX, at least in float32: outputs (B,T,C) or (B,C) -> ()."""
     import jax
     import jax.numpy as jnp
 
+    outputs = outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
     if spec.loss == "mse":
         each = ((outputs - batch.y) ** 2).mean(axis=-1)
     else:

@@ -60,3 +60,9 @@ def summary(hlo: str) -> str:
     loops = f"{len(bodies)} XLA loop{'' if len(bodies) == 1 else 's'}"
     where = f"{loops} with {within} products per step, {outside} outside"
     return f"{where}, by {', '.join(libraries) or 'XLA'}"
+
+
+def product_dtypes(hlo: str) -> str:
+    """What the matrix products of a compiled program compute in: "f32" or "bf16 and f32"."""
+    found = re.findall(r"= \(?(\w+)\[[^=]*? (?:dot\(|custom-call\(.*(?:gemm|matmul))", hlo)
+    return " and ".join(sorted(set(found)))

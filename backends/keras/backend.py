@@ -72,8 +72,13 @@ class KerasBackend:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
             return f"device {device!r} is not supported; expected cpu, cuda or cuda:N"
-        if dtype not in ("float32", "float64", "tf32"):
-            return f"dtype {dtype!r} is not supported; expected float32, float64 or tf32"
+        if dtype == "float16":
+            return (
+                "mixed_float16 scales the loss (LossScaleOptimizer), so its gradients are those of "
+                "another loss, and without the scale small ones become 0; use bfloat16"
+            )
+        if dtype not in ("float32", "float64", "tf32", "bfloat16"):
+            return f"dtype {dtype!r} is not supported; expected float32, float64, tf32 or bfloat16"
         if dtype == "tf32" and device == "cpu":
             return "tf32 exists only on a GPU; the CPU has float32 and float64"
         return self.engine.float64_refusal if dtype == "float64" else None
@@ -120,7 +125,8 @@ class KerasBackend:
         self.engine.allow_tf32(dtype == "tf32")
         self.engine.forget_peak(device)
         stored = "float64" if dtype == "float64" else "float32"
-        net = partial(build_net, use_cudnn=self.engine.use_cudnn, unroll=self.unroll)
+        policy = "mixed_bfloat16" if dtype == "bfloat16" else stored
+        net = partial(build_net, policy=policy, use_cudnn=self.engine.use_cudnn, unroll=self.unroll)
         return KerasModel(spec, self.engine, params, device, stored, optimizer, net)
 
     def _prepare(self) -> None:
@@ -146,14 +152,14 @@ class KerasModel:
         device: str,
         dtype: str,
         optimizer: OptimizerSpec | None,
-        net: Callable[[ModelSpec, str], Any],
+        net: Callable[[ModelSpec], Any],
     ) -> None:
         self._spec, self._dtype, self._index_dtype = spec, dtype, engine.index_dtype
         self._put, self._numpy = engine.put, engine.numpy
         self._masked = False  # whether the last batch had lengths
         self._device = "cpu" if device == "cpu" else f"gpu:{device.partition(':')[2] or 0}"
         with self._on_device():
-            self._net = net(spec, dtype)
+            self._net = net(spec)
             self._optimizer = None if optimizer is None else _keras_optimizer(optimizer, dtype)
             if self._optimizer is not None:
                 self._optimizer.build(self._net.trainable_variables)
@@ -241,7 +247,8 @@ class KerasModel:
             named = {"outputs": outputs}
         if states is not None:
             named |= dict(zip(self._spec.state_names(), states, strict=True))
-        return {name: self._numpy(value) for name, value in named.items()}
+        # Under mixed_bfloat16 some of them are in it, which numpy does not have.
+        return {name: np.asarray(self._numpy(v), self._dtype) for name, v in named.items()}
 
     def _gradients_to_host(self, result: Gradients) -> dict[str, np.ndarray]:
         host = {"loss": self._numpy(result.loss)}

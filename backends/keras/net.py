@@ -39,11 +39,12 @@ class Placed(NamedTuple):
         return ops.arange(self.x.shape[1], dtype=self.lengths.dtype) < self.lengths[:, None]
 
 
-def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = False) -> Any:
+def build_net(spec: ModelSpec, policy: str, use_cudnn: Cudnn, *, unroll: bool = False) -> Any:
     """A built keras.Model: (x, state, real, training) -> outputs (B,T,C) or (B,C), last states.
 
     `real` (B,T) bool or None is the mask of the layers. Outputs in the padding are 0, except in
-    training, where no gradient comes from them.
+    training, where no gradient comes from them. `policy` is that of every layer: a dtype, or
+    "mixed_bfloat16" for float32 parameters that are cast to bfloat16 where a layer uses them.
     """
     import keras
     from keras import layers, ops
@@ -52,20 +53,20 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = F
 
     class Net(keras.Model):
         def __init__(self) -> None:
-            super().__init__(dtype=dtype)
+            super().__init__(dtype=policy)
             self.embedding = self.head = None
             if spec.vocab_size is not None:
                 self.embedding = layers.Embedding(
-                    spec.vocab_size, spec.input_size, trainable=spec.train_embedding, dtype=dtype
+                    spec.vocab_size, spec.input_size, trainable=spec.train_embedding, dtype=policy
                 )
             self.recurrent = [
-                _recurrent(spec, layer, dtype, use_cudnn, unroll)
+                _recurrent(spec, layer, policy, use_cudnn, unroll)
                 for layer in range(spec.num_layers)
             ]
             # Between the layers, with a mask per element; their own `dropout=` masks per sequence.
-            self.dropout = layers.Dropout(spec.dropout, dtype=dtype)
+            self.dropout = layers.Dropout(spec.dropout, dtype=policy)
             if spec.output_size is not None:
-                self.head = layers.Dense(spec.output_size, dtype=dtype)
+                self.head = layers.Dense(spec.output_size, dtype=policy)
 
         def build(self, input_shape: Any = None) -> None:
             if self.embedding is not None:
@@ -99,7 +100,7 @@ def build_net(spec: ModelSpec, dtype: str, use_cudnn: Cudnn, *, unroll: bool = F
     return net
 
 
-def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn, unroll: bool) -> Any:
+def _recurrent(spec: ModelSpec, layer: int, policy: str, use_cudnn: Cudnn, unroll: bool) -> Any:
     from keras import layers
 
     keeps_steps = spec.readout == "every_step" or layer + 1 < spec.num_layers
@@ -108,7 +109,7 @@ def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn, unroll
         "return_sequences": keeps_steps,
         "return_state": True,
         "unroll": unroll,
-        "dtype": dtype,
+        "dtype": policy,
     }
     if spec.cell == "lstm":
         recurrent = layers.LSTM(spec.hidden_size, use_cudnn=use_cudnn, **options)
@@ -120,7 +121,12 @@ def _recurrent(spec: ModelSpec, layer: int, dtype: str, use_cudnn: Cudnn, unroll
     if not spec.bidirectional:
         return recurrent
     # The states joined after the last step: forward's at t=T-1, backward's at t=0.
-    return layers.Bidirectional(recurrent, merge_mode="concat", dtype=dtype)
+    return layers.Bidirectional(recurrent, merge_mode="concat", dtype=policy)
+
+
+def is_mixed(net: Any) -> bool:
+    """Whether its layers compute in another dtype than that of their parameters."""
+    return bool(net.compute_dtype != net.variable_dtype)
 
 
 def variables(spec: ModelSpec, net: Any) -> dict[str, Any]:
@@ -171,9 +177,11 @@ def to_canonical(spec: ModelSpec, arrays: Mapping[str, np.ndarray]) -> Params:
 
 
 def batch_loss(spec: ModelSpec, outputs: Any, batch: Placed) -> Any:
-    """tasks.loss.loss in Keras' ops: outputs (B,T,C) or (B,C) -> ()."""
-    from keras import ops
+    """tasks.loss.loss in Keras' ops, at least in float32: outputs (B,T,C) or (B,C) -> ()."""
+    from keras import backend, ops
 
+    if backend.standardize_dtype(outputs.dtype) == "bfloat16":
+        outputs = ops.cast(outputs, "float32")
     if spec.loss == "mse":
         each = ops.mean(ops.square(outputs - batch.y), axis=-1)
     else:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.jax.xla import XlaPeak, xla_threads
-from backends.keras.net import Cudnn, Placed
+from backends.jax.xla import XlaPeak, product_dtypes, xla_threads
+from backends.keras.net import Cudnn, Placed, is_mixed
 from backends.keras.steps import (
     Advanced,
     Chunk,
@@ -198,4 +198,6 @@ class JaxSteps:
         calls = Counter(re.findall(r'custom_call_target="([^"]+)"', hlo))
         parts = [f"{loops} while loop{'' if loops == 1 else 's'}"]
         parts += [f"{n} {name}" for name, n in sorted(calls.items())]
+        if is_mixed(self._net):
+            parts += [f"{self._net.dtype_policy.name}, products computed in {product_dtypes(hlo)}"]
         return f"jax.jit, XLA: {', '.join(parts)}"

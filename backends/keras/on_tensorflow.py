@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.keras.net import Cudnn, Placed
+from backends.keras.net import Cudnn, Placed, is_mixed
 from backends.keras.steps import (
     Advanced,
     Chunk,
@@ -177,6 +177,8 @@ class TensorFlowSteps:
         pass
 
     def path(self) -> str:
+        import tensorflow as tf
+
         if self._ran is None:
             return "nothing ran"
         phase, given = self._ran
@@ -186,4 +188,11 @@ class TensorFlowSteps:
         ops = Counter(node.op.removeprefix("Stateless") for node in nodes)
         counts = [f"{ops[op]} {op}" for op in ("CudnnRNNV3", "While") if ops[op]]
         xla = concrete.function_def.attr["_XlaMustCompile"].b
+        if is_mixed(self._net):
+            policy = self._net.dtype_policy.name
+            products = Counter(
+                tf.as_dtype(node.attr["T"].type).name for node in nodes if "MatMul" in node.op
+            )
+            counts += [f"{n} MatMul in {dtype}" for dtype, n in sorted(products.items())]
+            counts[0] = f"{policy}, {counts[0]}"
         return f"tf.function, {'XLA' if xla else 'graph'}: {', '.join(counts) or 'no loop'}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.keras.net import Cudnn, Placed
+from backends.keras.net import Cudnn, Placed, is_mixed
 from backends.keras.steps import (
     Advanced,
     Chunk,
@@ -20,7 +20,7 @@ from backends.keras.steps import (
     advanced,
 )
 from backends.torch import gpu
-from backends.torch.operators import operator_calls
+from backends.torch.operators import in_words, operator_calls, operator_dtypes
 
 
 class Torch:
@@ -64,7 +64,10 @@ class Torch:
         return ops.convert_to_tensor(array)
 
     def numpy(self, tensor: Any) -> np.ndarray:
-        return tensor.detach().cpu().numpy()
+        import torch
+
+        host = tensor.detach().cpu()
+        return (host.float() if host.dtype == torch.bfloat16 else host).numpy()
 
     def steps(self, net: Any, loss: Loss, optimizer: Any, device: str) -> Steps:
         return TorchSteps(net, loss, optimizer, device)
@@ -143,6 +146,11 @@ class TorchSteps:
         if self._ran is None:
             return "nothing ran"
         step, given = self._ran
+        if is_mixed(self._net):
+            found = in_words(
+                operator_dtypes(lambda: step(*given)), r"mm|addmm|bmm|.*(_rnn|lstm|gru).*"
+            )
+            return f"torch, eager, {self._net.dtype_policy.name}: {found}"
         counts = operator_calls(lambda: step(*given))
         fused = [
             f"{n} {key}" for key, n in sorted(counts.items()) if re.search(r"_rnn|lstm|gru", key)

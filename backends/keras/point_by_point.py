@@ -14,7 +14,7 @@ import numpy as np
 
 from backends.features import lacking
 from backends.keras.backend import KerasBackend
-from backends.keras.net import Placed
+from backends.keras.net import Placed, is_mixed
 from backends.keras.on_tensorflow import TensorFlow, TensorFlowSteps
 from backends.keras.steps import Advanced, Forward, Loss, Steps, advanced
 from tasks.spec import ModelSpec
@@ -62,7 +62,8 @@ class PredictSteps(TensorFlowSteps):
             return self._model.predict(given, batch_size=len(x), verbose=0)
 
     def path(self) -> str:
-        return f"Model.predict, {'XLA' if self._model.jit_compile else 'graph'}"
+        how = "XLA" if self._model.jit_compile else "graph"
+        return f"Model.predict, {how}{_policy(self._net)}"
 
 
 class CallSteps(TensorFlowSteps):
@@ -81,7 +82,11 @@ class CallSteps(TensorFlowSteps):
             return advanced(*self._net(x, state=carry, training=False))
 
     def path(self) -> str:
-        return "Model.__call__, eager"
+        return f"Model.__call__, eager{_policy(self._net)}"
+
+
+def _policy(net: Any) -> str:
+    return f", layers in {net.dtype_policy.name}" if is_mixed(net) else ""
 
 
 def _predicting(net: Any) -> Any:

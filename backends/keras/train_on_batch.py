@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends.keras.backend import KerasBackend
-from backends.keras.net import Placed
+from backends.keras.net import Placed, is_mixed
 from backends.keras.on_tensorflow import TensorFlow, TensorFlowSteps
 from backends.keras.steps import Gradients, Loss, Steps
 from tasks.spec import ModelSpec
@@ -49,9 +49,9 @@ class TrainOnBatchSteps(TensorFlowSteps):
             return super().path()
         assert self._trained is not None
         how = "XLA" if self._trained.jit_compile else "graph"
-        return (
-            f"Model.train_on_batch, {how}, {len(self._trained.metrics)} metric, reset at each step"
-        )
+        policy = f", {self._net.dtype_policy.name}" if is_mixed(self._net) else ""
+        metrics = f"{len(self._trained.metrics)} metric, reset at each step"
+        return f"Model.train_on_batch, {how}{policy}, {metrics}"
 
 
 def _compiled(net: Any, loss: Loss, optimizer: Any) -> Any:

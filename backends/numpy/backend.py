@@ -15,7 +15,7 @@ from backends.features import lacking
 from backends.interface import PHASES
 from backends.numpy.net import Arrays, Placed, Workspace
 from backends.numpy.optimizers import UPDATES
-from backends.numpy.scan import Tanh, reorder
+from backends.numpy.scan import reorder
 from backends.numpy.stream import Stepper, states_of
 from tasks.batch import check_batch
 from tasks.spec import Batch, ModelSpec, OptimizerSpec, Params, check_params, param_shapes
@@ -31,12 +31,12 @@ def numpy_backend() -> NumpyBackend:
 
 
 class NumpyBackend:
-    """`backends.interface.Backend`; `tanh` replaces numpy's, which the oracle needs."""
+    """`backends.interface.Backend`; `ops` replaces functions of numpy, which the oracle needs."""
 
     name = "numpy"
 
-    def __init__(self, tanh: Tanh | None = None) -> None:
-        self._tanh = tanh
+    def __init__(self, ops: Any = np) -> None:
+        self._ops = ops
         if _threadpoolctl_can_tell():
             self.threads = _blas_threads
 
@@ -48,6 +48,8 @@ class NumpyBackend:
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
         if device != "cpu":
             return f"numpy computes only on the cpu, not on {device}"
+        if dtype == "bfloat16":
+            return "numpy has no bfloat16; it computes in float32 and float64"
         if dtype not in DTYPES:
             return f"numpy has fast products only in {' and '.join(DTYPES)}, not in {dtype}"
         if phase not in PHASES:
@@ -77,7 +79,7 @@ class NumpyBackend:
     ) -> NumpyModel:
         if reason := self.refusal(spec, device=device, dtype=dtype, phase="forward"):
             raise ValueError(reason)
-        return NumpyModel(spec, params, np.dtype(dtype), optimizer, self._tanh)
+        return NumpyModel(spec, params, np.dtype(dtype), optimizer, self._ops)
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,9 @@ class NumpyModel:
         params: Params,
         dtype: np.dtype,
         optimizer: OptimizerSpec | None,
-        tanh: Tanh | None = None,
+        ops: Any = np,
     ) -> None:
-        self._spec, self._dtype, self._tanh = spec, dtype, tanh
+        self._spec, self._dtype, self._ops = spec, dtype, ops
         shapes = {name: param_shapes(spec)[name] for name in spec.trainable()}
         self._theta, self._values = _flat(shapes, dtype)
         self._gradient, self._gradients = _flat(shapes, dtype)
@@ -212,7 +214,7 @@ class NumpyModel:
 
     def _new_workspace(self, shape: tuple[int, int, bool], *, keep: bool) -> Workspace:
         gradients = self._gradients if keep else None
-        return Workspace(self._spec, self._values, gradients, shape, self._rng, self._tanh)
+        return Workspace(self._spec, self._values, gradients, shape, self._rng, self._ops)
 
     def _result(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,27 +15,30 @@ class RnnTanh(Scan):
 
     def forward(self) -> None:
         self.input_product()
-        W_hh, rec, tanh = self.weights.W_hh, self.rec, self.tanh
+        carried = self.carried
+        ops, W_hh, rec = self.ops, self.weights.W_hh, self.rec
         for (pre, _, h_prev, h), pad in zip(self.steps, self.pads, strict=True):
-            np.dot(h_prev, W_hh, out=rec)
-            np.add(rec, pre, out=rec)
-            tanh(rec, out=h)
+            ops.dot(h_prev, W_hh, out=rec)
+            ops.add(rec, pre, out=rec)
+            ops.tanh(rec, out=h)
+            if carried is not None:
+                carried(h)
             if pad is not None:
                 np.copyto(h, h_prev, where=pad)
 
     def backward(self) -> None:
-        W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
+        ops, W_hh_T, dh, slope = self.ops, self.weights.W_hh.T, self.dh, self.tmp
         for (da, _, _, h), dy, pad in self.back_steps:
             if dy is not None:
-                np.add(dh, dy, out=dh)
+                ops.add(dh, dy, out=dh)
             if pad is not None:
                 np.copyto(self.kept, dh)
-            np.multiply(h, h, out=slope)
-            np.subtract(self.one, slope, out=slope)
-            np.multiply(dh, slope, out=da)
+            ops.multiply(h, h, out=slope)
+            ops.subtract(self.one, slope, out=slope)
+            ops.multiply(dh, slope, out=da)
             if pad is not None:
                 np.copyto(da, 0, where=pad)
-            np.dot(da, W_hh_T, out=dh)
+            ops.dot(da, W_hh_T, out=dh)
             if pad is not None:
                 np.copyto(dh, self.kept, where=pad)
 
@@ -44,26 +48,29 @@ class RnnRelu(Scan):
 
     def forward(self) -> None:
         self.input_product()
-        W_hh, rec = self.weights.W_hh, self.rec
+        carried = self.carried
+        ops, W_hh, rec = self.ops, self.weights.W_hh, self.rec
         for (pre, _, h_prev, h), pad in zip(self.steps, self.pads, strict=True):
-            np.dot(h_prev, W_hh, out=rec)
-            np.add(rec, pre, out=rec)
-            np.maximum(rec, 0, out=h)
+            ops.dot(h_prev, W_hh, out=rec)
+            ops.add(rec, pre, out=rec)
+            ops.maximum(rec, 0, out=h)
+            if carried is not None:
+                carried(h)
             if pad is not None:
                 np.copyto(h, h_prev, where=pad)
 
     def backward(self) -> None:
-        W_hh_T, dh, slope = self.weights.W_hh.T, self.dh, self.tmp
+        ops, W_hh_T, dh, slope = self.ops, self.weights.W_hh.T, self.dh, self.tmp
         for (da, _, _, h), dy, pad in self.back_steps:
             if dy is not None:
-                np.add(dh, dy, out=dh)
+                ops.add(dh, dy, out=dh)
             if pad is not None:
                 np.copyto(self.kept, dh)
-            np.greater(h, 0, out=slope)
-            np.multiply(dh, slope, out=da)
+            ops.greater(h, 0, out=slope)
+            ops.multiply(dh, slope, out=da)
             if pad is not None:
                 np.copyto(da, 0, where=pad)
-            np.dot(da, W_hh_T, out=dh)
+            ops.dot(da, W_hh_T, out=dh)
             if pad is not None:
                 np.copyto(dh, self.kept, where=pad)
 
@@ -106,55 +113,59 @@ class Lstm(Scan):
 
     def forward(self) -> None:
         self.input_product()
-        W_hh, rec, tmp, tanh = self.weights.W_hh, self.rec, self.tmp, self.tanh
+        carried = self.carried
+        ops, W_hh, rec, tmp = self.ops, self.weights.W_hh, self.rec, self.tmp
         with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
             for views, pad in zip(self.steps, self.pads, strict=True):
                 pre, gates, ifo, i, f, o, g, c_prev, c, tanh_c, h_prev, h = views
-                np.dot(h_prev, W_hh, out=rec)
-                np.add(rec, pre, out=gates)
-                _sigmoid(ifo, self.one)
-                tanh(g, out=g)
-                np.multiply(f, c_prev, out=c)
-                np.multiply(i, g, out=tmp)
-                np.add(c, tmp, out=c)
-                tanh(c, out=tanh_c)
-                np.multiply(o, tanh_c, out=h)
+                ops.dot(h_prev, W_hh, out=rec)
+                ops.add(rec, pre, out=gates)
+                _sigmoid(ifo, self.one, ops)
+                ops.tanh(g, out=g)
+                ops.multiply(f, c_prev, out=c)
+                ops.multiply(i, g, out=tmp)
+                ops.add(c, tmp, out=c)
+                ops.tanh(c, out=tanh_c)
+                ops.multiply(o, tanh_c, out=h)
+                if carried is not None:
+                    carried(h)
+                    carried(c)
                 if pad is not None:
                     np.copyto(h, h_prev, where=pad)
                     np.copyto(c, c_prev, where=pad)
 
     def backward(self) -> None:
         W_hh_T, one, dh, dc, tmp = self.weights.W_hh.T, self.one, self.dh, self.dc, self.tmp
-        hidden = dh.shape[1]
+        hidden, ops = dh.shape[1], self.ops
         di, df, do = (self.rec[:, k * hidden : (k + 1) * hidden] for k in range(3))
         d_ifo = self.rec[:, : 3 * hidden]
         dc.fill(0)
         for (_, da, ifo, i, f, o, g, c_prev, _, tanh_c, _, _), dy, pad in self.back_steps:
             if dy is not None:
-                np.add(dh, dy, out=dh)
+                ops.add(dh, dy, out=dh)
             if pad is not None:
                 np.copyto(self.kept, dh)
                 np.copyto(self.kept_c, dc)
-            np.multiply(dh, tanh_c, out=do)
-            np.multiply(tanh_c, tanh_c, out=tmp)
-            np.subtract(one, tmp, out=tmp)
-            np.multiply(tmp, o, out=tmp)
-            np.multiply(tmp, dh, out=tmp)
-            np.add(dc, tmp, out=dc)  # dc' + dh o (1 - tanh(c)^2)
-            np.multiply(dc, g, out=di)
-            np.multiply(dc, c_prev, out=df)
-            np.multiply(g, g, out=g)
-            np.subtract(one, g, out=g)
-            np.multiply(g, i, out=g)
-            np.multiply(g, dc, out=g)  # da_g = dc i (1 - g^2)
-            np.multiply(dc, f, out=dc)
-            np.multiply(d_ifo, ifo, out=d_ifo)
-            np.subtract(one, ifo, out=ifo)
-            np.multiply(d_ifo, ifo, out=ifo)  # da_s = ds s (1 - s)
+            ops.multiply(dh, tanh_c, out=do)
+            ops.multiply(tanh_c, tanh_c, out=tmp)
+            ops.subtract(one, tmp, out=tmp)
+            ops.multiply(tmp, o, out=tmp)
+            ops.multiply(tmp, dh, out=tmp)
+            ops.add(dc, tmp, out=dc)  # dc' + dh o (1 - tanh(c)^2)
+            ops.multiply(dc, g, out=di)
+            ops.multiply(dc, c_prev, out=df)
+            ops.multiply(g, g, out=g)
+            ops.subtract(one, g, out=g)
+            ops.multiply(g, i, out=g)
+            ops.multiply(g, dc, out=g)  # da_g = dc i (1 - g^2)
+            ops.multiply(dc, f, out=dc)
+            ops.multiply(d_ifo, ifo, out=d_ifo)
+            ops.subtract(one, ifo, out=ifo)
+            ops.multiply(d_ifo, ifo, out=ifo)  # da_s = ds s (1 - s)
             if pad is not None:
                 np.copyto(da, 0, where=pad)
                 np.copyto(dc, self.kept_c, where=pad)
-            np.dot(da, W_hh_T, out=dh)
+            ops.dot(da, W_hh_T, out=dh)
             if pad is not None:
                 np.copyto(dh, self.kept, where=pad)
 
@@ -195,60 +206,62 @@ class Gru(Scan):
     def forward(self) -> None:
         self.input_product()
         W_hh, rec, tmp, b_hh_n = self.weights.W_hh, self.rec, self.tmp, self.b_hh_n
-        split, tanh = 2 * tmp.shape[1], self.tanh
+        split, ops, carried = 2 * tmp.shape[1], self.ops, self.carried
         rec_rz, rec_n = rec[:, :split], rec[:, split:]
         with np.errstate(over="ignore"):  # sigmoid: exp(-x) = inf gives the right 0
             for views, pad in zip(self.steps, self.pads, strict=True):
                 pre_n, pre_rz, _, rz, n, r, z, u, h_prev, h = views
-                np.dot(h_prev, W_hh, out=rec)
-                np.add(rec_rz, pre_rz, out=rz)
-                _sigmoid(rz, self.one)
-                np.add(rec_n, b_hh_n, out=u)
-                np.multiply(r, u, out=tmp)
-                np.add(tmp, pre_n, out=n)
-                tanh(n, out=n)
-                np.subtract(h_prev, n, out=tmp)
-                np.multiply(tmp, z, out=tmp)
-                np.add(tmp, n, out=h)  # (1 - z) n + z h
+                ops.dot(h_prev, W_hh, out=rec)
+                ops.add(rec_rz, pre_rz, out=rz)
+                _sigmoid(rz, self.one, ops)
+                ops.add(rec_n, b_hh_n, out=u)
+                ops.multiply(r, u, out=tmp)
+                ops.add(tmp, pre_n, out=n)
+                ops.tanh(n, out=n)
+                ops.subtract(h_prev, n, out=tmp)
+                ops.multiply(tmp, z, out=tmp)
+                ops.add(tmp, n, out=h)  # (1 - z) n + z h
+                if carried is not None:
+                    carried(h)
                 if pad is not None:
                     np.copyto(h, h_prev, where=pad)
 
     def backward(self) -> None:
         W_hh_T, one, dh, dn, z_dh = self.weights.W_hh.T, self.one, self.dh, self.tmp, self.z_dh
-        split = dh.shape[1]
+        split, ops = dh.shape[1], self.ops
         d_rz, dr, dz = self.rz, self.rz[:, :split], self.rz[:, split:]
         for (_, _, da_recurrent, rz, n, r, z, u, h_prev, _), dy, pad in self.back_steps:
             if dy is not None:
-                np.add(dh, dy, out=dh)
+                ops.add(dh, dy, out=dh)
             if pad is not None:
                 np.copyto(self.kept, dh)
-            np.multiply(z, dh, out=z_dh)
-            np.subtract(dh, z_dh, out=dn)
-            np.subtract(h_prev, n, out=dz)
-            np.multiply(dz, dh, out=dz)
-            np.multiply(n, n, out=n)
-            np.subtract(one, n, out=n)
-            np.multiply(n, dn, out=n)  # da_n = dn (1 - n^2)
-            np.multiply(n, u, out=dr)
-            np.multiply(n, r, out=u)  # du = da_n r
-            np.multiply(d_rz, rz, out=d_rz)
-            np.subtract(one, rz, out=rz)
-            np.multiply(d_rz, rz, out=rz)  # da_s = ds s (1 - s)
+            ops.multiply(z, dh, out=z_dh)
+            ops.subtract(dh, z_dh, out=dn)
+            ops.subtract(h_prev, n, out=dz)
+            ops.multiply(dz, dh, out=dz)
+            ops.multiply(n, n, out=n)
+            ops.subtract(one, n, out=n)
+            ops.multiply(n, dn, out=n)  # da_n = dn (1 - n^2)
+            ops.multiply(n, u, out=dr)
+            ops.multiply(n, r, out=u)  # du = da_n r
+            ops.multiply(d_rz, rz, out=d_rz)
+            ops.subtract(one, rz, out=rz)
+            ops.multiply(d_rz, rz, out=rz)  # da_s = ds s (1 - s)
             if pad is not None:
                 np.copyto(n, 0, where=pad)
                 np.copyto(da_recurrent, 0, where=pad)
-            np.dot(da_recurrent, W_hh_T, out=dh)
-            np.add(dh, z_dh, out=dh)
+            ops.dot(da_recurrent, W_hh_T, out=dh)
+            ops.add(dh, z_dh, out=dh)
             if pad is not None:
                 np.copyto(dh, self.kept, where=pad)
 
 
-def _sigmoid(a: np.ndarray, one: np.ndarray) -> None:
+def _sigmoid(a: np.ndarray, one: np.ndarray, ops: Any) -> None:
     """1 / (1 + exp(-a)) in place; the caller ignores the overflow of exp."""
     np.negative(a, out=a)
-    np.exp(a, out=a)
+    ops.exp(a, out=a)
     np.add(a, one, out=a)
-    np.reciprocal(a, out=a)
+    ops.reciprocal(a, out=a)
 
 
 SCANS: dict[str, type[Scan]] = {

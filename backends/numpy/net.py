@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy.cells import SCANS
-from backends.numpy.scan import Scan, Tanh, Weights
+from backends.numpy.scan import Scan, Weights
 from tasks.spec import ModelSpec
 
 Arrays = dict[str, np.ndarray]
@@ -58,9 +58,9 @@ class Workspace:
         gradients: Arrays | None,
         shape: tuple[int, int, bool],
         rng: np.random.Generator,
-        tanh: Tanh | None = None,
+        ops: Any = np,
     ) -> None:
-        self.shape, self._tanh = shape, tanh
+        self.shape, self._ops = shape, ops
         self._spec, self._values, self._gradients, self._rng = spec, values, gradients, rng
         (batch, steps, padded), dtype = shape, values["l0.fwd.W_hh"].dtype
         self._padding = np.empty((steps, batch, 1), bool) if padded else None
@@ -111,7 +111,7 @@ class Workspace:
                 half=slice(k * hidden, (k + 1) * hidden),
                 reverse=direction == "bwd",
                 padding=self._padding,
-                tanh=self._tanh,
+                ops=self._ops,
             )
         made = Layer(scans, states, None, None)
         if gradients is None:
@@ -152,8 +152,8 @@ class Workspace:
             for scan in self._layers[-1].scans.values():
                 self._features[:, scan.half] = scan.last_h
         if self._spec.output_size is not None:
-            np.matmul(self._features, self._values["W_hy"], out=self._outputs)
-            np.add(self._outputs, self._values["b_y"], out=self._outputs)
+            self._ops.matmul(self._features, self._values["W_hy"], out=self._outputs)
+            self._ops.add(self._outputs, self._values["b_y"], out=self._outputs)
         elif self._own_outputs:
             np.copyto(self._outputs, self._features)
         if self._padding is not None and self._spec.readout == "every_step":
@@ -165,9 +165,9 @@ class Workspace:
         loss = self._loss(placed)
         if self._spec.output_size is not None:
             d = self._d_outputs
-            np.matmul(self._features.T, d, out=self._gradients["W_hy"])
-            np.matmul(self._ones, d, out=self._gradients["b_y"])
-            np.matmul(d, self._values["W_hy"].T, out=self._d_features)
+            self._ops.matmul(self._features.T, d, out=self._gradients["W_hy"])
+            self._ops.matmul(self._ones, d, out=self._gradients["b_y"])
+            self._ops.matmul(d, self._values["W_hy"].T, out=self._d_features)
         from_last_step = self._spec.readout == "last_step"
         for index, layer in reversed(list(enumerate(self._layers))):
             for scan in layer.scans.values():
@@ -190,7 +190,7 @@ class Workspace:
         for scan in other:
             assert layer.d_other is not None
             scan.input_gradient(layer.d_other)
-            np.add(layer.d_input, layer.d_other, out=layer.d_input)
+            self._ops.add(layer.d_input, layer.d_other, out=layer.d_input)
         if mask is not None:
             np.multiply(layer.d_input, mask.reshape(layer.d_input.shape), out=layer.d_input)
 
@@ -200,6 +200,9 @@ class Workspace:
         dE, dx, width = self._gradients["E"], self._layers[0].d_input, self._spec.input_size
         assert dx is not None
         dE.fill(0)
+        if (add_rows := getattr(self._ops, "add_rows", None)) is not None:
+            add_rows(dE, ids.T.reshape(-1), dx)
+            return
         # add.at is fast only for one axis, so each number of a row is addressed separately.
         np.add.outer(ids.T.reshape(-1) * width, np.arange(width), out=self._cells_of_E)
         np.add.at(dE.reshape(-1), self._cells_of_E.reshape(-1), dx.reshape(-1))

@@ -13,7 +13,7 @@ b_hh. Then in a row (n, r, z, u) with u = h U_n + b_hh_n, both products are cont
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,12 +34,6 @@ def reorder(spec: ModelSpec, name: str, array: np.ndarray, *, canonical: bool) -
     return blocks[..., np.argsort(order) if canonical else order, :].reshape(array.shape)
 
 
-class Tanh(Protocol):
-    """The hyperbolic tangent of an array, written into another; `np.tanh` is one."""
-
-    def __call__(self, x: np.ndarray, /, *, out: np.ndarray) -> object: ...
-
-
 class Weights(NamedTuple):
     """The weights of one direction of one layer; their gradients have the same form."""
 
@@ -57,7 +51,10 @@ class Scan:
     this direction. d_states (T,B,F) is the gradient from above, or None if only the last step has
     one. Lists of views are in the order of processing, which is back in time for bwd. `padding`
     (T,B,1) marks the steps that are none: they leave the states as they are, and get no gradient.
-    `tanh` replaces numpy's, to show what a less accurate one does to the results.
+    `ops` are the functions of numpy, or others in their place that show what another arithmetic
+    does to the results. Such an object may also have `carried`, which gets each state (B,H) that
+    the next step starts from; `over_steps`, the sum of products over all steps; and `add_rows`, the
+    sum of the gradients of each token.
     """
 
     extra_gates = 0  # blocks of H columns in the buffer of the gates, besides G*H
@@ -73,14 +70,15 @@ class Scan:
         half: slice,
         reverse: bool,
         padding: np.ndarray | None = None,
-        tanh: Tanh | None = None,
+        ops: Any = np,
     ) -> None:
         (steps, batch, _), dtype = x.shape, x.dtype
         hidden, width = weights.W_hh.shape
         order = range(steps)[::-1] if reverse else range(steps)
         before = 2 if reverse else 0
         self.weights, self.gradients, self.half = weights, gradients, half
-        self.tanh: Tanh = tanh or np.tanh
+        self.ops, self.carried = ops, getattr(ops, "carried", None)
+        self.count = steps
         self.x = x.reshape(steps * batch, -1)
         self.h0 = states[-1 if reverse else 0][:, half]
         self.last_h = states[1 if reverse else -2][:, half]
@@ -131,9 +129,9 @@ class Scan:
         """Compute x W_xh + b of all steps."""
         width = self.weights.W_xh.shape[1]
         pre = self.gates[:, :width]
-        np.matmul(self.x, self.weights.W_xh, out=pre)
+        self.ops.matmul(self.x, self.weights.W_xh, out=pre)
         if (bias := self.bias()) is not None:
-            np.add(pre, bias, out=pre)
+            self.ops.add(pre, bias, out=pre)
 
     def bias(self) -> np.ndarray | None:
         """The bias (G*H) that is added to the input product of all steps."""
@@ -143,19 +141,26 @@ class Scan:
         """Compute the gradients of weights and biases from those of all pre-activations."""
         assert self.gradients is not None
         W_xh, W_hh, b, b_hh = self.gradients
-        width = W_hh.shape[1]
+        width, over_steps = W_hh.shape[1], self._over_steps
         da_input, da_recurrent = self.gates[:, :width], self.gates[:, -width:]
-        np.matmul(self.x.T, da_input, out=W_xh)
-        np.matmul(self.all_h_prev.T, da_recurrent, out=W_hh)
+        over_steps(self.x, da_input, W_xh)
+        over_steps(self.all_h_prev, da_recurrent, W_hh)
         if b is not None:
-            np.matmul(self.ones, da_input, out=b)
+            over_steps(self.ones, da_input, b)
         if b_hh is not None:
-            np.matmul(self.ones, da_recurrent, out=b_hh)
+            over_steps(self.ones, da_recurrent, b_hh)
+
+    def _over_steps(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+        """Write the sum over all T*B rows of the products of a (T*B,K) or (T*B) and b (T*B,N)."""
+        if (special := getattr(self.ops, "over_steps", None)) is not None:
+            special(a, b, self.count, out)
+        else:
+            self.ops.matmul(a.T, b, out=out)
 
     def input_gradient(self, dx: np.ndarray) -> None:
         """Write the gradient of the input of all steps into dx (T*B,I)."""
         W_xh = self.weights.W_xh
-        np.matmul(self.gates[:, : W_xh.shape[1]], W_xh.T, out=dx)
+        self.ops.matmul(self.gates[:, : W_xh.shape[1]], W_xh.T, out=dx)
 
     def forward(self) -> None:
         """Compute the states of all steps from `x` and the initial state; with gradients, gates."""

@@ -45,8 +45,15 @@ class TorchBackend:
             return f"torch runs on cpu, cuda and cuda:N here, not on {device}"
         if dtype == "tf32" and device == "cpu":
             return "tf32 exists only on a GPU; the CPU has float32 and float64"
-        if dtype not in ("float32", "float64", "tf32"):
-            return f"torch runs in float32, float64 and (on a GPU) tf32 here, not in {dtype}"
+        if dtype == "float16":
+            return (
+                "in float16 small gradients become 0 unless the loss is scaled "
+                "(torch.amp.GradScaler), and then they are those of another loss; use bfloat16"
+            )
+        if dtype not in ("float32", "float64", "tf32", "bfloat16"):
+            return (
+                f"torch runs in float32, float64, bfloat16 and (on a GPU) tf32 here, not in {dtype}"
+            )
         if phase not in PHASES:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         return None
@@ -104,7 +111,8 @@ class TorchBackend:
         forget_peak(device)
         stored = torch.float64 if dtype == "float64" else torch.float32
         at = torch.device(device)
-        return TorchModel(spec, params, self.make_net(spec, at, stored), at, stored, optimizer)
+        net, mixed = self.make_net(spec, at, stored), dtype == "bfloat16"
+        return TorchModel(spec, params, net, at, stored, optimizer, mixed=mixed)
 
 
 class Stopwatch:

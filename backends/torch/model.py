@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from backends.torch.loss import batch_loss
+from backends.torch.operators import in_words, operator_dtypes
 from backends.torch.placed import Lengths as Lengths
 from backends.torch.placed import Placed
 from tasks.batch import check_batch
@@ -49,11 +51,17 @@ class Result:
     tensors: Mapping[str, Any]
 
 
+FUSED = "(mkldnn_rnn_layer|_cudnn_rnn|_thnn_fused)"
+PRODUCTS = "addmm|mm|bmm|addbmm|baddbmm"
 NO_OPTIMIZER = "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
 
 
 class TorchModel:
-    """A `backends.interface.Model`: embedding, a net, head and loss."""
+    """A `backends.interface.Model`: embedding, a net, head and loss.
+
+    `mixed`: forward pass and loss run under `torch.autocast` in bfloat16. It chooses by operator
+    what is computed in it; parameters, their gradients, optimizer and loss stay in float32.
+    """
 
     def __init__(
         self,
@@ -63,9 +71,16 @@ class TorchModel:
         device: Any,
         dtype: Any,
         optimizer: OptimizerSpec | None,
+        *,
+        mixed: bool = False,
     ) -> None:
+        import torch
         from torch import nn
 
+        self._mixed = mixed
+        self._autocast: Any = nullcontext()
+        if mixed:
+            self._autocast = torch.autocast(device.type, dtype=torch.bfloat16)
         self._spec, self._net, self._device, self._dtype = spec, net, device, dtype
         self._optimizer_spec = optimizer
         self._embedding = self._head = None
@@ -125,7 +140,7 @@ class TorchModel:
         self._last = ("forward", placed)
         if self._net.module.training:
             self._net.module.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), self._autocast:
             outputs, h, c = self._run(placed.x, placed.state, placed.lengths)
             if placed.lengths is not None and self._spec.readout == "every_step":
                 padding = ~placed.lengths.real(outputs.shape[1])
@@ -163,7 +178,7 @@ class TorchModel:
         self._last = ("advance", (carry, x))
         if self._net.module.training:
             self._net.module.eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), self._autocast:
             outputs, h, c = self._run(x, carry, None)
         every_step = self._spec.readout == "every_step"
         return (h,) if c is None else (h, c), outputs[:, 0] if every_step else outputs
@@ -190,7 +205,8 @@ class TorchModel:
             carry, outputs = result
             states = {} if carry is None else dict(zip(("h", "c"), carry, strict=False))
             result = Result("advance", {"outputs": outputs, **states})
-        host = {name: tensor.detach().cpu().numpy() for name, tensor in result.tensors.items()}
+        # numpy has no bfloat16.
+        host = {n: t.detach().cpu().to(self._dtype).numpy() for n, t in result.tensors.items()}
         found = {n: _turned(n, value).copy() for n, value in host.items() if n not in ("h", "c")}
         for index, (*_, prefix) in enumerate(self._spec.stack()):
             found |= {f"{prefix}.{k}": host[k][index].copy() for k in ("h", "c") if k in host}
@@ -210,21 +226,29 @@ class TorchModel:
             return f"{self._net.title()}, not run yet"
         phase, given = self._last
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            if phase == "advance":
-                self.sync(self.advance(*given))
-            else:  # bptt does not change parameters, as train_step does
-                self.sync(self.forward(given) if phase == "forward" else self.bptt(given))
+            self._again()
         counts = {e.key.removeprefix("aten::"): e.count for e in profiler.key_averages()}
-        fused = [
-            name for name in counts if re.match(r"mkldnn_rnn_layer|_cudnn_rnn|_thnn_fused", name)
-        ]
-        products = [name for name in counts if name in ("addmm", "mm", "bmm", "addbmm", "baddbmm")]
+        fused = [name for name in counts if re.match(FUSED, name)]
+        products = [name for name in counts if re.fullmatch(PRODUCTS, name)]
         kernels = ", ".join(f"{counts[name]} {name}" for name in sorted(fused) or sorted(products))
+        if self._mixed:
+            found = operator_dtypes(self._again)
+            kernels = f"{in_words(found, rf'{FUSED}.*' if fused else PRODUCTS)}, by autocast"
         packed = "_pack_padded_sequence" in counts
         padded = phase != "advance" and given.lengths is not None
         lengths = f", {'' if packed else 'not '}packed" if padded else ""
         what = "" if fused else "no fused kernel, products "
         return f"{self._net.title()}{lengths}: {what}{kernels}"
+
+    def _again(self) -> None:
+        """Make another call like the last one."""
+        assert self._last is not None
+        phase, given = self._last
+        if phase == "advance":
+            self.sync(self.advance(*given))
+        else:  # bptt does not change parameters, as train_step does
+            self.sync(self.forward(given) if phase == "forward" else self.bptt(given))
+        self._last = phase, given
 
     def _run(
         self, x: Any, state: tuple[Any, ...] | None, lengths: Lengths | None
@@ -244,8 +268,9 @@ class TorchModel:
             tensor.grad = None
         if not self._net.module.training:
             self._net.module.train()
-        outputs, *states = self._run(placed.x, placed.state, placed.lengths)
-        loss = batch_loss(self._spec, outputs, placed)
+        with self._autocast:
+            outputs, *states = self._run(placed.x, placed.state, placed.lengths)
+            loss = batch_loss(self._spec, outputs.to(self._dtype), placed)
         loss.backward()
         return loss.detach(), [state for state in states if state is not None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +15,21 @@ def operator_calls(call: Callable[[], Any]) -> Counter[str]:
     because torch's profiler keeps every event and needs more than 20 GB for a thousand steps of
     Keras' Python loop.
     """
+    counts: Counter[str] = Counter()
+    for (name, _), count in operator_dtypes(call).items():
+        counts[name] += count
+    return counts
+
+
+def operator_dtypes(call: Callable[[], Any]) -> Counter[tuple[str, str]]:
+    """The same by name and by dtype of the first tensor: {("mm", "bfloat16"): 126, ...}.
+
+    What autocast casts is counted as cast. An operator without a tensor has the dtype "".
+    """
+    import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
 
     class Counting(TorchDispatchMode):  # type: ignore[misc, unused-ignore]
         def __torch_dispatch__(
@@ -26,9 +39,17 @@ def operator_calls(call: Callable[[], Any]) -> Counter[str]:
                 parts = operator.decompose(*args, **(kwargs or {}))
             if parts is not NotImplemented:
                 return parts
-            counts[operator.overloadpacket.__name__] += 1
+            first = next((each for each in args if isinstance(each, torch.Tensor)), None)
+            dtype = "" if first is None else str(first.dtype).removeprefix("torch.")
+            counts[operator.overloadpacket.__name__, dtype] += 1
             return operator(*args, **(kwargs or {}))
 
     with Counting():
         call()
     return counts
+
+
+def in_words(counts: Counter[tuple[str, str]], names: str) -> str:
+    """The operators whose names match, such as "500 addmm in bfloat16, 1 mm in float32"."""
+    found = {key: n for key, n in sorted(counts.items()) if re.fullmatch(names, key[0])}
+    return ", ".join(f"{n} {name} in {dtype}" for (name, dtype), n in found.items())

@@ -13,7 +13,7 @@ from backends.interface import PHASES
 from bench.cli.console import Table, console, line, show, table, wrong_use
 from bench.config import validation
 from bench.kit.findings import Findings, Pairs
-from bench.kit.plan import DTYPES, LONG, SHORT
+from bench.kit.plan import DTYPES, LONG, ON_REQUEST, SHORT
 from tasks.spec import CELLS
 
 SHOWN = 5  # failures in words; all of them are counted
@@ -24,6 +24,13 @@ def check(
     seed: Annotated[int, typer.Option(help="The seed of the random models.")] = 0,
     cell: Annotated[
         str | None, typer.Option(help="The cells to check, separated by commas. Default: all.")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            help=f"The dtypes to check, of {', '.join((*DTYPES, *ON_REQUEST))}. Default: "
+            f"{','.join(DTYPES)}."
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the models run: cpu, cuda:0, ...")] = "cpu",
     models: Annotated[
@@ -59,6 +66,8 @@ def check(
         wrong_use("--models has no effect beside --long, which sets the number; leave one out")
     try:
         cells = validation.names("cell", cell, CELLS) or CELLS
+        given = None if dtype is None else validation.dtypes("dtype", dtype, (*DTYPES, *ON_REQUEST))
+        dtypes = given or DTYPES
         validation.known_backend(name)
         missing = ask.missing(name)
     except (ValueError, registry.BrokenBackendError) as error:
@@ -66,14 +75,15 @@ def check(
     if missing:
         wrong_use(missing)
     plan = LONG if long else dataclasses.replace(SHORT, models=models or SHORT.models)
-    plan = dataclasses.replace(plan, seed=seed, cells=cells, seconds=seconds or plan.seconds)
+    plan = dataclasses.replace(plan, seed=seed, cells=cells, dtypes=dtypes)
+    plan = dataclasses.replace(plan, seconds=seconds or plan.seconds)
     with console.status("") as status:
         findings = ask.check(name, device=device, plan=plan, progress=status.update)
-    _show(findings)
+    _show(findings, dtypes)
     raise typer.Exit(0 if findings.ok and findings.complete else 1)
 
 
-def _show(findings: Findings) -> None:
+def _show(findings: Findings, dtypes: tuple[str, ...]) -> None:
     """Print all of it. Nothing that a command or a line to copy holds is wrapped."""
     versions = "".join(f", {name} {number}" for name, number in findings.versions.items())
     line(f"{findings.name} on {findings.device}{versions}; seed {findings.seed}")
@@ -84,7 +94,7 @@ def _show(findings: Findings) -> None:
         if rows:
             show(made(findings))
             line()
-    for words in _unchecked(findings):
+    for words in _unchecked(findings, dtypes):
         line(words)
     for number, failure in enumerate(findings.failures[:SHOWN], 1):
         line()
@@ -113,14 +123,14 @@ def _errors(findings: Findings) -> Table:
     return found
 
 
-def _unchecked(findings: Findings) -> Iterator[str]:
+def _unchecked(findings: Findings, dtypes: tuple[str, ...]) -> Iterator[str]:
     """The pairs of levels; refusals with reasons; cases that tell nothing or were left out."""
     if findings.pairs is not None:
         yield _pairs(findings.pairs)
     for reason, of in findings.refusals.items():
         words = [
             _some(of["cell"], CELLS, "every cell asked"),
-            _some(of["dtype"], DTYPES, "both dtypes"),
+            _some(of["dtype"], dtypes, "every dtype asked"),
             _some(of["phase"], PHASES, "every phase"),
         ]
         yield f"refused ({'; '.join(words)}): {reason}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from backends import registry
 from backends.interface import Model
 from bench.correctness import comparison, oracle
+from bench.correctness.arithmetics import TanhOff
 from bench.correctness.oracle import Reference, Tensors
 from bench.correctness.tolerances import (
     COARSER,
@@ -61,24 +62,24 @@ class Curve:
         self._drift = 0.0
         self._shaken = list(self._shaken_runs(params))
 
-    def _run(self, params: Params, dtype: str, tanh: Callable[..., None] | None = None) -> _Run:
+    def _run(self, params: Params, dtype: str, ops: Any = None) -> _Run:
         spec, optimizer = self._workload.spec, self._optimizer
         held = optimizer if dtype == "float64" else oracle.in_float32(optimizer)
         options: dict[str, Any] = {"dtype": dtype, "optimizer": held}
-        return _Run(registry.oracle(tanh).build(spec, params, device="cpu", **options))
+        return _Run(registry.oracle(ops).build(spec, params, device="cpu", **options))
 
     def _shaken_runs(self, params: Params) -> Iterator[_Run]:
         dtype = self._workload.dtype
-        size = SHAKE_FLOAT64 if dtype == "float64" else SHAKE
+        size = SHAKE_FLOAT64 if dtype == "float64" else SHAKE["float32"]
         single = "float64" if dtype == "float64" else "float32"
         yield from [] if dtype == "float64" else [self._run(params, single)]
         for seed in range(SHAKES):
-            tanh = None if dtype == "float64" else oracle.tanh_off(0.0, TANH_SHAKE, seed)
+            ops = None if dtype == "float64" else TanhOff(0.0, TANH_SHAKE, seed)
             moved, _ = oracle.shaken(params, self._data.held_out, seed, size)
-            yield dataclasses.replace(self._run(moved, single, tanh), seed=seed, size=size)
+            yield dataclasses.replace(self._run(moved, single, ops), seed=seed, size=size)
         if error := tanh_error(self._workload.device, dtype):
             for sign in (None, 0):
-                run = self._run(params, single, oracle.tanh_off(error, 0.0, sign))
+                run = self._run(params, single, TanhOff(error, 0.0, sign))
                 yield dataclasses.replace(run, drifts=True)
 
     def to(self, updates: int) -> None:

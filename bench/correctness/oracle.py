@@ -15,16 +15,14 @@ import numpy as np
 
 from backends import registry
 from backends.interface import Backend
+from bench.correctness.arithmetics import TanhOff, approximations
 from bench.correctness.tolerances import (
     ADAM_SHAKE,
     COARSER,
     FLOAT64_BOUND,
-    MOST_OF_TANH,
     SHAKE,
-    SHAKES,
     STEP,
     STORAGE,
-    TANH_SHAKE,
     TANH_SHAKES,
     denormal,
     flushed,
@@ -110,10 +108,10 @@ def bounded(
     exact = run(params, batch, "float64")
     if dtype == "float64":
         return Reference(dtype, exact, dict.fromkeys(exact, FLOAT64_BOUND), device)
-    singles = [run(params, batch, "float32")]
-    for seed in range(SHAKES):
-        sloppy = registry.oracle(tanh_off(0.0, TANH_SHAKE, seed))
-        singles.append(run_with(sloppy, *shaken(params, batch, seed, SHAKE), "float32"))
+    singles = []
+    for ops, seed in approximations(dtype):
+        moved = (params, batch) if seed is None else shaken(params, batch, seed, SHAKE[dtype])
+        singles.append(run_with(registry.oracle(ops), *moved, "float32"))
     least = STEP[dtype] * math.sqrt(batch.x.shape[1]) * updates
     bounds = {
         name: max(least, COARSER[dtype] * max(relative_error(one[name], ref) for one in singles))
@@ -121,7 +119,7 @@ def bounded(
     }
     if error := tanh_error(device, dtype):
         drifted = [
-            run_with(registry.oracle(tanh_off(error, 0.0, seed)), params, batch, "float32")
+            run_with(registry.oracle(TanhOff(error, 0.0, seed)), params, batch, "float32")
             for seed in (None, *range(TANH_SHAKES))
         ]
         for name, ref in exact.items():
@@ -134,37 +132,26 @@ def bounded(
 def another(first: ReferenceCase, batch: Batch) -> ReferenceCase:
     """The same model on another batch, with at least the bounds of the first one.
 
-    The float32 reference error comes from a single run: the bounds of `first` already contain what
-    changed inputs and a less accurate tanh do to this model.
+    The reference error comes from the runs whose inputs are as they are: the bounds of `first`
+    already contain what changed inputs and a less accurate tanh do to this model.
     """
     dtype, params = first.expected.dtype, first.params
     params, batch = rounded(dtype, params, batch)
     exact = run_oracle(first.spec, params, batch, "float64")
     bounds = dict(first.expected.bounds)
     if dtype != "float64":
-        single = run_oracle(first.spec, params, batch, "float32")
+        as_it_is = [ops for ops, seed in approximations(dtype) if seed is None]
+        singles = [
+            run_oracle(first.spec, params, batch, "float32", registry.oracle(ops))
+            for ops in as_it_is
+        ]
         for name, ref in exact.items():
-            bounds[name] = max(bounds[name], COARSER[dtype] * relative_error(single[name], ref))
+            error = max(relative_error(single[name], ref) for single in singles)
+            bounds[name] = max(bounds[name], COARSER[dtype] * error)
             if denormal(batch.x):
                 bounds[name] = max(bounds[name], flushed(ref))
     expected = Reference(dtype, exact, bounds, first.expected.device)
     return dataclasses.replace(first, params=params, batch=batch, expected=expected)
-
-
-def tanh_off(relative: float, absolute: float, seed: int | None) -> Callable[..., None]:
-    """A tanh that is off by as much: always to the larger side, or by random signs from `seed`.
-
-    The absolute error is at most MOST_OF_TANH of it: zeros are no tanh of small numbers.
-    """
-    rng = np.random.default_rng(seed)
-
-    def tanh(x: np.ndarray, /, *, out: np.ndarray) -> None:
-        np.tanh(x, out=out)
-        sign = 1 if seed is None else rng.choice((-1, 1), out.shape)
-        out *= 1 + relative * sign
-        out += sign * np.minimum(absolute, MOST_OF_TANH * np.abs(out))
-
-    return tanh
 
 
 def shaken(params: Params, batch: Batch, seed: int, size: float) -> tuple[Params, Batch]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tasks.spec import CELLS
 
 DTYPES = ("float64", "float32")  # float32 comes last, because it is the timed one
+ON_REQUEST = ("bfloat16",)  # further ones
 CONTRACT, PUBLISHED, PHASES_AGREE = "contract", "published outputs", "forward and bptt"
 ROWS, STREAMS = "rows of a batch", "one step at a time"
 TRAINING, TIMED = "training, 50 updates", "around timed steps"
@@ -21,6 +22,7 @@ class Plan:
 
     seed: int = 0
     cells: Sequence[str] = CELLS
+    dtypes: Sequence[str] = DTYPES
     models: int = 8  # random models per dtype, besides the fixed cases
     seconds: float = math.inf  # no model is begun after this time
     shrink_seconds: float = 15.0

@@ -20,7 +20,6 @@ from bench.kit.findings import Failure, Findings
 from bench.kit.models import Asked, Models
 from bench.kit.plan import (
     CONTRACT,
-    DTYPES,
     PHASES_AGREE,
     PUBLISHED,
     ROWS,
@@ -39,6 +38,7 @@ from bench.records.workload import Workload
 from bench.workers.pool import Progress, silent
 from bench.workers.process import WorkerError
 
+DIGITS = ("float64", "float32")  # those that have the four digits of the published table
 FAULTS = (WorkerError, registry.BrokenBackendError)
 
 Examine = Callable[[CaseSpec], list[Agreement]]
@@ -80,7 +80,7 @@ class Kit:
         return self.findings
 
     def _run(self) -> None:
-        dtypes = [d for d in DTYPES if self._models.takes_any(d) and self._starts(d)]
+        dtypes = [d for d in self.plan.dtypes if self._models.takes_any(d) and self._starts(d)]
         for dtype in dtypes:
             self._published(dtype)
         self._fixed = self._models.fixed(dtypes)
@@ -127,7 +127,7 @@ class Kit:
     def _published(self, dtype: str) -> None:
         """The Lab-11-1 note's table, to the four digits that it prints."""
         spec = published.SPEC
-        if spec.cell not in self.plan.cells:
+        if spec.cell not in self.plan.cells or dtype not in DIGITS:
             return
         if refusal(self.subject, spec, dtype, "forward") is not None:
             return

@@ -9,7 +9,7 @@ from bench.config.phases import STREAM
 from bench.correctness import tolerances
 from bench.measurement.worker_keys import worker_key
 from bench.records.schema import Status
-from bench.records.workload import Workload
+from bench.records.workload import LEARN, Workload
 from bench.workers.process import WorkerKey
 
 PARAMETERS = ("task", "cell", "size", "device", "dtype", "variant")
@@ -40,8 +40,6 @@ class Case:
     def refusal(self) -> tuple[Status, str] | None:
         """Why it cannot run, as far as is known without starting a worker; None if it may."""
         workload = self.workload
-        if workload.dtype not in tolerances.STORAGE:
-            return "refused", f"{workload.dtype} has no rule of agreement yet, and so no times"
         missing = registry.missing(registry.find(self.variant))
         if missing:
             return "skipped", missing
@@ -60,4 +58,8 @@ class Case:
                 registry.ask(self.variant, "optimizer", workload.optimizer)  # does it declare one?
         except registry.BrokenBackendError as error:
             return "skipped", str(error)
+        if reason is None and workload.dtype not in tolerances.STORAGE:
+            reason = f"{workload.dtype} has no rule of agreement yet, and so no times"
+        if reason is None and workload.phase == LEARN and workload.dtype == "bfloat16":
+            reason = "learn has no rule of agreement in bfloat16; train_step has one"
         return ("refused", str(reason)) if reason is not None else None

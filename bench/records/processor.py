@@ -35,6 +35,10 @@ PARTS = {
 }  # fmt: skip
 
 
+# As Linux calls them: of x86, then of ARM.
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16", "svebf16")
+
+
 def name() -> str:
     """ "AMD EPYC 9654"; on ARM the implementer and part of each kind of core, and the board."""
     if _INFO.exists():
@@ -54,6 +58,18 @@ def name() -> str:
         if named.strip():
             return named.strip()
     return platform.processor() or platform.machine()
+
+
+def bfloat16() -> tuple[str, ...] | None:
+    """The instructions of the processor for bfloat16: ("avx512_bf16",). None: unknown.
+
+    A processor without any computes bfloat16 in software, by converting to float32 and back.
+    """
+    info = _INFO.read_text(errors="replace") if _INFO.exists() else ""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", info, re.M)
+    if found is None:
+        return None
+    return tuple(flag for flag in found[1].split() if flag in BFLOAT16)
 
 
 def _arm(info: str) -> Iterator[str]:

@@ -62,18 +62,19 @@ def _run(
         "project": text.plain(f"{run.project}, commit {run.commit or 'unknown'}"),
         "serial": run.serial,
         "load": parts(conditions.machine_line(run, views)) if views else [],
-        "machine": [[title, parts(value)] for title, value in _machine(run) if value],
+        "machine": [[title, parts(value)] for title, value in _machine(run, views) if value],
         "warnings": [parts(warning) for warning in conditions.warnings(run, views)],
         "agreement": parts(sentences.agreement(variants)),
         "versions": versions,
     }
 
 
-def _machine(run: Run) -> list[tuple[str, str]]:
+def _machine(run: Run, views: Sequence[WorkloadView]) -> list[tuple[str, str]]:
     """The machine by its parts, each with its name; escaped."""
-    found = machine.view(run)
+    found = machine.view(run, {view.workload.dtype for view in views})
     return [
         ("Processor", f"{found.processor}, {found.cores} for this run"),
+        ("bfloat16", found.bfloat16),
         ("Memory", found.memory),
         ("GPU", ", ".join(found.gpus) or "none"),
         ("System", found.system),

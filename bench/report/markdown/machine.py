@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.analysis import text
@@ -22,10 +23,11 @@ class MachineView:
     pinning: bool
     environment: str  # variables that may change numbers; empty if there are none
     memory_limit: str  # of each worker; empty: none
+    bfloat16: str  # how this CPU computes it; empty where the run does not ask
 
 
-def view(run: Run) -> MachineView:
-    """The machine of a run, escaped."""
+def view(run: Run, dtypes: Collection[str] = ()) -> MachineView:
+    """The machine of a run in these dtypes, escaped."""
     machine = run.machine
     return MachineView(
         processor=text.escape(machine.cpu),
@@ -38,7 +40,17 @@ def view(run: Run) -> MachineView:
         pinning=machine.pinning,
         environment=text.listing(f"{name}={value}" for name, value in run.environment.items()),
         memory_limit=text.escape(run.memory_limit),
+        bfloat16=bfloat16_in_words(run) if "bfloat16" in dtypes else "",
     )
+
+
+def bfloat16_in_words(run: Run) -> str:
+    """How its CPU computes bfloat16; empty if unknown."""
+    if run.bfloat16 is None:
+        return ""
+    if not run.bfloat16:
+        return "computed in software: this processor has no instructions for it"
+    return f"this processor has instructions for it ({text.listing(run.bfloat16)})"
 
 
 def _cores(machine: Machine) -> str:

@@ -167,7 +167,7 @@ def report_view(
         learning_figures=_pictures(figures, "learning"),
         streams=streams.sections(views),
         more_figures=_pictures(figures, "more"),
-        machine=machine.view(run),
+        machine=machine.view(run, {view.workload.dtype for view in views}),
         threads=", ".join(str(count or "default") for count in run.threads),
         resumed=", ".join(map(text.date, run.resumed)),
         busy="" if run.cores_busy_before is None else f"{run.cores_busy_before:.2f}",
