@@ -43,6 +43,17 @@ class Weights(NamedTuple):
     b_hh: np.ndarray | None  # (3H), GRU only
 
 
+def sum_of_products(ops: Any, a: np.ndarray, b: np.ndarray, parts: int, out: np.ndarray) -> None:
+    """The sum over all rows of a (N,K) or (N) times b (N,M), into out (K,M) or (M).
+
+    Where `ops` has `over_steps`, this adds up `parts` sums of as many rows, one after the other.
+    """
+    if (special := getattr(ops, "over_steps", None)) is not None:
+        special(a, b, parts, out)
+    else:
+        ops.matmul(a.T, b, out=out)
+
+
 class Scan:
     """One direction of one layer over T steps, with every buffer that it needs.
 
@@ -141,21 +152,14 @@ class Scan:
         """Compute the gradients of weights and biases from those of all pre-activations."""
         assert self.gradients is not None
         W_xh, W_hh, b, b_hh = self.gradients
-        width, over_steps = W_hh.shape[1], self._over_steps
+        width, ops, steps = W_hh.shape[1], self.ops, self.count
         da_input, da_recurrent = self.gates[:, :width], self.gates[:, -width:]
-        over_steps(self.x, da_input, W_xh)
-        over_steps(self.all_h_prev, da_recurrent, W_hh)
+        sum_of_products(ops, self.x, da_input, steps, W_xh)
+        sum_of_products(ops, self.all_h_prev, da_recurrent, steps, W_hh)
         if b is not None:
-            over_steps(self.ones, da_input, b)
+            sum_of_products(ops, self.ones, da_input, steps, b)
         if b_hh is not None:
-            over_steps(self.ones, da_recurrent, b_hh)
-
-    def _over_steps(self, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-        """Write the sum over all T*B rows of the products of a (T*B,K) or (T*B) and b (T*B,N)."""
-        if (special := getattr(self.ops, "over_steps", None)) is not None:
-            special(a, b, self.count, out)
-        else:
-            self.ops.matmul(a.T, b, out=out)
+            sum_of_products(ops, self.ones, da_recurrent, steps, b_hh)
 
     def input_gradient(self, dx: np.ndarray) -> None:
         """Write the gradient of the input of all steps into dx (T*B,I)."""

@@ -6,7 +6,7 @@ torch's matrices are (out, in), ours (in, out).
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from backends.torch.loss import batch_loss
-from backends.torch.operators import in_words, operator_dtypes
+from backends.torch.operators import kernels, operator_dtypes
 from backends.torch.placed import Lengths as Lengths
 from backends.torch.placed import Placed
 from tasks.batch import check_batch
@@ -51,8 +51,6 @@ class Result:
     tensors: Mapping[str, Any]
 
 
-FUSED = "(mkldnn_rnn_layer|_cudnn_rnn|_thnn_fused)"
-PRODUCTS = "addmm|mm|bmm|addbmm|baddbmm"
 NO_OPTIMIZER = "train_step needs an optimizer; build with optimizer=OptimizerSpec(...)"
 
 
@@ -226,29 +224,31 @@ class TorchModel:
             return f"{self._net.title()}, not run yet"
         phase, given = self._last
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            self._again()
-        counts = {e.key.removeprefix("aten::"): e.count for e in profiler.key_averages()}
-        fused = [name for name in counts if re.match(FUSED, name)]
-        products = [name for name in counts if re.fullmatch(PRODUCTS, name)]
-        kernels = ", ".join(f"{counts[name]} {name}" for name in sorted(fused) or sorted(products))
-        if self._mixed:
-            found = operator_dtypes(self._again)
-            kernels = f"{in_words(found, rf'{FUSED}.*' if fused else PRODUCTS)}, by autocast"
-        packed = "_pack_padded_sequence" in counts
+            if phase == "advance":
+                self.sync(self.advance(*given))
+            else:  # bptt does not change parameters, as train_step does
+                self.sync(self.forward(given) if phase == "forward" else self.bptt(given))
+        counts = Counter(
+            {(e.key.removeprefix("aten::"), ""): e.count for e in profiler.key_averages()}
+        )
         padded = phase != "advance" and given.lengths is not None
-        lengths = f", {'' if packed else 'not '}packed" if padded else ""
-        what = "" if fused else "no fused kernel, products "
-        return f"{self._net.title()}{lengths}: {what}{kernels}"
+        packed = "" if ("_pack_padded_sequence", "") in counts else "not "
+        lengths = f", {packed}packed" if padded else ""
+        if self._mixed:
+            counts = operator_dtypes(lambda: self._again_with_autograd(phase, given))
+        by = ", by autocast" if self._mixed else ""
+        return f"{self._net.title()}{lengths}: {kernels(counts)}{by}"
 
-    def _again(self) -> None:
-        """Make another call like the last one."""
-        assert self._last is not None
-        phase, given = self._last
-        if phase == "advance":
-            self.sync(self.advance(*given))
-        else:  # bptt does not change parameters, as train_step does
-            self.sync(self.forward(given) if phase == "forward" else self.bptt(given))
-        self._last = phase, given
+    def _again_with_autograd(self, phase: str, given: Any) -> None:
+        """The same, but not in inference mode, where operators are counted before their casts."""
+        import torch
+
+        if phase not in ("forward", "advance"):
+            self._backward(given)
+            return
+        state, x = given if phase == "advance" else (given.state, given.x)
+        with torch.no_grad(), self._autocast:
+            self._run(x, state, given.lengths if phase == "forward" else None)
 
     def _run(
         self, x: Any, state: tuple[Any, ...] | None, lengths: Lengths | None

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+FUSED = "(mkldnn_rnn_layer|_cudnn_rnn|_thnn_fused)"
+PRODUCTS = "addmm|mm|bmm|addbmm|baddbmm"
+
 
 def operator_calls(call: Callable[[], Any]) -> Counter[str]:
     """How often `call` calls each aten operator, by its name: {"mm": 126, ...}.
@@ -49,7 +52,16 @@ def operator_dtypes(call: Callable[[], Any]) -> Counter[tuple[str, str]]:
     return counts
 
 
+def kernels(counts: Counter[tuple[str, str]]) -> str:
+    """The fused recurrent kernels among the operators, or that there are none, and the products."""
+    if any(re.match(FUSED, name) for name, _ in counts):
+        return in_words(counts, f"{FUSED}.*")
+    return f"no fused kernel, products {in_words(counts, PRODUCTS)}"
+
+
 def in_words(counts: Counter[tuple[str, str]], names: str) -> str:
     """The operators whose names match, such as "500 addmm in bfloat16, 1 mm in float32"."""
     found = {key: n for key, n in sorted(counts.items()) if re.fullmatch(names, key[0])}
-    return ", ".join(f"{n} {name} in {dtype}" for (name, dtype), n in found.items())
+    return ", ".join(
+        f"{n} {name}{f' in {dtype}' if dtype else ''}" for (name, dtype), n in found.items()
+    )

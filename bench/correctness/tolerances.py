@@ -28,7 +28,7 @@ FLOAT64_BOUND = 1e-9
 # The storage type of each arithmetic, and the error that each may make per sqrt(step). Without an
 # entry here, an arithmetic has no rule of agreement, and so no times.
 STORAGE = {"float64": "float64", **dict.fromkeys(("float32", "tf32", "bfloat16"), "float32")}
-STEP = {"float32": 1e-6, "tf32": 2.0**-10, "bfloat16": 2.0**-9}
+STEP = {"float32": 1e-6, "tf32": 2.0**-10, "bfloat16": 2.0**-10}
 # Factors of the float32 reference error. TF32's products have 10 bits of mantissa and float32's
 # 23, which gives 2^13; there is no further factor of ten.
 COARSER = {"float32": 10.0, "tf32": 2.0**13, "bfloat16": 4.0}
