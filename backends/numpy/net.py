@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backends.numpy.cells import SCANS
-from backends.numpy.scan import Scan, Weights, sum_of_products
+from backends.numpy.scan import Scan, Weights
 from tasks.spec import ModelSpec
 
 Arrays = dict[str, np.ndarray]
@@ -166,8 +166,10 @@ class Workspace:
         if self._spec.output_size is not None:
             d = self._d_outputs
             self._ops.matmul(self._features.T, d, out=self._gradients["W_hy"])
-            parts = self.shape[1] if self._spec.readout == "every_step" else 1
-            sum_of_products(self._ops, self._ones, d, parts, self._gradients["b_y"])
+            if (sum_rows := getattr(self._ops, "sum_rows", None)) is not None:
+                sum_rows(d, self._gradients["b_y"])
+            else:
+                self._ops.matmul(self._ones, d, out=self._gradients["b_y"])
             self._ops.matmul(d, self._values["W_hy"].T, out=self._d_features)
         from_last_step = self._spec.readout == "last_step"
         for index, layer in reversed(list(enumerate(self._layers))):

@@ -43,13 +43,10 @@ class Weights(NamedTuple):
     b_hh: np.ndarray | None  # (3H), GRU only
 
 
-def sum_of_products(ops: Any, a: np.ndarray, b: np.ndarray, parts: int, out: np.ndarray) -> None:
-    """The sum over all rows of a (N,K) or (N) times b (N,M), into out (K,M) or (M).
-
-    Where `ops` has `over_steps`, this adds up `parts` sums of as many rows, one after the other.
-    """
+def over_steps(ops: Any, a: np.ndarray, b: np.ndarray, steps: int, out: np.ndarray) -> None:
+    """The sum over all rows of a (T*B,K) or (T*B) times b (T*B,N), into out (K,N) or (N)."""
     if (special := getattr(ops, "over_steps", None)) is not None:
-        special(a, b, parts, out)
+        special(a, b, steps, out)
     else:
         ops.matmul(a.T, b, out=out)
 
@@ -64,8 +61,8 @@ class Scan:
     (T,B,1) marks the steps that are none: they leave the states as they are, and get no gradient.
     `ops` are the functions of numpy, or others in their place that show what another arithmetic
     does to the results. Such an object may also have `carried`, which gets each state (B,H) that
-    the next step starts from; `over_steps`, the sum of products over all steps; and `add_rows`, the
-    sum of the gradients of each token.
+    the next step starts from, and its own ways to add up gradients: `over_steps`, products over all
+    steps; `sum_rows`, those of the head's bias; `add_rows`, those of each token.
     """
 
     extra_gates = 0  # blocks of H columns in the buffer of the gates, besides G*H
@@ -154,12 +151,12 @@ class Scan:
         W_xh, W_hh, b, b_hh = self.gradients
         width, ops, steps = W_hh.shape[1], self.ops, self.count
         da_input, da_recurrent = self.gates[:, :width], self.gates[:, -width:]
-        sum_of_products(ops, self.x, da_input, steps, W_xh)
-        sum_of_products(ops, self.all_h_prev, da_recurrent, steps, W_hh)
+        over_steps(ops, self.x, da_input, steps, W_xh)
+        over_steps(ops, self.all_h_prev, da_recurrent, steps, W_hh)
         if b is not None:
-            sum_of_products(ops, self.ones, da_input, steps, b)
+            over_steps(ops, self.ones, da_input, steps, b)
         if b_hh is not None:
-            sum_of_products(ops, self.ones, da_recurrent, steps, b_hh)
+            over_steps(ops, self.ones, da_recurrent, steps, b_hh)
 
     def input_gradient(self, dx: np.ndarray) -> None:
         """Write the gradient of the input of all steps into dx (T*B,I)."""

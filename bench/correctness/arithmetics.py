@@ -14,6 +14,8 @@ import numpy as np
 
 from bench.correctness.tolerances import MOST_OF_TANH, SHAKES, TANH_SHAKE
 
+WINDOW = 32
+
 
 class Functions:
     """The functions of numpy, but for those that a subclass replaces."""
@@ -97,6 +99,17 @@ class AllInBfloat16(ProductsOfBfloat16):
         out.fill(0)
         for x, d in zip(a[::-1], b[::-1], strict=True):
             self.add(out, self.dot(x.T, d, out=one), out=out)
+
+    def sum_rows(self, d: np.ndarray, out: np.ndarray) -> None:
+        """The sum of the rows of d (N,C), in windows and then their sums, as XLA does on a CPU."""
+        rows = round_to_bfloat16(d.copy())
+        while len(rows) > 1:
+            missing = -len(rows) % WINDOW
+            windows = np.pad(rows, ((0, missing), (0, 0))).reshape(-1, WINDOW, d.shape[1])
+            rows = windows[:, 0].copy()
+            for place in range(1, WINDOW):
+                self.add(rows, windows[:, place], out=rows)
+        out[...] = rows[0]
 
     def add_rows(self, table: np.ndarray, ids: np.ndarray, rows: np.ndarray) -> None:
         """Add each of rows (N,D) to the row of the table (V,D) that ids (N) names."""
