@@ -208,6 +208,26 @@ def test_an_arm_processor_is_known_by_implementer_and_part(
 
 
 @pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16 avx512_vnni", ("avx512_bf16",)),
+        ("flags\t\t: fpu avx2 fma", ()),
+        ("Features\t: fp asimd svebf16 i8mm bf16", ("svebf16", "bf16")),
+        ("model name\t: without flags", None),
+    ],
+)
+def test_instructions_for_bfloat16_are_known_by_the_flags(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    info: str,
+    expected: tuple[str, ...] | None,
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{info}\n")
+    monkeypatch.setattr(processor, "_INFO", tmp_path / "cpuinfo")
+    assert processor.bfloat16() == expected
+
+
+@pytest.mark.parametrize(
     ("file", "speeds", "fast"),
     [
         ("cpu_capacity", [446, 446, 1024, 1024], [2, 3]),

@@ -1,9 +1,12 @@
-"""The emulations of bfloat16: what they round, and what they leave as it is."""
+"""The emulations of bfloat16, what refuses it, and what a report says of the processor."""
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
+import pages
 import pytest
+import record_samples
 
 from backends import registry
 from bench.correctness import oracle
@@ -15,6 +18,7 @@ from bench.correctness.arithmetics import (
     round_to_bfloat16,
 )
 from bench.correctness.tolerances import relative_error
+from bench.measurement.case import Case
 from tasks.spec import CELLS, Batch, ModelSpec, init_params
 
 
@@ -64,3 +68,45 @@ def test_what_is_rounded_has_no_more_bits(cell: str) -> None:
         assert not is_rounded(ProductsOfBfloat16, name)
     assert is_rounded(CarriedInBfloat16, "l0.fwd.h")
     assert not is_rounded(ProductsOfBfloat16, "l0.fwd.h")
+
+
+@pytest.mark.parametrize("variant", ["torch", "jax", "keras-tensorflow", "numpy"])
+def test_float16_is_refused_with_the_reason_of_the_variant(variant: str) -> None:
+    if registry.missing(registry.find(variant)):
+        pytest.skip(f"{variant} is not installed")
+    found = Case(record_samples.workload(dtype="float16"), variant).refusal()
+    assert found is not None
+    assert found[0] == "refused"
+    assert "rule of agreement" not in found[1]
+    assert "float16" in found[1]
+
+
+def test_a_training_to_its_target_is_not_judged_in_bfloat16() -> None:
+    if registry.missing(registry.find("torch")):
+        pytest.skip("torch is not installed")
+    learn = record_samples.workload(dtype="bfloat16", phase="learn")
+    assert Case(learn, "torch").refusal() == (
+        "refused",
+        "learn has no rule of agreement in bfloat16; train_step has one",
+    )
+    assert Case(record_samples.workload(dtype="bfloat16"), "torch").refusal() is None
+
+
+@pytest.mark.parametrize(
+    ("instructions", "words"),
+    [
+        ((), "computed in software: this processor has no instructions for it"),
+        (("avx512_bf16",), "this processor has instructions for it (avx512_bf16)"),
+    ],
+)
+def test_a_report_says_how_the_processor_computes_it(
+    instructions: tuple[str, ...], words: str
+) -> None:
+    run = msgspec.structs.replace(record_samples.RUN, bfloat16=instructions)
+    times = record_samples.rounds(1e-3, 1.1e-3)
+    found, other = (
+        [record_samples.measurement("torch", times, dtype=dtype)]
+        for dtype in ("bfloat16", "float32")
+    )
+    assert f"- bfloat16: {words}" in pages.report(run, found)
+    assert "bfloat16" not in pages.report(run, other)
