@@ -54,6 +54,14 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         "a ratio does not depend on which other variants run beside it",
     ),
     "tolerances": (("-m", "tools.calibrate"), "how far correct variants are from the bounds"),
+    "bfloat16": (
+        ("-m", "tools.calibrate", "--dtype", "bfloat16"),
+        "how far correct variants, and mutants, are from the bounds of bfloat16",
+    ),
+    "bfloat16-500-steps": (
+        (*_TESTS, "tests/variants/test_in_bfloat16.py", "-m", "prove"),
+        "every variant that has bfloat16 agrees over T 500 with ten seeds",
+    ),
     "planted-faults": (
         ("-m", "tools.planted_faults", "--seed", "0", "--count", "30"),
         "faults that the tests see",
