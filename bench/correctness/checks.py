@@ -26,6 +26,8 @@ from tasks.spec import Batch, OptimizerSpec, Params, init_params
 
 # Length of the loss curve that is compared with the oracle's, in updates.
 LEAST_TRAIN_STEPS, MOST_TRAIN_STEPS = 5, 100
+# An emulation of bfloat16 takes ten times as long as float32, and there are nine of them.
+MOST_IN_BFLOAT16 = 20
 AFTER = "after the rounds"
 SEED_STEP = 10_000  # of the batches of the timed steps
 
@@ -192,7 +194,9 @@ class WorkloadChecks:
             model.renew(self._fresh)
             return comparison.joined([found, model.answer(self._fresh, "forward", AFTER)])
         if self.workload.optimizer is not None:
-            steps = min(max(block_steps, LEAST_TRAIN_STEPS), MOST_TRAIN_STEPS)
+            mixed = self.workload.dtype == "bfloat16"
+            most = MOST_IN_BFLOAT16 if mixed else MOST_TRAIN_STEPS
+            steps = min(max(block_steps, LEAST_TRAIN_STEPS), most)
             optimizer = self.workload.optimizer
             return self._train(model, variant, self._fresh, optimizer, steps, AFTER)
         return comparison.joined(
