@@ -17,7 +17,8 @@ from tasks.spec import CELLS, ModelSpec
 DTYPE = "bfloat16"
 WITHOUT = ("numpy",)
 HAVE = [name for name in asked.VARIANTS if name not in WITHOUT]
-QUICK = [name for name in registry.default_names() if name not in WITHOUT]
+DEFAULT = [name for name in registry.default_names() if name not in WITHOUT]
+QUICK = ("torch", "jax", "keras-tensorflow")
 
 
 def case_of(cell: str, steps: int, seed: int) -> CaseSpec:
@@ -50,7 +51,9 @@ def path_of(subject: PoolSubject, case: CaseSpec, phase: str) -> str:
     return path
 
 
-@pytest.mark.parametrize("variant", QUICK)
+@pytest.mark.parametrize(
+    "variant", [v if v in QUICK else pytest.param(v, marks=pytest.mark.slow) for v in DEFAULT]
+)
 def test_a_default_variant_agrees_and_names_the_dtype(pool: WorkerPool, variant: str) -> None:
     subject, case = asked.subject(pool, variant), case_of("lstm", 12, 0)
     agrees(subject, case)
@@ -72,7 +75,7 @@ def test_a_variant_agrees_with_each_cell(pool: WorkerPool, variant: str, cell: s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", QUICK)
+@pytest.mark.parametrize("variant", DEFAULT)
 def test_a_default_variant_trains(pool: WorkerPool, variant: str) -> None:
     subject = asked.subject(pool, variant)
     compared = 0
