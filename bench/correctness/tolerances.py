@@ -13,7 +13,8 @@ backend in float64. It may be at most
   emulations of it (`bench.correctness.arithmetics`), each in three runs as well.
 - float32 and TF32 on a GPU: in addition, what a tanh that is off by 2^-16 does to the tensor.
 
-If |ref| = 0, |a| may be at most 1e-12 (float32: 1e-6, TF32: 2^-10, bfloat16: 2^-8) of the largest norm of its kind.
+If |ref| = 0, |a| may be at most 1e-12 (float32: 1e-6, TF32: 2^-10, bfloat16: 2^-8) of the largest
+norm of its kind.
 docs/agreement.md explains how these bounds were measured.
 """
 
