@@ -224,7 +224,6 @@ def of_mutants(dtype: str) -> None:
     found = {}
     for name, (cell, mutation, _) in every.items():
         found[name] = nearest_mutant(name, cell, mutation, dtype)
-        print(f"{name}: {found[name]:.2g}", file=sys.stderr, flush=True)
     print("| mutant | largest error, in bounds |\n|---|---|")
     for name, largest in sorted(found.items(), key=lambda item: item[1]):
         print(f"| {name} | {largest:.2g} |")

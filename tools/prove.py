@@ -55,8 +55,12 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "tolerances": (("-m", "tools.calibrate"), "how far correct variants are from the bounds"),
     "bfloat16": (
-        ("-m", "tools.calibrate", "--dtype", "bfloat16"),
-        "how far correct variants, and mutants, are from the bounds of bfloat16",
+        ("-m", "tools.calibrate", "--dtype", "bfloat16", "--mutants", "no"),
+        "how far correct variants are from the bounds of bfloat16",
+    ),
+    "bfloat16-mutants": (
+        ("-m", "tools.calibrate", "--dtype", "bfloat16", "--mutants", "only"),
+        "which mutants bfloat16 cannot tell",
     ),
     "bfloat16-500-steps": (
         (*_TESTS, "tests/variants/test_in_bfloat16.py", "-m", "prove"),
