@@ -227,8 +227,8 @@ def of_mutants(dtype: str) -> None:
     print("| mutant | largest error, in bounds |\n|---|---|")
     for name, largest in sorted(found.items(), key=lambda item: item[1]):
         print(f"| {name} | {largest:.2g} |")
-    told = sum(largest > 1 for largest in found.values())
-    print(f"\n{dtype}: {told} of {len(found)} mutants are rejected\n", flush=True)
+    rejected = sum(largest > 1 for largest in found.values())
+    print(f"\n{dtype}: {rejected} of {len(found)} mutants are rejected\n", flush=True)
 
 
 def sloppy_subject() -> InProcess:

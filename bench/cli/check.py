@@ -27,10 +27,7 @@ def check(
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(
-            help=f"The dtypes to check, of {', '.join((*DTYPES, *ON_REQUEST))}. Default: "
-            f"{','.join(DTYPES)}."
-        ),
+        typer.Option(help=f"Of {', '.join((*DTYPES, *ON_REQUEST))}. Default: {','.join(DTYPES)}."),
     ] = None,
     device: Annotated[str, typer.Option(help="Where the models run: cpu, cuda:0, ...")] = "cpu",
     models: Annotated[
@@ -66,8 +63,7 @@ def check(
         wrong_use("--models has no effect beside --long, which sets the number; leave one out")
     try:
         cells = validation.names("cell", cell, CELLS) or CELLS
-        given = None if dtype is None else validation.dtypes("dtype", dtype, (*DTYPES, *ON_REQUEST))
-        dtypes = given or DTYPES
+        dtypes = validation.dtypes("dtype", dtype, (*DTYPES, *ON_REQUEST)) if dtype else DTYPES
         validation.known_backend(name)
         missing = ask.missing(name)
     except (ValueError, registry.BrokenBackendError) as error:

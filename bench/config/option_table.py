@@ -58,7 +58,7 @@ WHAT = (
         "LIST",
     ),
     Option("device", "Devices: cpu, cuda:0, ... Default: cpu.", "LIST"),
-    Option("dtype", "float32, float64, bfloat16; on a GPU tf32. Default: float32.", "LIST"),
+    Option("dtype", "float32 (default), float64, bfloat16; on a GPU tf32.", "LIST"),
     Option(
         "optimizer",
         f"Of train_step: {', '.join(OPTIMIZERS)}. Default: {DEFAULT_OPTIMIZER}.",
