@@ -30,7 +30,7 @@ from bench.measurement.workload_run import WorkloadRun
 from bench.progress import Progress
 from bench.records import machine, processor, provenance, schema, store
 from bench.records.workload import Workload
-from bench.report.write import write_index, write_report
+from bench.report.write import write_index, write_report, write_summary
 from bench.selftest import store as selftests
 from bench.workers import core_locks
 from bench.workers.in_process import InProcessPool
@@ -219,6 +219,7 @@ class SuiteRun:
             serial=self._settings.serial,
             environment=provenance.environment(os.environ),
             memory_limit=self._memory_limit(),
+            node=provenance.node(os.environ),
             between_process=selftests.between_process(self._selftest),
             selftest=self._selftest,
         )
@@ -254,6 +255,7 @@ class SuiteRun:
     def _report(self, folder: Path) -> Path | None:
         try:
             report = write_report(folder)
+            write_summary(folder, len(self._plan.by_workload))
             write_index(folder.parent)
         except OSError as error:
             self.faults.append(

@@ -109,6 +109,20 @@ def distribution(group: str, name: str) -> dict[str, str]:
     return {found.dist.name: f"{version}, commit {revision}" if revision else version}
 
 
+NODE = "RNNBENCH_NODE"  # environment variable by which a fleet passes on the alias of a node
+
+
+def node(variables: Mapping[str, str]) -> str:
+    """The alias of this node in its fleet, never its host name; empty outside of a fleet.
+
+    Raises ValueError for what cannot be an alias.
+    """
+    found = variables.get(NODE, "")
+    if not re.fullmatch(r"[0-9a-f]{0,16}", found):
+        raise ValueError(f"{NODE} is {found!r}; expected hexadecimal digits, 16 at most")
+    return found
+
+
 def commit(root: Path) -> str | None:
     """The commit of a checkout, with "+changes" if files differ; None outside a checkout."""
 

@@ -100,6 +100,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", tag_field="recor
     environment: dict[str, str] = {}
     memory_limit: str = ""  # of each worker, and how it is kept; empty: none
     bfloat16: tuple[str, ...] | None = None  # the CPU's instructions for it; None: unknown
+    node: str = ""  # alias of the node in a fleet, never its host name; empty outside of a fleet
     # Set by the reader of the file: the further lines of this kind, and lines that are left out.
     resumed: tuple[str, ...] = ()  # when the run was resumed, ISO 8601, UTC
     damaged: tuple[str, ...] = ()  # "line 7 cannot be read: ..."

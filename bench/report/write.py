@@ -7,16 +7,21 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from bench.analysis import workload_view
+from bench.analysis import machines, sisters, summaries, workload_view
+from bench.analysis.machines import LeftOut, Machines
 from bench.records import store
+from bench.records import summary as of_run
 from bench.records.store import write_whole
+from bench.records.summary import Summary
 from bench.report import csv
 from bench.report.figures import draw, figure, plots, style
 from bench.report.html import page
 from bench.report.markdown import index
-from bench.report.markdown.render import render_index, render_report
+from bench.report.markdown.machines import machines_view
+from bench.report.markdown.render import render_index, render_machines, render_report
 from bench.report.markdown.view import report_view
 
+MACHINES = "machines.md"
 FORMATS = ("md", "html", "csv")
 
 
@@ -53,6 +58,35 @@ def write_page(folders: Sequence[Path]) -> Path:
     return _write(first / "report.html", content)
 
 
+def write_summary(folder: Path, planned: int) -> Path:
+    """Write the summary of a run, of which `planned` workloads were asked for; return its path."""
+    return of_run.write(folder, _summarised(folder, planned))
+
+
+def summary(folder: Path) -> Summary:
+    """The summary of a run: its file, or made from the records. Raises what `write_report` does."""
+    return of_run.read(folder) or _summarised(folder, None)
+
+
+def _summarised(folder: Path, planned: int | None) -> Summary:
+    file = folder / store.FILE
+    size = file.stat().st_size
+    return summaries.summary(*store.read(file), record_bytes=size, planned=planned)
+
+
+def write_machines(
+    runs: Sequence[Summary], folder: Path, left_out: Sequence[LeftOut] = ()
+) -> tuple[Path, Machines]:
+    """Write `folder`/machines.md, one table over the machines of these runs.
+
+    Runs whose GEMM baseline is off are named and left out, as those of `left_out` are.
+    """
+    off = sisters.off(runs)
+    kept = [run for number, run in enumerate(runs) if number not in off]
+    table = machines.table(kept, [*left_out, *off.values()])
+    return _write(folder / MACHINES, render_machines(machines_view(table))), table
+
+
 def _write_figures(folder: Path, pictures: dict[str, bytes]) -> None:
     """Write the figures into `folder`, and delete all others there."""
     wanted = {Path(path).name: content for path, content in pictures.items()}
@@ -83,7 +117,8 @@ def write_index(reports: Path) -> Path | None:
             unreadable.append((file.parent.name, f"{type(error).__name__}: {error}"))
         else:  # a renamed folder is linked by its present name
             runs.append((replace(run, name=file.parent.name), measurements))
-    return _write(page, render_index(index.index_view(runs, unreadable)))
+    compared = (reports / MACHINES).exists()
+    return _write(page, render_index(index.index_view(runs, unreadable, compared=compared)))
 
 
 def _write(file: Path, content: str) -> Path:

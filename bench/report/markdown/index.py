@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bench.analysis import text
+from bench.analysis import machines, text
 from bench.analysis.workload_view import FINE, NOT_RUN, verdict
 from bench.records.schema import Measurement, Run
+from bench.records.workload import Workload
 
 HEAD = """# Reports
 
@@ -22,9 +23,11 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class IndexView:
-    """All that the template of the index gets; both tables may be empty."""
+    """All that the template of the index gets; the tables may be empty."""
 
     head: str
+    machines: str
+    compared: bool  # whether machines.md lies beside it
     runs: str
     unreadable: str
 
@@ -32,16 +35,44 @@ class IndexView:
 def index_view(
     runs: Sequence[tuple[Run, Sequence[Measurement]]],
     unreadable: Sequence[tuple[str, str]] = (),
+    *,
+    compared: bool = False,
 ) -> IndexView:
-    """The newest run first. `unreadable` holds (folder, reason) of records that cannot be read."""
+    """The newest run first. `unreadable` holds (folder, reason) of records that cannot be read;
+    `compared` is whether a table over machines lies beside the index.
+    """
     newest = sorted(runs, key=lambda of: of[0].started, reverse=True)
     rows = [_row(run, measurements) for run, measurements in newest]
     bad = [[text.escape(folder), text.escape(why)] for folder, why in unreadable]
     return IndexView(
         head=HEAD,
+        machines=_machines(newest),
+        compared=compared,
         runs=text.table(COLUMNS, rows, right=(6,)) if rows else "",
         unreadable=text.table(("folder", "reason"), bad) if bad else "",
     )
+
+
+def _machines(runs: Sequence[tuple[Run, Sequence[Measurement]]]) -> str:
+    """A row for each kind of machine: how many runs and workloads, and the newest run."""
+    kinds: dict[str, list[tuple[Run, set[Workload]]]] = {}
+    for run, measurements in runs:
+        of_devices: dict[str, set[Workload]] = {}
+        for m in measurements:
+            if m.processes and m.role == "variant":
+                of_devices.setdefault(m.workload.device, set()).add(m.workload)
+        for device, workloads in of_devices.items():
+            kinds.setdefault(machines.kind(run.machine, device), []).append((run, workloads))
+    rows = [
+        (
+            text.escape(kind),
+            str(len(found)),
+            str(len(set[Workload]().union(*(workloads for _, workloads in found)))),
+            text.date(found[0][0].started),
+        )
+        for kind, found in kinds.items()
+    ]
+    return text.table(("machine", "runs", "workloads", "newest"), rows, (1, 2)) if rows else ""
 
 
 def _row(run: Run, measurements: Sequence[Measurement]) -> tuple[str, ...]:

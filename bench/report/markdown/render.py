@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from bench.report.markdown.index import IndexView
+from bench.report.markdown.machines import MachinesView
 from bench.report.markdown.view import ReportView
 
 _TEMPLATES = jinja2.Environment(
@@ -31,3 +32,8 @@ def render_report(view: ReportView) -> str:
 def render_index(view: IndexView) -> str:
     """The markdown of reports/README.md."""
     return _TEMPLATES.get_template("index.md.jinja").render(index=view)
+
+
+def render_machines(view: MachinesView) -> str:
+    """The markdown of machines.md."""
+    return _TEMPLATES.get_template("machines.md.jinja").render(machines=view)
