@@ -301,10 +301,12 @@ def test_help_names_every_command_in_whole_sentences(
     assert end.value.code == 0
     assert max(map(len, output.splitlines())) <= width
     words = " ".join(output.split())
-    assert words.startswith(f"Usage: rnnbench {' | '.join(app.COMMANDS)} [OPTIONS] rnnbench ")
+    about = {name: command.__doc__ or "" for name, command in app.COMMANDS.items()}
+    about |= {name: str(group.info.help) for name, group in app.GROUPS.items()}
+    assert words.startswith(f"Usage: rnnbench {' | '.join(about)} [OPTIONS] rnnbench ")
     assert "..." not in words
-    for name, command in app.COMMANDS.items():
-        sentence = " ".join((command.__doc__ or "").partition("\n\n")[0].split())
+    for name, text in about.items():
+        sentence = " ".join(text.partition("\n\n")[0].split())
         assert sentence.endswith(".")
         assert f" {name} {sentence}" in words
 

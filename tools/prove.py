@@ -49,6 +49,14 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         (*_TESTS, "-s", "tests/faults/test_soak.py", "-m", "prove"),
         "300 workloads with a fault in every tenth",
     ),
+    "thousand-nodes": (
+        (*_TESTS, "-s", "tests/test_machines.py", "-m", "prove"),
+        "1,000 nodes with 200 workloads are collected within a minute and 2 GB",
+    ),
+    "slurm": (
+        (*_TESTS, "-s", "tests/test_fleet.py", "-m", "prove"),
+        "a job that SLURM kills goes on, on its node, or leaves a fragment that is named",
+    ),
     "workload-composition": (
         ("-m", "tools.workload_composition"),
         "a ratio does not depend on which other variants run beside it",

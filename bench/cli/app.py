@@ -17,6 +17,7 @@ from bench.cli.check import check
 from bench.cli.compare import compare
 from bench.cli.describe import describe
 from bench.cli.doctor import doctor
+from bench.cli.fleet import fleet
 from bench.cli.gpu import gpu
 from bench.cli.list_ import list_
 from bench.cli.new_backend import new_backend
@@ -50,7 +51,10 @@ Exit status: 0 all good, 1 a variant disagreed, crashed or timed out, 2 wrong us
 """
 
 
-class Group(TyperGroup):
+GROUPS: dict[str, typer.Typer] = {"fleet": fleet}  # commands that have commands
+
+
+class Listing(TyperGroup):
     """The commands in their order, each with its whole first sentence."""
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
@@ -63,6 +67,10 @@ class Group(TyperGroup):
         for name, command in self.commands.items():
             sentence = " ".join((command.help or "").partition("\n\n")[0].split())
             _write(formatter, sentence, f"  {name}".ljust(indent), " " * indent)
+
+
+class Group(Listing):
+    """All commands, each of which can be interrupted."""
 
     def invoke(self, ctx: Any) -> Any:
         with signals.heeded():
@@ -93,6 +101,8 @@ for _name, _command in COMMANDS.items():
         app.command(_name, context_settings=everything, add_help_option=False)(run)
     else:
         app.command(_name)(_command)
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name, cls=Listing)
 
 
 def main() -> None:

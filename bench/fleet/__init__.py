@@ -1,0 +1,1 @@
+"""One run on each of many machines, by submitit."""
