@@ -45,7 +45,7 @@ class Job:
         if self._whole(here.name):
             return self._keep(here, "measured")
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return self._keep(here, "failed", (f"the run ended early: {how}",))
+        return self._keep(here, "failed", (f"the run ended early, {how}: jobs/ has its output",))
 
     def checkpoint(self) -> object:
         """Before the job is requeued: end the run, whose records lie in the folder already."""
