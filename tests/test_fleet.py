@@ -273,13 +273,13 @@ class Commands:
 
 def _expect_nothing_private(folder: Path) -> None:
     """Neither a path nor a host name in what a fleet publishes."""
-    private = (platform.node(), str(folder.parent), 'n1"', "SLURMD")
+    words = map(re.escape, (platform.node(), str(folder.parent), '"n1"', '"n2"'))
+    private = re.compile(rf"(?<!\w)({'|'.join(words)})(?!\w)")
     files = [*folder.glob("runs/*/*"), *folder.glob("nodes/*"), folder / "machines.md"]
     texts = [file for file in files if file.suffix in (".json", ".jsonl", ".md")]
     assert len(texts) > 6
     for file in texts:
-        for word in private:
-            assert word not in file.read_text(), (file, word)
+        assert private.search(file.read_text()) is None, file
 
 
 def _expect_every_row_once(output: str, rows: list[list[str]], nodes: int) -> None:
