@@ -59,6 +59,12 @@ def on_any_machine(workload: Workload) -> Workload:
     return msgspec.structs.replace(workload, device="", threads=asked)
 
 
+def _row(here: Workload) -> str:
+    """What is computed; by which options it was asked for is a matter of its label."""
+    computed = _given(msgspec.structs.replace(here, overridden=()))
+    return hashlib.sha256(msgspec.json.encode(computed)).hexdigest()[:16]
+
+
 def _given(value: object) -> object:
     """The fields that are not at their default: a version that adds one makes no other workload."""
     if isinstance(value, msgspec.Struct):
@@ -91,7 +97,7 @@ def _workload(view: WorkloadView) -> WorkloadSummary:
     baseline = view.baseline
     return WorkloadSummary(
         title=f"{here.phase}[{here.task}-{here.spec.cell}-{here.label}-{here.dtype}]",
-        row=hashlib.sha256(msgspec.json.encode(_given(here))).hexdigest()[:16],
+        row=_row(here),
         device=workload.device,
         variants=tuple(m.variant for m in measured),
         log_ratios=tuple(_short(each.log_ratio) for each in found),
