@@ -13,8 +13,9 @@ from bench.analysis import estimators, verdicts, workload_view
 from bench.analysis.workload_view import WorkloadView
 from bench.records.schema import Measurement, Run, WorkloadRecord
 from bench.records.summary import Summary, WorkloadSummary, pairs
-from bench.records.workload import LEFT_ALONE, Workload
+from bench.records.workload import Workload
 
+EACH_CORE = -1  # threads of a workload on any machine
 DIGITS = 4  # significant ones of what is kept
 
 
@@ -55,7 +56,7 @@ def _versions(measurements: Iterable[Measurement]) -> dict[str, str]:
 
 def on_any_machine(workload: Workload) -> Workload:
     """The workload without what belongs to a machine: its device, and one thread for each core."""
-    asked = workload.threads if "threads" in workload.overridden else LEFT_ALONE
+    asked = workload.threads if "threads" in workload.overridden else EACH_CORE
     return msgspec.structs.replace(workload, device="", threads=asked)
 
 
