@@ -38,6 +38,7 @@ WORDS = (
     *("--benchmark-max-time=0.2",),
 )
 WORKLOADS = 8
+FORWARD = "--phase=forward"  # half of them
 MOST_SECONDS = 120
 
 FLEET = Fleet(
@@ -282,34 +283,36 @@ def _expect_nothing_private(folder: Path) -> None:
         assert private.search(file.read_text()) is None, file
 
 
-def _expect_every_row_once(output: str, rows: list[list[str]], nodes: int) -> None:
+def _expect_every_row_once(
+    output: str, rows: list[list[str]], nodes: int, workloads: int = WORKLOADS
+) -> None:
     """Each workload has one row, unless it was disturbed on every node, which is said."""
     assert len(rows) == len({row[0] for row in rows})
     disturbed = sum(map(int, re.findall(r"(\d+) workloads?: more than", output)))
-    assert WORKLOADS - disturbed // nodes <= len(rows) <= WORKLOADS
+    assert workloads - disturbed // nodes <= len(rows) <= workloads
 
 
-def _expect_every_workload_once(folder: Path, task: int) -> None:
+def _expect_every_workload_once(folder: Path, task: int, count: int = WORKLOADS) -> None:
     """In the records of the task that was killed: none lost, none doubled."""
     (file,) = folder.glob(f"runs/{task}-*/{store.FILE}")
     _, measurements, workloads = store.read(file)
-    assert len(workloads) == len({each.workload for each in workloads}) == WORKLOADS
+    assert len(workloads) == len({each.workload for each in workloads}) == count
     assert {m.status for m in measurements} == {"ok"}
     variants = [(m.workload, m.variant) for m in measurements if m.role == "variant"]
-    assert len(variants) == len(set(variants)) == WORKLOADS
+    assert len(variants) == len(set(variants)) == count
 
 
 @submitit
 @pytest.mark.slow
 def test_a_fleet_by_the_local_executor(tmp_path: Path) -> None:
-    fleet = Commands(tmp_path)
+    fleet, half = Commands(tmp_path), WORKLOADS // 2
     options = ("--nodes=2", "--local", "--allow-busy", f"--folder={fleet.folder}")
-    output = fleet.run("submit", *options, *WORDS)
+    output = fleet.run("submit", *options, *WORDS, FORWARD)
     assert "submitted 2 jobs" in output
     started = [*json.loads((fleet.folder / "fleet.json").read_text())["jobs"]]
 
     def in_the_middle() -> list[int]:
-        return [task for task in (1, 2) if 0 < fleet.workloads(task) < WORKLOADS]
+        return [task for task in (1, 2) if 0 < fleet.workloads(task) < half]
 
     def submitit_of(task: int) -> psutil.Process:
         (process,) = psutil.Process(int(started[task - 1][0])).children()
@@ -319,21 +322,21 @@ def test_a_fleet_by_the_local_executor(tmp_path: Path) -> None:
     (task,) = in_the_middle()
     submitit_of(task).kill()  # the run ends with it
     _wait(lambda: fleet.states()[task] in ("lost", "failed"), fleet.logs)
-    assert 0 < fleet.workloads(task) < WORKLOADS
+    assert 0 < fleet.workloads(task) < half
     code, output = rnnbench("fleet", "collect", fleet.folder)
     assert f"task {task}: a fragment of" in output, (code, output)
 
     other = 3 - task
-    _wait(lambda: 0 < fleet.workloads(other) < WORKLOADS, fleet.logs)
+    _wait(lambda: 0 < fleet.workloads(other) < half, fleet.logs)
     submitit_of(other).send_signal(signal.SIGUSR2)  # as before the time limit: it starts again
     assert "submitted 1 job" in fleet.run("requeue", str(fleet.folder))
     _wait(lambda: set(fleet.states().values()) == {"measured"}, fleet.logs)
     for each in (task, other):
-        _expect_every_workload_once(fleet.folder, each)
+        _expect_every_workload_once(fleet.folder, each, half)
     output, rows = fleet.collected()
     assert "on 1 node of 1 kind of machine" in output
     assert "measured again by task" in output  # both jobs ran on this one machine
-    _expect_every_row_once(output, rows, nodes=1)
+    _expect_every_row_once(output, rows, nodes=1, workloads=half)
     _expect_nothing_private(fleet.folder)
     assert "No task has ended early." in fleet.run("requeue", str(fleet.folder))
 

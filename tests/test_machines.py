@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import time
@@ -219,6 +220,19 @@ def test_a_node_counts_once_for_each_workload() -> None:
     assert answer([of(each, measured) for each in apart]).nodes == 2
 
 
+def test_a_row_is_what_is_computed() -> None:
+    """By whichever options it was asked for; threads count where they were asked for."""
+    rng = np.random.default_rng(0)
+
+    def row(**changes: object) -> str:
+        return of(run(), [timed(rng, 1.0, "torch", **changes)]).workloads[0].row
+
+    assert row() == row(threads=16) == row(device="cuda:0") == row(overridden=("hidden",))
+    by_default = row(threads=0, overridden=("threads",))
+    others = [row(threads=2, overridden=("threads",)), row(batch=7), row(hidden_size=7)]
+    assert len({row(), by_default, *others}) == 2 + len(others)
+
+
 def test_a_baseline_that_is_off_by_two_is_left_out_by_its_sisters() -> None:
     rng = np.random.default_rng(0)
 
@@ -325,7 +339,7 @@ def _thousand(tmp_path: Path) -> tuple[list[Path], float]:
     seconds = dict(zip(names, (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0), strict=True))
     few = np.random.default_rng(0)
     (one,) = of(run(), [timed(few, seconds[name], name) for name in names]).workloads
-    logs = [np.log(seconds[a] / seconds[b]) for n, a in enumerate(names) for b in names[n + 1 :]]
+    logs = [math.log(seconds[a] / seconds[b]) for n, a in enumerate(names) for b in names[n + 1 :]]
     folders = []
     for node in range(1000):
         base = of(run(node, f"CPU {node % 4}"), [], planned=200)
