@@ -1,7 +1,7 @@
 """The numbers of committed runs do not change: medians, intervals, verdicts, ranks and the rest.
 
-tests/golden/numbers.json was extracted by the code of commit fe4801b. Seven workloads were extracted
-anew when the reference, and the leader of each rank, came to be chosen round by round.
+tests/golden/numbers.json was extracted by the code of commit fe4801b. Seven workloads were
+extracted anew when the reference, and the leader of each rank, came to be chosen round by round.
 """
 
 from __future__ import annotations
