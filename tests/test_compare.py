@@ -154,10 +154,61 @@ def test_what_cannot_be_ruled_out_fails_if_that_is_asked(tmp_path: Path) -> None
     assert rnnbench(base, same, unclear[0])[0] == 0
     assert rnnbench(base, same, "--fail-if-slower=60%", unclear[1])[0] == 0
     loud = write(tmp_path / "loud", workload_records(2, processes=3, disturbed=60))
-    assert rnnbench(base, loud, "--fail-if-slower=60%", unclear[1])[0] == 1
+    code, output = rnnbench(base, loud, "--fail-if-slower=60%", unclear[1])
+    assert code == 1
+    assert "FAILED: torch was disturbed in bptt[" in output
     code, output = rnnbench(base, same, unclear[1])
     assert code == 2
     assert "without --fail-if-slower" in output
+
+
+def test_a_slow_down_below_the_limit_whose_interval_reaches_it_is_unclear(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", workload_records(1, FEW, processes=3))
+    slow = write(tmp_path / "slow", workload_records(2, FEW, processes=3, slower={"torch": 1.3}))
+    result = changes.compare(runs.read(base), runs.read(slow))
+    (torch,) = (c.judged for c in result.changes if c.base.name == "torch")
+    assert torch.verdict == "slower"
+    between = f"--fail-if-slower={100 * (torch.estimate.interval[1] - 1) - 0.5:.1f}"
+    assert rnnbench(base, slow, between)[0] == 0
+    code, output = rnnbench(base, slow, between, "--fail-if-unclear")
+    assert code == 1
+    assert "FAILED: torch may take 1.3" in output
+
+
+def test_a_variant_that_the_second_run_lacks_is_named_and_rules_nothing_out(
+    tmp_path: Path,
+) -> None:
+    base = write(tmp_path / "base", workload_records(1, FEW, processes=3))
+    few = [
+        record
+        for record in workload_records(2, FEW, processes=3)
+        if not (isinstance(record, Measurement) and record.variant == "torch")
+    ]
+    other = write(tmp_path / "other", few)
+    for pair in ((base, other), (other, base)):
+        code, output = rnnbench(*pair, "--fail-if-slower=90%")
+        assert code == 0
+        assert "only one of the runs has them: torch in 1 workload of base." in output
+    code, output = rnnbench(base, other, "--fail-if-slower=90%", "--fail-if-unclear")
+    assert code == 1
+    assert "FAILED: torch was not measured in 1 workload of other" in output
+
+
+def test_records_without_a_positive_time_are_refused(tmp_path: Path) -> None:
+    base = write(tmp_path / "base", workload_records(1, FEW))
+    lines = (base / "measurements.jsonl").read_text().splitlines(keepends=True)
+    for number, text in enumerate(("0.0", "-1.0")):
+        broken = tmp_path / f"broken{number}"
+        broken.mkdir()
+        changed = [re.sub(r'"seconds":\[[^]]*\]', f'"seconds":[{text}]', line) for line in lines]
+        (broken / "measurements.jsonl").write_text("".join(changed))
+        code, output = rnnbench(base, broken)
+        assert code == 2
+        assert "has a round without a positive time in" in " ".join(output.split())
+    (tmp_path / "folder" / "measurements.jsonl").mkdir(parents=True)
+    code, output = rnnbench(base, tmp_path / "folder")
+    assert code == 2
+    assert "does not exist" in output
 
 
 def test_it_says_what_the_runs_can_show_and_what_would_show_more(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from commands import rnnbench
 
 from bench import ROOT
 from bench.measurement.gradient_norms import norms, of_inputs
-from bench.notes import page
+from bench.notes import multiplication, page
 from bench.notes.experiments import EXPERIMENTS
 from bench.notes.found import Found, Row
 from bench.workers.pool import silent
@@ -71,6 +71,13 @@ def test_gradients_vanish_with_the_distance_in_every_cell() -> None:
             assert max(values) < 0.1
 
 
+def test_an_epoch_of_multiplication_is_scored_on_other_sequences() -> None:
+    ((loss, held_out),) = multiplication.trained("rnn_tanh", 0, 1)
+    assert 0.04 < held_out < 0.09, "predicting the mean gives 0.049"
+    assert 0.04 < loss < 0.2
+    assert loss != held_out
+
+
 @pytest.mark.slow
 def test_every_printed_loss_of_the_long_sentence_lies_among_ours() -> None:
     assert not found("long_sentence", 20).outside
@@ -90,8 +97,9 @@ def test_the_command_prints_a_table(tmp_path: Path) -> None:
 
 def test_the_page_has_each_experiment_with_its_command_and_figure() -> None:
     text = (ROOT / "docs" / "notes.md").read_text()
-    for name in EXPERIMENTS:
-        assert f"    rnnbench notes {name} --seeds=20\n" in text
+    for name, experiment in EXPERIMENTS.items():
+        seeds = multiplication.SEEDS if experiment.long else 20
+        assert f"    rnnbench notes {name} --seeds={seeds}\n" in text
         assert f"(notes/{name}.svg)" in text
         assert (ROOT / "docs" / "notes" / f"{name}.svg").stat().st_size > 5000
     assert "(outside)" not in text

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 from bench.records.schema import Measurement
 
@@ -95,9 +95,12 @@ def beyond(distance: float, degrees: float) -> float:
 
 
 @lru_cache(maxsize=4096)
-def exceeded(probability: float, degrees: float) -> float:
-    """What Student's t with `degrees` degrees of freedom exceeds with this probability."""
-    return float(stdtrit(degrees, 1 - probability))
+def distance_found(alarm: float, power: float, degrees: float) -> float:
+    """The distance, in standard errors, that a one-sided t test finds with probability `power`.
+
+    `alarm` is its probability of a false alarm; the test statistic is noncentral t.
+    """
+    return float(nctdtrinc(degrees, 1 - power, stdtrit(degrees, 1 - alarm)))
 
 
 def satterthwaite(parts: Iterable[tuple[float, float]], otherwise: float) -> float:

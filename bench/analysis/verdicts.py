@@ -82,9 +82,7 @@ class Estimate:
         if not math.isfinite(self.standard_error):
             return math.inf
         bound = (1 - estimators.CONFIDENCE) / 2 / among
-        needed = estimators.exceeded(bound, self.degrees) + estimators.exceeded(
-            1 - POWER, self.degrees
-        )
+        needed = estimators.distance_found(bound, POWER, self.degrees)
         return math.exp(self.margin + needed * self.standard_error)
 
     @property

@@ -28,7 +28,7 @@ def compare(
     fail_if_unclear: Annotated[
         bool,
         typer.Option(
-            help="Exit with 1 also where the 95 % interval of a ratio does not rule that out."
+            help="Exit with 1 also where nothing rules that out, as a 95 % interval does."
         ),
     ] = False,
     force: Annotated[
@@ -67,7 +67,7 @@ def compare(
         line(render.render(pair, result, limit))
         if limit is not None:
             failed += render.failures(pair, result, limit)
-            failed += render.unclear(result, limit) if fail_if_unclear else []
+            failed += render.unclear(pair, result, limit) if fail_if_unclear else []
     for failure in failed:
         line(f"FAILED: {failure}")
     if failed:

@@ -17,7 +17,7 @@ from bench.notes.experiments import EXPERIMENTS, SEEDS
 def notes(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help=f"Of {', '.join(EXPERIMENTS)}. Default: all of them."),
+        typer.Argument(help=f"Of {', '.join(EXPERIMENTS)}. Default: those that are quick."),
     ] = None,
     seeds: Annotated[
         int, typer.Option(min=2, max=1000, help="Initialisations of each net.")
@@ -28,7 +28,8 @@ def notes(
 ) -> None:
     """Run the experiments of the study notes, with their printed numbers beside ours.
 
-    Only numpy computes. All of them take about half a minute on one core.
+    Only numpy computes. The quick ones take about half a minute on one core, together;
+    `multiplication` takes a quarter of an hour.
     """
     try:
         chosen = [validation.one_of("NAME", name, tuple(EXPERIMENTS)) for name in names or ()]
@@ -37,11 +38,13 @@ def notes(
     if write is not None and chosen:
         wrong_use("--write makes the page of all experiments; expected no NAME beside it")
     founds = {}
-    for name in dict.fromkeys(chosen or EXPERIMENTS):
+    quick = [name for name, each in EXPERIMENTS.items() if write is not None or not each.long]
+    for name in dict.fromkeys(chosen or quick):
         with console.console.status(name) as status:
             found = EXPERIMENTS[name].run(seeds, lambda words: status.update(words))
         head, *rows = page.table(found)
-        line(f"{EXPERIMENTS[name].title} ({seeds} seeds: the median, the smallest, the largest)")
+        title = EXPERIMENTS[name].title
+        line(f"{title} ({found.seeds} seeds: the median, the smallest, the largest)")
         shown = console.table(*head)
         for row in rows:
             shown.add_row(*row)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.analysis import verdicts
+from bench.analysis import text, verdicts
 from bench.analysis.verdicts import Comparison
 from bench.compare import drift
 from bench.compare.changes import Result
@@ -31,10 +31,15 @@ class Judged:
         """The smallest slow-down, as a ratio, that is found with a probability of 80 %."""
         return math.inf if self.disturbed else self.comparison.estimate.least_found(self.among)
 
+    def slower(self, limit: float) -> bool:
+        """Whether it is called slower, by `limit` (0.05 is 5 %) or more."""
+        judged = self.comparison
+        return judged.verdict == "slower" and judged.estimate.ratio >= 1 + limit
+
     def open(self, limit: float) -> bool:
-        """Whether it may be slower by `limit` (0.05 is 5 %), and is not called so."""
+        """Whether it may be slower by `limit`, and is not called so."""
         high = math.inf if self.disturbed else self.comparison.estimate.interval[1]
-        return self.comparison.verdict != "slower" and not high < 1 + limit
+        return not self.slower(limit) and not high < 1 + limit
 
     def processes_for(self, limit: float) -> int | None:
         """About how many processes in each run would find `limit`; None for more than is sensible.
@@ -81,14 +86,19 @@ def of(result: Result, workloads: Sequence[str]) -> list[Judged]:
 def sentence(found: Sequence[Judged], limit: float | None) -> str:
     """What the comparisons can show; of a slow-down by `limit` too, if one is asked for."""
     surest = {judged.variant: judged.least for judged in reversed(found)}  # over all comes first
-    least, most = min(surest.values()), max(surest.values())
-    if math.isinf(least):
+    known = [least for least in surest.values() if math.isfinite(least)]
+    if not known:
         return "These runs can show nothing: they were disturbed, or too short."
-    from_what = f"{shown(least)} ({shown(most)} of the least certain variant)"
     power = f"{100 * verdicts.POWER:.0f} %"
+    words = f"a slow-down to {min(known):.2f} times as long"
+    if max(known) > min(known):
+        words += f", of the least certain variant to {max(known):.2f}"
+    if len(known) < len(surest):
+        names = text.listing(name for name, least in surest.items() if math.isinf(least))
+        words += f", and nothing of {names}"
     sentences = [
-        f"With a probability of {power}, these runs show a slow-down to {from_what} times as long; "
-        "`shows from` has it for each comparison."
+        f"With a probability of {power}, these runs show {words}; `shows from` has it for each "
+        "comparison."
     ]
     if limit is not None:
         sentences.append(_asked_for(found, limit))
@@ -97,9 +107,12 @@ def sentence(found: Sequence[Judged], limit: float | None) -> str:
 
 def _asked_for(found: Sequence[Judged], limit: float) -> str:
     slow_down = f"a slow-down of {100 * limit:g} %"
+    disturbed = sum(judged.disturbed for judged in found)
+    found = [judged for judged in found if not judged.disturbed]
     hidden = [judged for judged in found if not judged.least <= 1 + limit]
+    also = f" {disturbed} more were disturbed." if disturbed else ""
     if not hidden:
-        return f"Each of the {len(found)} comparisons would show {slow_down}."
+        return f"Each of the {len(found)} comparisons would show {slow_down}.{also}"
     together = [judged for judged in hidden if not judged.workload]
     alone = [judged for judged in hidden if judged.workload]
     needed = [
@@ -109,7 +122,7 @@ def _asked_for(found: Sequence[Judged], limit: float) -> str:
     ]
     return (
         f"{len(hidden)} of {len(found)} comparisons are not sure to show {slow_down}. That takes "
-        f"{' and '.join(needed)}."
+        f"{' and '.join(needed)}.{also}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
@@ -27,20 +28,27 @@ def failures(pair: Match, result: Result, limit: float) -> list[str]:
     found = [
         f"{text.plain(each.variant)} takes {_words(each.comparison)} times as long {_where(each)}"
         for each in _comparisons(result)
-        if each.comparison.verdict == "slower" and each.comparison.estimate.ratio >= 1 + limit
+        if each.slower(limit)
     ]
     return found + [f"{line} there" for line in _lost(pair)]
 
 
-def unclear(result: Result, limit: float) -> list[str]:
+def unclear(pair: Match, result: Result, limit: float) -> list[str]:
     """Each comparison that leaves open whether the variant is slower by `limit`; of many, the
     first ones, and how many more there are.
     """
     found = [
-        f"{text.plain(each.variant)} may take {_words(each.comparison)} times as long "
+        f"{text.plain(each.variant)} was disturbed {_where(each)}, so nothing is ruled out"
+        if each.disturbed
+        else f"{text.plain(each.variant)} may take {_words(each.comparison)} times as long "
         f"{_where(each)}, which does not rule out {text.ratio(1 + limit)}"
         for each in _comparisons(result)
         if each.open(limit)
+    ]
+    found += [
+        f"{text.plain(name)} was not measured in {text.plural(count, 'workload')} of "
+        f"{text.plain(pair.other.name)}, so nothing is ruled out"
+        for name, count in _missing(pair.base, pair.other).items()
     ]
     more = len(found) - MOST_UNCLEAR
     return [*found[:MOST_UNCLEAR], *([f"{more} more do not rule it out"] if more > 0 else [])]
@@ -104,13 +112,31 @@ def render(pair: Match, result: Result, limit: float | None = None) -> str:
     return "\n\n".join([*filter(None, parts), _summary(result)]) + "\n"
 
 
+def _missing(here: RunData, there: RunData) -> dict[str, int]:
+    """Variants with a time in the first run that the second does not include, in how many of the
+    workloads that both have.
+    """
+    return Counter(
+        name
+        for key, samples in here.workloads.items()
+        for name, sample in samples.items()
+        if key in there.workloads and name not in there.workloads[key]
+        if sample.role == "variant" and sample.ranked
+    )
+
+
 def _alone(pair: Match) -> str:
-    """How many workloads only one of the runs has."""
+    """How many workloads, and which variants, only one of the runs has."""
     counts = [
         f"{text.plural(count, 'workload')} of {text.escape(run.name)}"
         for count, run in zip(pair.alone, (pair.base, pair.other), strict=True)
         if count
     ]
+    for here, there in ((pair.base, pair.other), (pair.other, pair.base)):
+        counts += [
+            f"{text.escape(name)} in {text.plural(count, 'workload')} of {text.escape(here.name)}"
+            for name, count in _missing(here, there).items()
+        ]
     if not counts:
         return ""
     return f"Left out, because only one of the runs has them: {text.joined(counts)}."
@@ -152,7 +178,8 @@ def _machine(result: Result) -> str:
         sentences.append(
             f"{text.plural(len(alone), 'comparison')} {'has' if len(alone) == 1 else 'have'} no "
             "drift controls: too few other programs are the same in both runs. Seconds are "
-            "compared without correction there, and the intervals include the drift."
+            "compared without correction there, by the centres of the rounds, and the intervals "
+            "include the drift."
         )
     return " ".join(sentences)
 

@@ -105,7 +105,7 @@ def read(path: Path) -> RunData:
         raise ValueError(
             f"{path} is made for reading; expected the folder of its run, {path.parent}"
         )
-    if not file.exists():
+    if not file.is_file():
         inside = sorted(each.parent for each in path.glob(f"*/{store.FILE}"))
         such = f"one of those in it, such as {inside[-1]}" if inside else "such as reports/NAME"
         raise FileNotFoundError(
@@ -137,6 +137,8 @@ def _of_records(file: Path) -> RunData:
 
 
 def _sample(m: Measurement) -> Sample:
+    if not all(value > 0 for process in m.processes for value in process.seconds):
+        raise ValueError(f"{m.variant} has a round without a positive time in {m.workload.id}")
     return Sample(
         name=m.variant,
         program=m.role if m.role == "gemm baseline" else m.variant,

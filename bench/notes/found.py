@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.report.figures.figure import Figure
+from bench.report.figures.figure import Figure, Series
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,14 @@ class Found:
 def median_and_ends(values: tuple[float, ...]) -> tuple[float, float, float]:
     """Median, smallest and largest."""
     return float(np.median(values)), min(values), max(values)
+
+
+def banded(name: str, x: list[float], y: np.ndarray) -> Series:
+    """The median over the seeds, y (seeds, points), between the smallest and the largest."""
+    return Series(
+        name,
+        tuple(x),
+        tuple(map(float, np.median(y, axis=0))),
+        tuple(map(float, y.min(axis=0))),
+        tuple(map(float, y.max(axis=0))),
+    )
