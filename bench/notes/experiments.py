@@ -261,7 +261,10 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "The TensorFlow note trains that net for a hundred epochs on 2,048 sequences, and finds "
         "that the loss on the 512 held-out ones parts from it. It expects more of GRU and LSTM. "
         "Predicting the mean of all products gives a loss of 0.049.",
-        "SEEN",
+        "The vanilla RNN learns its sequences and not the task, as the note finds: its loss falls "
+        "to half of that of the mean on what it is trained, and rises above it on what is held "
+        "out. GRU and LSTM learn to multiply: both losses fall together, to less than a "
+        "fiftieth.",
         multiplication,
         long=True,
     ),
