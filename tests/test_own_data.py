@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 import os
 import resource
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import msgspec
 import numpy as np
 import pytest
 from commands import measured, rnnbench
+from record_samples import measurement, rounds
 from running import command, environment
 
 from bench import ROOT
+from bench.compare import matching
 from bench.config import batches, fields, workload_file
 from bench.config.data import known, lines
 from bench.config.grid import workloads
 from bench.config.options import request
+from bench.config.protocol import Settings
 from bench.config.workload_file import NamedWorkloads
+from bench.measurement import resume
+from bench.measurement.case import Case
+from bench.measurement.estimate import print_plan
+from bench.measurement.plan import Plan
 from bench.records import provenance
+from bench.records.schema import Run
 from bench.records.workload import DataSet, Workload
 from tasks.batch import check_batch, step_weight
-from tasks.given_data import GivenData
+from tasks.given_data import GivenData, split
 
 TEXTS = Path(__file__).parent / "texts"
 # Of each file: the task, the options beside it, and what the first lines of a run say.
@@ -135,8 +149,6 @@ def test_latin_1_is_read_by_column_numbers_and_without_a_line_of_names() -> None
 
 
 def test_korean_is_read_by_space_or_by_character(tmp_path: Path) -> None:
-    import unicodedata
-
     for tokens, word in (("spaces", "배우들"), ("characters", "배")):
         assert word in read("sentiment", TEXTS / "nsmc.txt", tokens=tokens).words
     # Files of macOS spell a syllable by its letters: they are put together again.
@@ -258,6 +270,16 @@ def test_lengths_are_those_of_the_texts(name: str) -> None:
 # Bad files
 
 ROWS = "text\tlabel\n" + "some words here\t1\nother words\t0\n" * 10
+
+
+def _held_out_alone() -> bytes:
+    """Ten texts with one label, but those that are held out."""
+    odd = {*split(10)[1].tolist()}
+    return "".join(
+        f"__label__{'odd' if number in odd else 'same'} a text\n" for number in range(10)
+    ).encode()
+
+
 Bad = tuple[str, bytes, dict[str, str], list[str]]
 BAD: dict[str, Bad] = {
     "no such column": ("a.tsv", ROWS.encode(), {"columns": "body,label"}, ["body", "text, label"]),
@@ -294,6 +316,29 @@ BAD: dict[str, Bad] = {
     "no label": ("a.tsv", f"{ROWS}a\t\n".encode(), {}, ["line 22: a text without a label"]),
     "empty": ("a.tsv", b"", {}, ["is empty"]),
     "blank": ("a.tsv", b"\n\n", {}, ["blank lines alone"]),
+    "blank fields": ("a.csv", b'""\n\n', {}, ["blank lines alone"]),
+    "wide blanks": ("a.csv", "\u3000\n".encode(), {}, ["blank lines alone"]),
+    "gzip": ("a.tsv", gzip.compress(ROWS.encode()), {}, ["is compressed (gzip)", "unpacked"]),
+    "zip": ("a.csv", b"PK\x03\x04\x14\0\0", {}, ["is compressed (zip)"]),
+    "a long field": (
+        "a.csv",
+        b"text,label\n" + b'"' + b"aaaaaaaaa\n" * 120_000 + b'",1\n',
+        {},
+        ["line 2;"],
+    ),
+    "a class that is held out alone": (
+        "a.tsv",
+        _held_out_alone(),
+        {},
+        ["odd is a label of the part that is held out alone", "no net reaches the target"],
+    ),
+    "equal numbers": ("a.tsv", ROWS.replace("\t0", "\t01.0").encode(), {}, ["one class only, '1'"]),
+    "names that look the same": (
+        "a.tsv",
+        ("text\tlabel\n" + "a\tcaf\u00e9\nb\tcafe\u0301\n" * 10).encode(),
+        {},
+        ["one class only, 'caf\u00e9'"],
+    ),
     "names alone": ("a.tsv", b"text\tlabel\n", {}, ["a line of names alone"]),
     "too few texts": ("a.tsv", b"text\tlabel\na\t1\nb\t0\n", {}, ["has 2 texts", "at least 10"]),
     "no table": ("a.txt", b"just words\n" * 20, {}, ["line 1: no tab, and no __label__"]),
@@ -315,11 +360,27 @@ BAD_TAGS: dict[str, Bad] = {
     "fields": ("a.conllu", (WORD + "2\tb\n").encode(), {}, ["line 2: 2 fields", "10 fields"]),
     "no number": ("a.conllu", WORD.replace("1", "x", 1).encode(), {}, ["line 1", "not a valid ID"]),
     "one class": ("a.conllu", f"{WORD}\n".encode() * 12, {}, ["one class only, 'X'"]),
+    "no form": ("a.conllu", (WORD + "2\t" + WORD[3:]).encode(), {}, ["line 2: form is empty"]),
+    "no tag": ("a.conllu", WORD.replace("X", "").encode(), {}, ["line 1: upos is empty"]),
+    "tags that look the same": (
+        "a.conllu",
+        (WORD.replace("X", "\u00e9") + WORD.replace("X", "e\u0301") + "\n").encode() * 10,
+        {},
+        ["one class only, '\u00e9'"],
+    ),
     "no words": ("a.conllu", b"# text = none\n", {}, ["has 0 texts"]),
 }
 BAD_CHARACTERS: dict[str, Bad] = {
     "short": ("a.txt", b"abc\n", {}, ["expected at least 10 windows"]),
     "one character": ("a.txt", b"\n" * 500, {}, ["one character only"]),
+    "one of a vocabulary": (
+        "a.txt",
+        b"abc\n" * 99,
+        {"max_vocab": "1"},
+        ["--max-vocab=1 leaves one"],
+    ),
+    "none so often": ("a.txt", b"abc\n" * 99, {"min_count": "999"}, ["--min-count=999 times"]),
+    "one to train on": ("a.txt", b"a" * 460 + b"b" * 40, {}, ["only in the part to train on"]),
     "columns": ("a.txt", b"abc\n" * 99, {"columns": "1,2"}, ["as one text"]),
     "NUL": ("a.txt", b"abc\n" * 99 + b"\0", {}, ["line 100 holds a NUL byte"]),
 }
@@ -342,6 +403,148 @@ def test_a_bad_file_is_refused_by_its_line(task: str, bad: Bad, tmp_path: Path) 
     for words in [*expected, "expected", name]:
         assert words in message
     assert len(message) < 600
+
+
+def test_a_line_of_other_white_space_is_blank(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for blank in ("\t", "\u3000", "\f", " \t "):
+        file.write_text(f"{blank}\n" + f"__label__a x y\n{blank}\n__label__b z\n" * 10)
+        said = known.in_words("sentiment", asked("sentiment", file))[0]
+        assert said.endswith("(fastText): 20 rows, 20 texts; left out: blank lines 11"), blank
+
+
+def test_a_field_of_a_csv_may_be_as_long_as_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("text,label\n" + "".join(f"{'a' * 1_000_000},{i % 2}\n" for i in range(10)))
+    before = csv.field_size_limit()
+    assert "10 rows, 10 texts" in known.in_words("sentiment", asked("sentiment", file))[0]
+    assert csv.field_size_limit() == before
+
+
+def test_a_space_before_a_quote_of_a_csv_is_no_part_of_the_field(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('text, "label"\n' + 'x, "1"\n "y, z", 0\n' * 10)
+    assert "  labels" not in (said := known.in_words("sentiment", asked("sentiment", file))[2])
+    assert said == "labels: 0 50.0 %, 1 50.0 %"
+    assert {*texts(read("sentiment", file))} == {"x", "y, z"}
+
+
+def test_numbers_that_are_equal_are_one_class(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    same = [("1", "1.0", "+1", "01"), ("-2", "-2.00", "-02"), ("0", "-0", "0.0"), ("10", "1.5")]
+    rows = [f"a\t{label}\n" for labels in same for label in labels] * 10
+    file.write_text("text\tlabel\n" + "".join(rows))
+    assert known.in_words("sentiment", asked("sentiment", file))[2] == (
+        "labels: -2 25.0 %, 0 25.0 %, 1 33.3 %, 1.5 8.3 %, 10 8.3 %"
+    )
+
+
+def test_a_column_is_found_however_its_letters_are_spelt(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    for here, there in (("NFC", "NFD"), ("NFD", "NFC")):
+        name = unicodedata.normalize(here, "감상")
+        file.write_text(f"{name}\tlabel\n" + "a\t1\nb\t0\n" * 10)
+        data = asked("sentiment", file, columns=unicodedata.normalize(there, "감상,label"))
+        assert data.columns == ("감상", "label")
+
+
+def test_a_plain_text_has_the_characters_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    for text, count in (("abc\n" * 99 + "abc", 399), ("abc\r\n" * 99, 396), ("ab" * 99, 198)):
+        file.write_bytes(text.encode())
+        assert f" {count} characters" in known.in_words("charseq", asked("charseq", file))[0]
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tsv")
+    Path(path).write_text(ROWS)
+    with pytest.raises(ValueError, match=r"the name of the file is not UTF-8"):
+        asked("sentiment", Path(path))
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text(ROWS + "changing\t1\n")
+    whole = known.reading.read
+
+    def change_first(path: Path, task: str, data: DataSet) -> object:
+        path.write_text(ROWS)
+        return whole(path, task, data)
+
+    monkeypatch.setattr(known.reading, "read", change_first)
+    with pytest.raises(ValueError, match=r"has changed while it was read"):
+        asked("sentiment", file)
+
+
+def test_the_name_of_a_file_reaches_the_terminal_as_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a\x1b[31m\nb.tsv"
+    file.write_text(ROWS)
+    print_plan({workload: [] for workload in planned("sentiment", file)}, Settings())
+    said = capsys.readouterr().out
+    assert "data of a [31m b.tsv" in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("task", ["sentiment", "multiplication"])
+def test_a_batch_that_no_epoch_fills_is_refused_before_anything_runs(
+    task: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text(ROWS)
+    given = {"data": (file,)} if task == "sentiment" else {}
+    most = 16 if given else 2048
+    for batch, phase in ((most, "learn"), (most + 1, "bptt"), (most + 1, "learn")):
+        words = {"task": (task,), "phase": (phase,), "batch": (str(batch),), **given}
+        values = fields.from_words({name: tuple(map(str, each)) for name, each in words.items()})
+        if (batch, phase) == (most + 1, "learn"):
+            with pytest.raises(ValueError, match=rf"B is {batch}; expected at most the {most} "):
+                list(workloads(request(NamedWorkloads("", {}), values)))
+        else:
+            assert list(workloads(request(NamedWorkloads("", {}), values)))
+
+
+def otherwise(was: Workload, here: Workload) -> list[str]:
+    """Why a run of the first is not resumed by options that ask for the second."""
+    plan = SimpleNamespace(settings=Settings(), all_cases=[Case(here, "numpy")])
+    found = msgspec.structs.replace(measurement("numpy", rounds(1.0)), workload=was)
+    run = SimpleNamespace(serial=False, command="rnnbench run")
+    return list(resume._unplanned(cast(Plan, plan), cast(Run, run), [found]))
+
+
+def test_the_same_content_is_the_same_data_under_another_name(tmp_path: Path) -> None:
+    (one, other) = (tmp_path / "one.tsv", tmp_path / "other.tsv")
+    bptt = {"phase": "bptt"}
+    for file in (one, other):
+        file.write_text(ROWS)
+    (first,), (second,) = planned("sentiment", one, **bptt), planned("sentiment", other, **bptt)
+    assert first.data is not None
+    assert second.data is not None
+    assert (first.data.name, second.data.name) == ("one.tsv", "other.tsv")
+    # As a run that is resumed and two runs that are compared have it.
+    assert first == second
+    assert hash(first) == hash(second)
+    assert matching._facts(first) == matching._facts(second)
+    assert not otherwise(first, second)
+    (fewer,) = planned("sentiment", other, max_vocab="3", **bptt)
+    assert fewer != first
+    assert matching._facts(fewer) != matching._facts(first)
+
+
+def test_a_file_that_has_changed_is_said_where_a_run_is_resumed(tmp_path: Path) -> None:
+    file = tmp_path / "a.tsv"
+    file.write_text(ROWS)
+    (before,) = planned("sentiment", file, phase="bptt")
+    file.write_text(ROWS + "more words\t1\n")
+    (after,) = planned("sentiment", file, phase="bptt")
+    (said,) = otherwise(before, after)
+    assert said.startswith("the content of a.tsv has changed: sha256 ")
+    assert before.data is not None
+    assert after.data is not None
+    assert f"{before.data.sha256[:8]} in the run, {after.data.sha256[:8]} here" in said
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -398,6 +601,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["--task=sentiment", "--classes=9"], ["sentiment has its own"]),
     (["--task=sentiment", "--size=source"], ["sentiment has base, large"]),
     (["--task=sentiment", "--columns=1,label"], ["document,label", "6,1"]),
+    (["--task=sentiment", f"--columns={'1' * 5000},1"], ["document,label", "1 …'", "6,1"]),
     (["--task=pos_tagging", "--tokens=spaces"], ["has its own tokens"]),
     (["--task=charseq", "--steps=5000"], ["T is 5000", "12,"]),
 ]

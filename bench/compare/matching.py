@@ -89,8 +89,8 @@ def _workload(samples: Mapping[str, Sample]) -> Workload | None:
 
 def _facts(workload: Workload) -> dict[str, Any]:
     """The fields that must be equal in both runs, by name."""
-    given = {"weights": workload.weights, "embedding": workload.embedding, "data": workload.data}
-    reading = workload.data.reading if workload.data else None
+    given = {"weights": workload.weights, "embedding": workload.embedding}
+    data = workload.data
     return {
         "batch": workload.batch,
         "steps": workload.steps,
@@ -101,7 +101,8 @@ def _facts(workload: Workload) -> dict[str, Any]:
         **{
             name: f"{file.name} {file.sha256[:8]}" if file else None for name, file in given.items()
         },
-        "reading of the data": reading,
+        "data": data.sha256[:8] if data else None,
+        "reading of the data": data.reading if data else None,
         "optimizer": workload.optimizer.name if workload.optimizer else None,
     }
 

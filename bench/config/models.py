@@ -26,6 +26,7 @@ from tasks.batch import check_batch
 from tasks.inputs import PADDINGS, InputOptions, make_batch
 from tasks.spec import ModelSpec
 from tasks.task import Size, Task
+from tasks.training import OwnTraining
 
 # Options that set a field of ModelSpec: the field, and the value for it.
 _SPEC: Mapping[str, str] = {
@@ -119,6 +120,8 @@ def _checked(
         batch = make_batch(task, model.numbers, model.spec, model.inputs, seed=0)
         expect_outputs(model.spec, batch)
         check_batch(model.spec, batch)
+        if LEARN in request.phases and isinstance(task, OwnTraining):
+            task.training(model.numbers, 0, model.spec)
     except (ValueError, OverflowError, MemoryError) as error:
         why = str(error) or "it does not fit into memory"
         raise ValueError(

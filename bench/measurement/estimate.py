@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.analysis import text
 from bench.config import batches
 from bench.config.data import known
 from bench.config.phases import STREAM
@@ -74,11 +75,11 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
         running = [case for case in cases if not refusals[case.variant]]
         print(f"{workload.id}: {', '.join(case.variant for case in running) or 'nothing runs'}")
         facts = [f"{name} {fact}" for name, fact in workload.facts.items()]
-        print(f"    {', '.join([*facts, *workload.besides])}")
+        print(f"    {text.plain(', '.join([*facts, *workload.besides]))}")
         for name, refusal in refusals.items():
             if refusal is not None:
                 status, reason = refusal
-                print(f"    {name} is {status}: {reason}")
+                print(f"    {name} is {status}: {text.plain(reason)}")
     seconds = sum(plan_seconds(plan, settings).values())
     tests = sum(map(len, plan.values()))
     print(f"{tests} tests in {len(plan)} workloads, about {in_words(seconds)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,13 +110,28 @@ def _unplanned(
         if m.role != "variant":
             continue
         if Case(m.workload, m.variant) not in planned:
-            what = _specs(m.workload, by_id.get(m.workload.id), m.variant)
+            what = _other_data(m.workload, planned) or _specs(
+                m.workload, by_id.get(m.workload.id), m.variant
+            )
             yield f"{what}; its options were: {run.command}"
             return
         if m.processes and len(m.processes) != plan.settings.processes:
             count = plan.settings.processes
             yield f"--processes: {len(m.processes)} in the run, {count} here"
             return
+
+
+def _other_data(was: Workload, planned: Collection[Case]) -> str:
+    """ "the content of reviews.tsv has changed ..."; empty unless another file is read for it."""
+    here = [case.workload.data for case in planned if case.workload.task == was.task]
+    found = {data.sha256: data for data in here if data is not None}
+    if was.data is None or was.data.sha256 in found:
+        return ""
+    for data in found.values():
+        if data.name == was.data.name:
+            hashes = f"sha256 {was.data.sha256[:8]} in the run, {data.sha256[:8]} here"
+            return f"the content of {data.name} has changed: {hashes}"
+    return ""
 
 
 def _specs(was: Workload, here: Workload | None, variant: str) -> str:

@@ -23,13 +23,26 @@ class GivenFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataSet(GivenFile, frozen=True, kw_only=True):
-    """A file of data by name and content, and how it was read; never by its path or its texts."""
+    """A file of data by name and content, and how it was read; never by its path or its texts.
+
+    The same content that is read in the same way is equal under any name.
+    """
 
     columns: tuple[str, ...]  # of text and label, by name or number; (): those of the format
     encoding: str
     tokens: str  # "spaces" | "characters": what separates them, or what they are
     max_vocab: int  # words of the vocabulary at most, without padding and unknown words
     min_count: int  # a word of the vocabulary comes so often
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DataSet) and self._content == other._content
+
+    def __hash__(self) -> int:
+        return hash(self._content)
+
+    @property
+    def _content(self) -> tuple[object, ...]:
+        return tuple(getattr(self, name) for name in self.__struct_fields__ if name != "name")
 
     @property
     def reading(self) -> str:

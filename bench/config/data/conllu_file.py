@@ -52,9 +52,13 @@ def read(
                 yield sentence
             sentence = []
             continue
+        fields = dict(zip(FIELDS, line.split("\t"), strict=False))
         count = line.count("\t") + 1
         if count != len(FIELDS):
             raise ValueError(f"{path}, line {number}: {count} fields; expected {EXPECTED}")
+        for name in columns:
+            if not fields[name].strip():
+                raise ValueError(f"{path}, line {number}: {name} is empty; expected a word, or _")
         try:
             # It takes two spaces for the end of a field, too; here they are one within a word.
             token = parse_line(re.sub("  +", " ", line), FIELDS)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.analysis import text
 from bench.config.data import reading
 from bench.config.data.lines import checked_encoding, checked_file, sha256
-from bench.config.data.reading import SHAPES
+from bench.config.data.reading import LONGEST_NAME, SHAPES
 from bench.records.workload import DataSet, Workload
 from tasks import TASKS
 from tasks.given_data import GivenData
@@ -18,6 +20,7 @@ TOKENS = ("spaces", "characters")
 ENCODING = "utf-8"
 MOST_WORDS = 10_000  # of a vocabulary
 LEAST_COUNT = 1
+_DIGITS = 9  # of the number of a column
 
 OPTIONS = ("data", "columns", "encoding", "tokens", "max_vocab", "min_count")
 OWN_TOKENS = {"pos_tagging": TOKENS, "charseq": ("spaces",)}  # and what does not go with them
@@ -54,7 +57,10 @@ def read(asked: Mapping[str, Sequence[Any]], tasks: Sequence[str]) -> DataSet | 
         min_count=one.get("min_count", LEAST_COUNT),
     )
     if (name, data) not in _READ:
-        _READ[name, data] = reading.read(path, name, data)
+        found = reading.read(path, name, data)
+        if sha256(path) != data.sha256:
+            raise ValueError(f"{path} has changed while it was read; expected one that stays")
+        _READ[name, data] = found
     return data
 
 
@@ -83,11 +89,13 @@ def encoding(name: str, word: str) -> str:
 
 def columns(name: str, word: str) -> tuple[str, str]:
     """Two columns, by name or both by number."""
-    found = tuple(part.strip() for part in word.split(","))
-    if len(found) != 2 or not all(found) or len({part.isdecimal() for part in found}) > 1:
+    found = tuple(part.strip() for part in unicodedata.normalize("NFC", word).split(","))
+    numbers = [part.isdecimal() for part in found]
+    too_long = any(numbers) and max(map(len, found)) > _DIGITS
+    if len(found) != 2 or not all(found) or len({*numbers}) > 1 or too_long:
         raise ValueError(
-            f"--{name} {word!r}: expected the columns of text and label, as document,label, or "
-            "their numbers, as 6,1"
+            f"--{name} {text.plain(word, LONGEST_NAME)!r}: expected the columns of text and "
+            "label, as document,label, or their numbers, as 6,1"
         )
     return found[0], found[1]
 

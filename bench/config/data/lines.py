@@ -15,6 +15,13 @@ from pathlib import Path
 LONGEST = 2**20  # bytes of a line of a table
 MOST_BYTES = 2**29  # of a file
 _UTF8 = ("utf-8", "utf-8-sig")
+_COMPRESSED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ\0": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh91AY&SY": "bzip2",
+}  # how such a file begins
 
 
 def checked_file(name: str, word: str) -> Path:
@@ -37,7 +44,15 @@ def checked_file(name: str, word: str) -> Path:
             f"--{name} {word!r} has {found.st_size:,} bytes; expected at most {MOST_BYTES:,}, "
             "such as a part of it"
         )
-    return Path(word)
+    path = Path(word)
+    try:
+        path.name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"--{name} {word!r}: the name of the file is not UTF-8, and records hold it; expected "
+            "another name"
+        ) from error
+    return path
 
 
 def checked_encoding(name: str, word: str) -> str:
@@ -72,7 +87,15 @@ def sha256(path: Path) -> str:
 def lines(
     path: Path, encoding: str, expected: str, longest: int = LONGEST
 ) -> Iterator[tuple[int, str]]:
-    r"""The number of each line, from 1, and its text without "\n", "\r\n" or a byte order mark.
+    r"""The number of each line, from 1, and its text without "\n", "\r\n" or a byte order mark."""
+    for number, text in ended_lines(path, encoding, expected, longest):
+        yield number, text.removesuffix("\n")
+
+
+def ended_lines(
+    path: Path, encoding: str, expected: str, longest: int = LONGEST
+) -> Iterator[tuple[int, str]]:
+    r"""The same with the "\n" that ends each line; the last may have none.
 
     A line ends at "\n" alone: a text may hold what Unicode calls the end of a line.
     """
@@ -81,6 +104,8 @@ def lines(
         while raw := content.readline(longest + 1):
             number += 1
             where = f"{path}, line {number}"
+            if number == 1:
+                _expect_text(path, raw, expected)
             if len(raw) > longest:
                 raise ValueError(f"{where} is longer than {longest:,} bytes; expected {expected}")
             if b"\0" in raw:
@@ -99,4 +124,12 @@ def lines(
                     f"{start + error.start + 1}; expected {expected} in that encoding, or another "
                     "one with --encoding"
                 ) from error
-            yield number, text.removesuffix("\n").removesuffix("\r")
+            end = "\n" if text.endswith("\n") else ""
+            yield number, text.removesuffix("\n").removesuffix("\r") + end
+
+
+def _expect_text(path: Path, first: bytes, expected: str) -> None:
+    """Raise ValueError where the first line is how a compressed file begins."""
+    for head, kind in _COMPRESSED.items():
+        if first.startswith(head):
+            raise ValueError(f"{path} is compressed ({kind}); expected {expected}, unpacked")

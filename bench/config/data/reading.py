@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.config.data import conllu_file, tables
-from bench.config.data.lines import MOST_BYTES, lines
+from bench.config.data.lines import MOST_BYTES, ended_lines
 from bench.records.workload import DataSet
 from tasks import given_data
 from tasks.given_data import SPECIAL, UNKNOWN, GivenData, OneText, Texts
@@ -93,7 +93,11 @@ def read(path: Path, task: str, data: DataSet) -> tuple[GivenData, list[str]]:
     words, known, _ = _vocabulary(found, texts.tokens, texts.tokens[trained], data)
     lengths = np.diff(texts.ends, prepend=0)
     steps = given_data.steps_that_fit(lengths)
-    labels = np.bincount(texts.labels[trained] if texts.tagged else texts.labels[train])
+    of_train = trained if texts.tagged else train
+    of_held_out = ~trained if texts.tagged else held_out
+    labels, held_labels = (
+        np.bincount(texts.labels[part], minlength=len(names)) for part in (of_train, of_held_out)
+    )
     made = GivenData(
         task,
         SHAPES[task],
@@ -104,6 +108,7 @@ def read(path: Path, task: str, data: DataSet) -> tuple[GivenData, list[str]]:
         threshold=given_data.threshold(labels, AVOIDED),
         cell=None if texts.tagged else "lstm",
     )
+    _expect_reachable(path, names, labels, held_labels, made.target.threshold)
     kind = "sentences" if texts.tagged else "texts"
     shares = np.bincount(texts.labels, minlength=len(names)) / len(texts.labels)
     return made, [
@@ -128,7 +133,10 @@ def _labelled(path: Path, data: DataSet) -> Found:
         if not row.label:
             raise ValueError(f"{where}: a text without a label; expected one")
         first = first or row
-        if _NUMBER.fullmatch(first.label) and not _NUMBER.fullmatch(row.label):
+        label = unicodedata.normalize("NFC", row.label)
+        if _NUMBER.fullmatch(first.label):
+            label = _by_one_name(label)
+        if _NUMBER.fullmatch(first.label) and not _NUMBER.fullmatch(label):
             raise ValueError(
                 f"{where}: the label is {row.label[:LONGEST_NAME]!r}; expected a number, as in "
                 f"line {first.line}"
@@ -138,7 +146,7 @@ def _labelled(path: Path, data: DataSet) -> Found:
             left_out["empty texts"] += 1
             continue
         found.add(text if by_character else text.split())
-        found.labels.append(found.names[row.label])
+        found.labels.append(found.names[label])
         if len(found.names) > MOST_LABELS:
             raise ValueError(
                 f"{where}: more than {MOST_LABELS} different labels; expected a column of classes "
@@ -156,7 +164,7 @@ def _sentences(path: Path, data: DataSet) -> Found:
         found.rows += 1
         words, tags = zip(*sentence, strict=True)
         found.add(unicodedata.normalize("NFC", word) for word in words)
-        found.labels.extend(map(found.names.__getitem__, tags))
+        found.labels.extend(found.names[unicodedata.normalize("NFC", tag)] for tag in tags)
     return found
 
 
@@ -165,9 +173,9 @@ def _of_one_text(path: Path, data: DataSet) -> tuple[GivenData, list[str]]:
         raise ValueError(f"{path} is read as one text; expected no --columns")
     found = Found(path, "text")
     pending, count = [], 0
-    for _, line in lines(path, data.encoding, "text", MOST_BYTES):
+    for _, line in ended_lines(path, data.encoding, "text", MOST_BYTES):
         found.rows += 1
-        pending.append(f"{line}\n")
+        pending.append(line)
         count += len(line)
         if count > _AT_ONCE:
             found.add(unicodedata.normalize("NFC", "".join(pending)))
@@ -177,7 +185,7 @@ def _of_one_text(path: Path, data: DataSet) -> tuple[GivenData, list[str]]:
     held_from = len(tokens) - max(1, len(tokens) // 10)
     words, known, counts = _vocabulary(found, tokens, tokens[:held_from], data)
     if len(words) < len(SPECIAL) + 2:
-        raise ValueError(f"{path} has one character only; expected at least two")
+        raise ValueError(f"{path}{_one_character(found, data)}; expected at least two")
     sequences = OneText(tokens, held_from)
     steps = min(given_data.WINDOW, max(1, len(tokens) // (10 * given_data.FEWEST)))
     try:
@@ -220,6 +228,43 @@ def _vocabulary(
         f"{shares[0]:.1f} % of those to train on, {shares[1]:.1f} % of those held out"
     )
     return words, known, np.bincount(ids, counts, minlength=len(words))
+
+
+def _one_character(found: Found, data: DataSet) -> str:
+    """Why fewer than two characters are left to train on."""
+    known = len(found.words)
+    if known > 1 and data.max_vocab < 2:
+        return f" has {known:,} characters, of which --max-vocab={data.max_vocab} leaves one"
+    if known > 1 and data.min_count > 1:
+        few = f"fewer than two of which come --min-count={data.min_count} times"
+        return f" has {known:,} characters, {few}"
+    return f" has one character only{' in the part to train on' if known > 1 else ''}"
+
+
+def _expect_reachable(
+    path: Path, names: Sequence[str], trained: np.ndarray, held_out: np.ndarray, target: float
+) -> None:
+    """Raise ValueError where a net that errs in no class it has seen still misses the target.
+
+    How often each of the C classes comes in the two parts: (C,).
+    """
+    best = held_out[trained > 0].sum() / held_out.sum()
+    if best < target:
+        unseen = [name[:LONGEST_NAME] for name in np.asarray(names)[trained == 0]]
+        raise ValueError(
+            f"{path}: {', '.join(unseen[:3])} {'are labels' if len(unseen) > 1 else 'is a label'} "
+            f"of the part that is held out alone, so that no net reaches the target, accuracy "
+            f"{target:g}; expected more texts of each label"
+        )
+
+
+def _by_one_name(number: str) -> str:
+    """That of all that are equal: "1" of "1.0", "+1" and "01". What is no number is left alone."""
+    if not _NUMBER.fullmatch(number):
+        return number
+    whole, _, rest = number.lstrip("+-").partition(".")
+    found = ".".join(filter(None, (whole.lstrip("0") or "0", rest.rstrip("0"))))
+    return f"-{found}" if number[0] == "-" and found != "0" else found
 
 
 def _by_value(name: str) -> tuple[float, str]:

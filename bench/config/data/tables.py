@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import csv
 import itertools
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.config.data.lines import lines
+from bench.config.data.lines import LONGEST, lines
 
 EXPECTED = "a text and its label in each line"
 PUBLISHED = (("sentence", "label"), ("document", "label"), ("text", "label"))  # GLUE, NSMC
 FASTTEXT = "__label__"
+_BLANK = f"{{}} has blank lines alone; expected {EXPECTED}"
 
 Numbered = Iterator[tuple[int, str]]
 
@@ -49,13 +51,16 @@ def read(path: Path, columns: Sequence[str], encoding: str, left_out: Counter[st
     numbered = lines(path, encoding, EXPECTED)
     not_blank = _not_blank(numbered, left_out)
     first = next(not_blank, None)
+    while first is not None and not first[1].strip():  # tabs alone
+        left_out["blank lines"] += 1
+        first = next(not_blank, None)
     if first is None:
-        raise ValueError(f"{path} has blank lines alone; expected {EXPECTED}")
+        raise ValueError(_BLANK.format(path))
     records = itertools.chain([first], not_blank)
     if first[1].lstrip().startswith(FASTTEXT):
         if columns:
             raise ValueError(f"{path} has labels of fastText; expected no --columns")
-        return Table("fastText", (), _fasttext(path, records))
+        return Table("fastText", (), _fasttext(path, records, left_out))
     if path.suffix.lower() == ".csv":
         # A field may hold blank lines.
         whole = itertools.chain([first], numbered)
@@ -70,15 +75,18 @@ def read(path: Path, columns: Sequence[str], encoding: str, left_out: Counter[st
 
 def _not_blank(numbered: Numbered, left_out: Counter[str]) -> Numbered:
     for number, text in numbered:
-        if text.strip("\r\n ") or "\t" in text:
+        if text.strip() or "\t" in text:  # a tab parts fields, which may be empty
             yield number, text
         else:
             left_out["blank lines"] += 1
 
 
-def _fasttext(path: Path, numbered: Numbered) -> Iterator[Row]:
+def _fasttext(path: Path, numbered: Numbered, left_out: Counter[str]) -> Iterator[Row]:
     for number, line in numbered:
         words = line.split(maxsplit=1)
+        if not words:
+            left_out["blank lines"] += 1
+            continue
         if not words[0].startswith(FASTTEXT) or words[0] == FASTTEXT:
             raise ValueError(f"{path}, line {number}: no label; expected {FASTTEXT}NAME and a text")
         text = words[1] if len(words) > 1 else ""
@@ -97,7 +105,8 @@ def _csv(
 ) -> Iterator[tuple[int, list[str]]]:
     """The fields of each row, and the line where it begins: a field may hold line breaks.
 
-    `last` is the line before the first.
+    `last` is the line before the first. Spaces before a field are no part of it: else the quotes of
+    `text, "label"` would be.
     """
 
     def ended() -> Iterator[str]:
@@ -106,9 +115,10 @@ def _csv(
             last = number
             yield f"{line}\n"
 
-    reader = csv.reader(ended(), strict=True)
+    reader = csv.reader(ended(), strict=True, skipinitialspace=True)
     while True:
         begin = last + 1
+        before = csv.field_size_limit(LONGEST)  # of the whole process
         try:
             fields = next(reader)
         except StopIteration:
@@ -118,6 +128,8 @@ def _csv(
                 f"{path}, line {last}: {error}, in the row that begins in line {begin}; expected "
                 'fields as in CSV: "said ""so"", and more",label'
             ) from error
+        finally:
+            csv.field_size_limit(before)
         if any(field.strip() for field in fields) or len(fields) > 1:
             yield begin, fields
         else:
@@ -127,7 +139,9 @@ def _csv(
 def _table(
     path: Path, kind: str, records: Iterator[tuple[int, list[str]]], columns: Sequence[str]
 ) -> Table:
-    begin, first = next(records)
+    begin, first = next(records, (0, []))
+    if not first:
+        raise ValueError(_BLANK.format(path))
     if columns and all(word.isdecimal() for word in columns):
         wanted = tuple(int(word) - 1 for word in columns)
         if not 0 <= min(wanted) <= max(wanted) < len(first):
@@ -137,6 +151,7 @@ def _table(
             )
         records = itertools.chain([(begin, first)], records)
     else:
+        first = [unicodedata.normalize("NFC", name) for name in first]
         columns = columns or _published(path, first)
         wanted = tuple(_place(path, name, first) for name in columns)
     if wanted[0] == wanted[1]:
