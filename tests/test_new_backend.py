@@ -138,7 +138,7 @@ def test_nothing_of_it_lies_in_this_repository() -> None:
 @pytest.mark.slow
 def test_the_recipe_for_ci_finds_the_commit_that_is_slower(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "adding-a-backend.md").read_text()
-    (recipe,) = re.findall(r"^```bash\n(measure\(\) .*?)^```$", page, re.M | re.S)
+    (recipe,) = re.findall(r"^```sh\n(measure\(\) .*?)^```$", page, re.M | re.S)
     code, output = rnnbench("new-backend", "mylib", "--from", "numpy", folder=tmp_path)
     assert code == 0, output
     checkout = tmp_path / "mylib"

@@ -54,7 +54,7 @@ class Operations(Probes, Learns):
         # Plain strings, because a framework's own string types do not pass between interpreters.
         versions = {str(name): str(number) for name, number in self._backend.versions().items()}
         seconds = time.perf_counter() - begin
-        if registry.find(backend).plugin:
+        if versions and registry.find(backend).plugin:  # without any, the contract is broken
             from bench.records import provenance  # only where it is needed
 
             versions = provenance.distribution(registry.GROUP, backend) | versions
