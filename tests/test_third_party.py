@@ -90,7 +90,11 @@ def newcomer(tmp_path_factory: pytest.TempPathFactory) -> Newcomer:
 def test_the_page_has_commands_and_files() -> None:
     found = [(file, language) for file, language, _ in _BLOCK.findall(PAGE.read_text())]
     assert found.count(("", "bash")) >= 3
-    assert [file for file, _ in found if file] == ["tiny/pyproject.toml", "tiny/tiny_backend.py"]
+    assert [file for file, _ in found if file] == [
+        "tiny/pyproject.toml",
+        "tiny/tiny_backend.py",
+        "is-it-slower.sh",
+    ]
 
 
 def test_the_page_does_what_it_says(newcomer: Newcomer) -> None:
