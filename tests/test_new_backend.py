@@ -169,8 +169,8 @@ def test_the_recipe_for_ci_finds_the_commit_that_is_slower(tmp_path: Path) -> No
     else:
         assert done.returncode == 1, done.stdout + done.stderr
         assert "FAILED: mylib takes " in done.stdout
-    commits = f"0.1, commit {base[:12]}, numpy [^;]*0.1, commit {head[:12]}"
-    assert re.search(f"mylib: rnnbench-mylib {commits}", done.stdout)
+    commits = f"0.1, commit {base[:12]} / [^;]*rnnbench-mylib 0.1, commit {head[:12]}"
+    assert re.search(f"mylib: numpy [^;]*, rnnbench-mylib {commits}", done.stdout)
 
 
 def _git(checkout: Path, *arguments: str) -> str:

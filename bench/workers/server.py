@@ -57,7 +57,7 @@ class Operations(Probes, Learns):
         if versions and registry.find(backend).plugin:  # without any, the contract is broken
             from bench.records import provenance  # only where it is needed
 
-            versions = provenance.distribution(registry.GROUP, backend) | versions
+            versions = versions | provenance.distribution(registry.GROUP, backend) | versions
         devices = [str(device) for device in self._backend.devices()]
         self._memory.imported()
         return {
