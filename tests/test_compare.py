@@ -13,7 +13,7 @@ import pytest
 from compared import FEW, called, rnnbench, run_data, two_workloads, write
 from record_samples import FULL_RUN, PACES, Records, parted, sample, stopped, workload_records
 
-from bench.analysis.verdicts import Comparison
+from bench.analysis.verdicts import Comparison, Estimate
 from bench.compare import changes, matching, power, runs
 from bench.compare.power import Judged
 from bench.records.schema import Measurement
@@ -228,6 +228,13 @@ def test_it_says_what_the_runs_can_show_and_what_would_show_more(tmp_path: Path)
         assert more.least <= 1.0301
     absurd = power.sentence(power.of(result, [""] * len(result.changes)), 0.011)
     assert "more than 100 processes, or a quieter machine," in absurd
+
+
+def test_rounds_without_any_scatter_need_no_more_processes() -> None:
+    exact = Comparison(Estimate(0.0, 0.0, 8.0, math.log1p(0.01)), "same")
+    judged = Judged("torch", "", exact, 1, 3, 1)
+    assert judged.least == pytest.approx(1.01)
+    assert judged.processes_for(0.005) is None, "within what counts as no difference"
 
 
 def _sharper(found: Comparison, processes: int, more: int | None) -> Comparison:

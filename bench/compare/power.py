@@ -47,13 +47,13 @@ class Judged:
         All of the variance but that of the machine between two runs is taken to shrink with their
         number.
         """
-        if not math.isfinite(self.least):
-            return None
         estimate = self.comparison.estimate
+        if not math.isfinite(self.least) or math.log1p(limit) <= estimate.margin:
+            return None
         lasting = 0.0 if self.controls else drift.BETWEEN_RUNS**2
         needed = (math.log(self.least) - estimate.margin) / estimate.standard_error
         target = ((math.log1p(limit) - estimate.margin) / needed) ** 2 - lasting
-        if math.log1p(limit) <= estimate.margin or target <= 0:
+        if target <= 0:
             return None
         shrinking = max(0.0, estimate.standard_error**2 - lasting)
         count = math.ceil(self.processes * shrinking / target)
