@@ -76,7 +76,7 @@ def test_the_fixed_models_have_every_feasible_pair(seed: int, cells: tuple[str, 
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids="-".join)
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_fields_of_one_mechanism_have_every_feasible_combination(
     seed: int, names: tuple[str, ...]
 ) -> None:

@@ -13,6 +13,7 @@ from bench.records import schema, store
 from bench.records.schema import Measurement, WorkloadRecord
 from tasks.flops import step_flops
 
+pytestmark = pytest.mark.slow
 OPTIONS = ("--task=hihello,sin_sequence", "--phase=bptt", "--benchmark-max-time=0.1")
 
 

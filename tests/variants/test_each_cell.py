@@ -8,7 +8,6 @@ import asked
 import pytest
 from tally import TALLY
 
-from backends import registry
 from bench.kit.conditioning import reference_case
 from bench.kit.examine import examine
 from bench.kit.fixed_cases import fixed_cases
@@ -22,7 +21,7 @@ UNROLLED = pytest.param("keras-tensorflow-unrolled", marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("variant", [*registry.default_names(), UNROLLED])
+@pytest.mark.parametrize("variant", [*asked.DEFAULT, UNROLLED])
 def test_a_variant_agrees_on_one_model_of_each_cell(
     pool: WorkerPool, variant: str, cell: str
 ) -> None:
