@@ -7,6 +7,7 @@ import os
 import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from backends import registry
 from bench import ROOT, __version__
 from bench.analysis import workload_view
 from bench.analysis.workload_view import WorkloadView
+from bench.config.protocol import Settings
 from bench.measurement.availability import Availability, expect_something
 from bench.measurement.candidate import Outcome
 from bench.measurement.case import Case
@@ -162,7 +164,7 @@ class SuiteRun:
 
         An error outside any single variant fails all of them.
         """
-        settings = self._settings
+        settings = self._settings_of_workload()
         together = [[name] for name in variants] if settings.serial else [variants]
         outcomes: dict[str, Outcome] = {}
         beside: list[schema.Measurement | schema.WorkloadRecord] = []
@@ -196,6 +198,15 @@ class SuiteRun:
             return {
                 case.variant: _not_measured(case, "failed", reason, details) for case in cases
             }, []
+
+    def _settings_of_workload(self) -> Settings:
+        """Those of the next one: of the run's budget it has its share of what is left."""
+        budget = self._settings.budget
+        if budget is None:
+            return self._settings
+        left = len(self._plan.by_workload) - self.workloads_done
+        share = max(0.0, budget - self._times.run_seconds()) / left
+        return replace(self._settings, budget=share)
 
     def _keep_needed(self, workload: Workload) -> None:
         """End the workers that neither this workload nor a later one needs."""

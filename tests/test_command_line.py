@@ -45,7 +45,7 @@ from tasks.spec import ModelSpec, OptimizerSpec
 
 WIDTHS = (60, 80, 200)
 # One line for most of the 64 options, and the titles of their groups; at a width of 80.
-MOST_HELP_LINES = 94
+MOST_HELP_LINES = 95
 
 WRONG = [
     (["--task=nope"], ["nope", "hihello, sin_sequence, sentiment"]),
@@ -70,6 +70,10 @@ WRONG = [
     (["--precision=0.1%"], ["--precision", "0.5% to 100%"]),
     (["--precision=3%", "--processes=4"], ["--precision chooses", "expected no --processes"]),
     (["--precision=3%", "--benchmark-disable"], ["--precision has no effect"]),
+    (["--budget=10"], ["--budget", "90s, 10min or 1h"]),
+    (["--budget=0min"], ["--budget", "90s, 10min or 1h"]),
+    (["--budget=1h", "--processes=4"], ["--budget chooses", "expected no --processes"]),
+    (["--budget=1h", "--benchmark-disable"], ["--budget has no effect"]),
     (["--worker-timeout=-1"], ["--worker-timeout", "'-1'"]),
     (["--run-name=../up"], ["--run-name", "one folder"]),
     (["--dropout=1"], ["--dropout", "'1'", "[0, 1)"]),

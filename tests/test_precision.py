@@ -13,7 +13,7 @@ from running import suite
 from bench.analysis import verdicts
 from bench.config.protocol import MOST_PROCESSES, PILOT, Settings
 from bench.measurement.candidate import Outcome
-from bench.measurement.precision import MATTERS, Processes, enough
+from bench.measurement.precision import MATTERS, Processes, enough, rounds_for
 from bench.records.schema import BetweenProcess, Measurement
 
 NEAR = {name: PACES[name] for name in ("numpy", "torch", "jax", "flax")}
@@ -63,7 +63,7 @@ def test_what_many_processes_fall_short_of_is_said() -> None:
     count, short = made(0.005, 1, BetweenProcess(deviation=0.03, degrees=19.0))
     assert count == MOST_PROCESSES
     assert short.startswith("±0.5 % would take about ")
-    assert short.endswith(" processes; there were 64")
+    assert short.endswith("; there were 64")
 
 
 def test_without_a_precision_their_number_is_that_of_the_run() -> None:
@@ -80,6 +80,91 @@ def test_who_is_far_behind_is_not_asked_for_more() -> None:
     slow = parted(workload_records(1, NEAR, rounds=10, processes=PILOT, slower={"numpy": 50.0}))[0]
     wide = {m.variant: m for m in slow if m.role == "variant"}
     assert enough({**records, "numpy": wide["numpy"]}, BETWEEN, 0.01, PILOT) <= before
+
+
+class Clock:
+    """A clock that a process moves on by so many seconds."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def within(budget: float, seconds: float, precision: float | None = None) -> tuple[int, str]:
+    """How many processes of `seconds` each there were, and what they fell short of."""
+    count, clock = 0, Clock()
+
+    def until_now() -> dict[str, Outcome]:
+        return {name: Outcome(m) for name, m in measured(count).items()}
+
+    settings = Settings(processes=PILOT, precision=precision, budget=budget)
+    processes = Processes(settings, BETWEEN, until_now, clock)
+    for _ in processes:
+        count += 1
+        clock.now += seconds
+    return count, processes.short
+
+
+@pytest.mark.parametrize(
+    ("budget", "processes"), [(0.5, 1), (10, 1), (19.9, 1), (20, 2), (65, 6), (1e6, MOST_PROCESSES)]
+)
+def test_a_budget_is_as_many_processes_as_it_holds_and_one_at_least(
+    budget: float, processes: int
+) -> None:
+    assert within(budget, 10.0) == (processes, "")
+
+
+def test_a_budget_ends_what_a_precision_asks_for_and_what_it_takes_is_said() -> None:
+    needed, _ = made(0.007, 1)
+    count, short = within(10.0 * (needed - 2), 10.0, 0.007)
+    assert count == needed - 2
+    assert short.startswith("±0.7 % would take about ")
+    assert short.endswith(f"; there were {count}")
+    assert "processes (" in short, "and its time"
+
+
+def test_a_precision_does_not_use_a_budget_up() -> None:
+    needed, _ = made(0.01, 1)
+    assert within(1e6, 10.0, 0.01) == (needed, "")
+
+
+@pytest.mark.parametrize(
+    ("process_seconds", "round_seconds", "scatter", "apart"),
+    [(3.0, 0.035, 0.05, 0.02), (0.7, 0.035, 0.05, 0.005), (30.0, 0.035, 0.01, 0.02)],
+)
+def test_no_other_number_of_rounds_gives_a_narrower_interval_for_the_time(
+    process_seconds: float, round_seconds: float, scatter: float, apart: float
+) -> None:
+    def variance(rounds: int) -> float:
+        """Of the mean of as many processes as a second holds."""
+        each = apart**2 + scatter**2 / rounds
+        return each * (process_seconds + rounds * round_seconds)
+
+    found = rounds_for(process_seconds, round_seconds, [scatter**2], [apart**2])
+    best = min(range(1, 2000), key=variance)
+    assert abs(found - best) <= 1
+
+
+def test_no_number_of_rounds_follows_from_nothing() -> None:
+    assert rounds_for(3.0, 0.03, [], []) == 0
+    assert rounds_for(3.0, 0.03, [math.inf], [0.02**2]) == 0
+    assert rounds_for(3.0, 0.03, [0.05**2], [0.0]) == 0
+
+
+@pytest.mark.slow
+def test_a_run_of_a_budget_ends_in_time_with_more_than_one_process(tmp_path: Path) -> None:
+    options = ("--task=hihello", "--phase=forward,bptt", "--backend=numpy", "--cell=gru")
+    ran = suite(tmp_path, *options, "--budget=20s", "--benchmark-max-time=0.05")
+    assert ran.code == 0, ran.output
+    assert "20 s for all workloads together hold" in ran.output
+    counts = [len(measurement.processes) for measurement in ran.measurements().values()]
+    assert len(counts) == 2
+    assert min(counts) > 1
+    resumed = suite(tmp_path, *options, "--budget=20s", f"--resume={ran.folder}")
+    assert resumed.code == 0, resumed.output
+    assert "has 2 of 2 workloads already" in resumed.output
 
 
 @pytest.mark.slow

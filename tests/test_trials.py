@@ -21,7 +21,7 @@ from bench.config import grid
 from bench.config.grid import Request
 from bench.records import machine, schema
 from bench.report.markdown import selftest as report
-from bench.selftest import run, store, trials
+from bench.selftest import background_load, run, store, trials
 from bench.selftest.trials import BaselineTrial, Trial
 from bench.workers.process import WorkerDiedError, WorkerRaisedError
 
@@ -156,7 +156,7 @@ class Pairs:
 
     @staticmethod
     def others() -> int:
-        return sum(run._BURN in p.cmdline() for p in psutil.Process().children())
+        return sum(background_load._BURN in p.cmdline() for p in psutil.Process().children())
 
     def built(self) -> None:
         self.building.append(self.others())
@@ -286,7 +286,7 @@ def test_the_background_load_ends_with_what_started_it(tmp_path: Path) -> None:
         "print(subprocess.Popen(command).pid, flush=True)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", starter, run._BURN],
+        [sys.executable, "-c", starter, background_load._BURN],
         capture_output=True,
         text=True,
         check=True,

@@ -9,13 +9,10 @@ status 1 if anything was rejected.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -24,11 +21,10 @@ import typer
 
 from bench import ROOT
 from bench.records import store
+from bench.selftest.background_load import background_load
 
 RUN = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-only")
 RUN += ("--benchmark-max-time=0.05", "--run-name=run")
-# Ends with its parent, whose number it gets.
-_BUSY = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 def rejected(options: tuple[str, ...]) -> tuple[Counter[str], list[str]]:
@@ -44,19 +40,6 @@ def rejected(options: tuple[str, ...]) -> tuple[Counter[str], list[str]]:
     return Counter(m.status for m in variants), reasons
 
 
-@contextmanager
-def busy_core(wanted: bool) -> Iterator[None]:
-    """Keep a core busy within the block."""
-    if not wanted:
-        yield
-        return
-    with subprocess.Popen([sys.executable, "-c", _BUSY, str(os.getpid())]) as process:
-        try:
-            yield
-        finally:
-            process.kill()
-
-
 def main(
     options: Annotated[list[str] | None, typer.Argument(help="more options of the runs")] = None,
     runs: Annotated[int, typer.Option(min=1)] = 20,
@@ -64,7 +47,7 @@ def main(
 ) -> None:
     """Print each run, and in the end how many measurements were rejected."""
     counts: Counter[str] = Counter()
-    with busy_core(busy):
+    with background_load(busy):
         for number in range(1, runs + 1):
             begin = monotonic()
             found, reasons = rejected(tuple(options or ()))

@@ -78,6 +78,10 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         ("-m", "tools.planted_faults", "--seed", "0", "--count", "30"),
         "faults that the tests see",
     ),
+    "between-processes": (
+        ("-m", "tools.between_processes", "evaluate"),
+        "how far processes of one program lie apart, and how often verdicts are right",
+    ),
     "false-alarms": (
         ("-m", "tools.false_alarms", "--runs", "20"),
         "the checks of 20 runs reject no correct variant",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bench.records.schema import Measurement
 
 
@@ -19,6 +21,14 @@ def on_host(m: Measurement) -> tuple[int, int] | None:
     ]
     fresh = [found for found in counted if found[0] == found[1]]
     return max(fresh or counted, default=None, key=lambda found: found[1])
+
+
+def page_faults(m: Measurement) -> float | None:
+    """Of a timed step, without disk access: pages that the system handed to the process; median
+    over the processes, None if not counted.
+    """
+    counted = [p.page_faults for p in m.processes if p.page_faults is not None]
+    return float(np.median(counted)) if counted else None
 
 
 def on_device(m: Measurement) -> int | None:

@@ -131,16 +131,29 @@ def estimate(logs: Sequence[np.ndarray], deviation: float, degrees: float) -> Es
 
     `deviation` is the between-process standard deviation, with `degrees` degrees of freedom.
     """
-    processes = len(logs)
-    centres = np.array([estimators.centre(rounds) for rounds in logs])
-    within = float(np.mean([estimators.standard_error(rounds) ** 2 for rounds in logs]))
+    return of_centres(
+        np.array([estimators.centre(rounds) for rounds in logs]),
+        np.array([estimators.standard_error(rounds) for rounds in logs]),
+        sum(len(values) - 1 for values in logs),
+        deviation,
+        degrees,
+    )
+
+
+def of_centres(
+    centres: np.ndarray, errors: np.ndarray, freedom: int, deviation: float, degrees: float
+) -> Estimate:
+    """The estimate from the (K,) centres of K processes and their standard errors, which have
+    `freedom` degrees of freedom together.
+    """
+    processes = len(centres)
     margin = math.log1p(max(LEAST_MARGIN, deviation / math.sqrt(processes)))
+    within = float((errors**2).mean())
     if not math.isfinite(within):
         return Estimate(float(centres.mean()), math.inf, 1.0, margin)
-    rounds = sum(len(values) - 1 for values in logs)
     expected = deviation**2 + within
-    parts = ((deviation**2, degrees), (within, rounds))
-    prior = estimators.satterthwaite(parts, otherwise=degrees + rounds)
+    parts = ((deviation**2, degrees), (within, freedom))
+    prior = estimators.satterthwaite(parts, otherwise=degrees + freedom)
     found = float(centres.var(ddof=1)) if processes > 1 else 0.0
     total = prior + processes - 1
     variance = (prior * expected + (processes - 1) * found) / total

@@ -62,14 +62,14 @@ def selftest(
     size: Annotated[str, typer.Option(help="The size of the workload.")] = "base",
     phase: Annotated[str, typer.Option(help="forward, bptt or train_step.")] = "bptt",
     threads: Annotated[int, typer.Option(min=0, help="0 is all cores.")] = 0,
-    pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes a variant.")] = 4,
-    repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair.")] = 3,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes a variant.")] = 6,
+    repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair.")] = 1,
     injected: Annotated[int, typer.Option(min=0, help="Trials a pair and slow-down.")] = 1,
     pytest_benchmark: _PytestBenchmark = 1,
     pytest_benchmark_injected: Annotated[
-        bool | None, typer.Option(help="Slow-downs with that loop too. Default: yes.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(min=0.05, help="The time of a process a trial.")] = 1.0,
+        bool, typer.Option(help="Slow-downs with that loop too.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0.05, help="The time of a process a trial.")] = 0.5,
     background_load: Annotated[
         bool, typer.Option(help="Keep one core busy during the trials.")
     ] = False,
@@ -81,10 +81,10 @@ def selftest(
     """Measure on this machine how well the harness finds differences that are known.
 
     It compares a program with itself (A/A), and with itself slowed down, by this harness and by
-    pytest-benchmark's own loop. It takes a few minutes; keep the machine quiet meanwhile. Every
+    pytest-benchmark's own loop. It takes five minutes; keep the machine quiet meanwhile. Every
     later run on this machine uses what it finds: how far two processes of one program lie apart.
     """
-    if pytest_benchmark_injected is not None and not (pytest_benchmark and injected):
+    if pytest_benchmark_injected and not (pytest_benchmark and injected):
         wrong_use(
             "--pytest-benchmark-injected has no effect without trials; expected --pytest-benchmark "
             "and --injected above 0 beside it"
@@ -101,7 +101,7 @@ def selftest(
         repeats=repeats,
         injected=injected,
         pytest_benchmark=pytest_benchmark,
-        pytest_benchmark_injected=pytest_benchmark_injected is not False,
+        pytest_benchmark_injected=pytest_benchmark_injected,
         seconds=seconds,
         background_load=background_load,
         minutes=BACKGROUND_LOAD_MINUTES if background_load and minutes is None else minutes,

@@ -31,13 +31,20 @@ def refuse(options: Options, asked: Values, *, timed: bool) -> None:
         )
     if options.serial:
         if options.processes > 1:
-            name = "precision" if options.precision else "processes"
+            name = _of_processes(options)
             raise ValueError(f"--serial is one process; expected no --{name} beside it")
         if options.queue:
             raise ValueError("--serial takes no times to compare; expected no --queue beside it")
     if not timed and options.processes > 1:
-        name = "precision" if options.precision else "processes"
+        name = _of_processes(options)
         raise ValueError(
             f"--{name} has no effect beside --benchmark-disable, which times nothing; leave one of "
             "them out"
         )
+
+
+def _of_processes(options: Options) -> str:
+    """The option that asks for more than one process."""
+    if options.precision is not None:
+        return "precision"
+    return "processes" if options.budget is None else "budget"

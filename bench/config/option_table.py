@@ -127,6 +127,7 @@ HOW = (
     ),
     Option("processes", f"Fresh processes of each variant. Default: {DEFAULT_PROCESSES}.", "K"),
     Option("precision", "3%: processes until a ratio is known to ±3 %.", "PERCENT"),
+    Option("budget", "10min: as many processes as the run has time for.", "TIME"),
     Option(
         "serial",
         "All variants run in this process; none is compared.",

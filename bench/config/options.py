@@ -51,6 +51,7 @@ class Options:
     named: bool  # the backends were asked for by name: an absent one is then an error
     processes: int
     precision: float | None
+    budget: float | None  # seconds
     serial: bool
     limits: limits.Limits
     queue: bool  # wait for a run that uses the same cores
@@ -106,7 +107,8 @@ def _read(config: pytest.Config) -> Options:
     of_files = {name: word for file in files for name, word in file.of_run.items()}
     of_run = {name: config.getoption(name) or of_files.get(name) for name in workload_file.OF_RUN}
     precision = validation.precision(config.getoption("precision"), of_run["processes"])
-    default = PILOT if precision else DEFAULT_PROCESSES
+    budget = validation.budget(config.getoption("budget"), of_run["processes"])
+    default = PILOT if precision or budget else DEFAULT_PROCESSES
     processes = validation.whole_number("processes", of_run["processes"] or str(default))
     chosen = validation.split("backend", of_run["backend"])
     run, serial = config.getoption("run_name"), config.getoption("serial")
@@ -119,6 +121,7 @@ def _read(config: pytest.Config) -> Options:
         named=bool(chosen) and chosen != EVERYTHING,
         processes=processes,
         precision=precision,
+        budget=budget,
         serial=serial,
         limits=limits.read(config, given(config), serial),
         queue=config.getoption("queue"),
@@ -146,6 +149,7 @@ def settings(config: pytest.Config, options: Options) -> Settings:
         timed_seconds=max(TIMED_SECONDS, numbers["benchmark-min-time"]),
         processes=options.processes,
         precision=options.precision,
+        budget=options.budget,
         beside=not options.serial,
         serial=options.serial,
         timed=not disabled(config),

@@ -63,6 +63,7 @@ class Settings:
     timed_seconds: float = TIMED_SECONDS
     processes: int = 1
     precision: float | None = None  # half the interval of a ratio: as many processes as it takes
+    budget: float | None = None  # seconds of a run, or of one workload: as many as it holds
     seed: int = 0
     timed: bool = True  # False: only the checks
     narrow: float | None = NARROW  # half width of the intervals at which rounds end
@@ -79,7 +80,12 @@ class Settings:
     @property
     def room(self) -> int:
         """Step times kept of each process."""
-        return RAW_STEPS // (self.processes if self.precision is None else MOST_PROCESSES)
+        return RAW_STEPS // (MOST_PROCESSES if self.finds_processes else self.processes)
+
+    @property
+    def finds_processes(self) -> bool:
+        """Whether the number of processes is found while they run."""
+        return self.precision is not None or self.budget is not None
 
     @property
     def least_rounds(self) -> int:
@@ -96,6 +102,11 @@ class Settings:
         if self.precision is not None:
             where = (
                 f"as many fresh processes as ±{100 * self.precision:g} % takes, at least {PILOT}"
+            )
+        if self.budget is not None:
+            asked = "as many fresh processes" if self.precision is None else where
+            where = f"{asked}{' as' if self.precision is None else ', as far as'} " + (
+                f"{self.budget:g} s for all workloads together hold"
             )
         until = f" or every interval is within ±{100 * self.narrow:g} %" if self.narrow else ""
         return (

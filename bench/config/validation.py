@@ -11,6 +11,7 @@ from bench.records import machine
 
 DEVICES = ("cpu", "cuda", "cuda:N")
 LEAST_PRECISION = 0.005  # known no better by any number of processes that is measured
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 MOST_DIGITS = 30  # of a whole number
 # Of 1, as difflib has it: how alike a word and a name are if the name may be meant, and how much
 # less than the most alike name.
@@ -128,6 +129,19 @@ def precision(value: str | None, processes: str | None) -> float | None:
     if not LEAST_PRECISION <= found <= 1:
         raise ValueError(f"--precision {value!r}: expected {100 * LEAST_PRECISION:g}% to 100%")
     return found
+
+
+def budget(value: str | None, processes: str | None) -> float | None:
+    """Seconds of "90s", "10min" or "1h"; None if not given."""
+    if value is None:
+        return None
+    if processes is not None:
+        raise ValueError("--budget chooses the number of processes; expected no --processes")
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h)\s*", value, re.A)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not seconds:
+        raise ValueError(f"--budget {value!r}: expected a time, as in 90s, 10min or 1h")
+    return seconds
 
 
 def folder_name(name: str, value: str) -> str:

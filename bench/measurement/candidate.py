@@ -94,6 +94,8 @@ class Candidate:
                 cold=prepared.cold,
                 effective_threads=about["threads"],
                 cores_busy=about["busy"],
+                page_faults=about["page_faults"],
+                switches=about["switches"],
                 looks=self.looks.count if self.looks else 0,
                 by_steps=tuple(
                     schema.StepsOf(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from bench.analysis import text
 from bench.config import batches
@@ -81,5 +82,8 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
                 status, reason = refusal
                 print(f"    {name} is {status}: {text.plain(reason)}")
     seconds = sum(plan_seconds(plan, settings).values())
+    if settings.budget is not None:
+        least = sum(plan_seconds(plan, replace(settings, processes=1)).values())
+        seconds = max(least, min(seconds, settings.budget))
     tests = sum(map(len, plan.values()))
     print(f"{tests} tests in {len(plan)} workloads, about {in_words(seconds)}")

@@ -115,7 +115,8 @@ def _unplanned(
             )
             yield f"{what}; its options were: {run.command}"
             return
-        if m.processes and len(m.processes) != plan.settings.processes:
+        found = plan.settings.finds_processes
+        if m.processes and not found and len(m.processes) != plan.settings.processes:
             count = plan.settings.processes
             yield f"--processes: {len(m.processes)} in the run, {count} here"
             return

@@ -234,10 +234,11 @@ class WorkloadRun:
             progress=self.progress,
             narrow=settings.narrow if lessons is None else None,
         )
+        least, seconds = settings.least_rounds, settings.max_seconds * len(self._running)
+        best = self.processes.rounds(self.conditions) if lessons is None else lessons.stretches
+        least, seconds = (least, seconds) if best is None else (best, 0.0)
         conditions = rounds.run(
-            np.random.default_rng((settings.seed, process)),
-            least=settings.least_rounds if lessons is None else lessons.stretches,
-            seconds=settings.max_seconds * len(self._running) if lessons is None else 0.0,
+            np.random.default_rng((settings.seed, process)), least=least, seconds=seconds
         )
         begin = perf_counter()
         if lessons is not None:

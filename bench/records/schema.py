@@ -77,6 +77,10 @@ class Selftest(msgspec.Struct, frozen=True, kw_only=True, tag="selftest", tag_fi
     recommended_processes: int  # K that finds a slow-down of 5 % in half of the cases; 0: none
     others_cores: float | None  # background load in cores, median over the rounds
     disturbed: float  # share of the kept blocks that were disturbed
+    # Medians: of a process before its first round, and of a round of each process.
+    process_seconds: float | None = None
+    round_seconds: float | None = None
+    best_rounds: int = 0  # of a process, for the narrowest interval in a given time; 0: unknown
     left_out: int = 0  # trials that failed, or for which there was no time
     problems: tuple[str, ...] = ()  # messages of what failed
 
@@ -202,6 +206,9 @@ class ProcessRounds(msgspec.Struct, frozen=True, kw_only=True):
     )
     peak_device_bytes: int | None = None  # None if the framework does not count, as on a CPU
     cores_busy: float | None = None  # CPU time / wall time of this process in its timed steps
+    # A timed step's page faults without disk access, and context switches of all its threads.
+    page_faults: float | None = None
+    switches: float | None = None
     looks: int = 0  # answers that were compared with the oracle's during the rounds
     by_steps: tuple[StepsOf, ...] = ()  # in the order of their first calls; empty for a fixed T
     learned: Learned | None = None  # in the phase learn

@@ -29,7 +29,8 @@ COLUMNS = (
     *("step_p90_seconds", "step_p99_seconds", "step_worst_seconds"),
     *("transfer_median_seconds", "transfer_p90_seconds", "transfer_p99_seconds"),
     *("transfer_worst_seconds",),
-    *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "loss_value", "tensors"),
+    *("peak_host_bytes", "held_host_bytes", "peak_device_bytes", "page_faults", "switches"),
+    *("loss_value", "tensors"),
     *("worst_tensor", "worst_error", "worst_bound", "others_cores", "disturbed"),
     *("updates", "reached", "score", "update_seconds", "seconds_to_target"),
     *("versions", "path", "reason"),
@@ -130,6 +131,8 @@ def _times(m: Measurement) -> dict[str, Any]:
         "throughput_seconds": _median([v for p in m.processes for v in p.throughput_seconds]),
         "device_seconds": _median([v for p in m.processes for v in p.device_seconds]),
         "peak_device_bytes": memory.on_device(m),
+        "page_faults": memory.page_faults(m),
+        "switches": _median([p.switches for p in m.processes if p.switches is not None]),
     }
     if (found := memory.on_host(m)) is not None:
         fields |= {"peak_host_bytes": found[1], "held_host_bytes": found[1] - found[0]}

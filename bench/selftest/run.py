@@ -8,12 +8,9 @@ down by a known share of each step. The same pairs also run in pytest-benchmark'
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,15 +30,13 @@ from bench.measurement.worker_keys import worker_key
 from bench.records import machine, provenance, schema
 from bench.records.workload import Workload
 from bench.selftest import store, trials
+from bench.selftest.background_load import background_load
 from bench.selftest.trials import BaselineTrial, Trial
 from bench.workers.pool import Pool, Progress
 from bench.workers.process import WorkerError, WorkerKey, WorkerRaisedError
 
 SLOWDOWNS = (0.03, 0.05, 0.10, 0.20)
 RAW, RESULT = "trials.jsonl", "selftest.json"
-
-# Keeps a core busy until the process whose number it gets is no longer its parent.
-_BURN = "import os, sys\nwhile os.getppid() == int(sys.argv[1]): pass"
 
 
 class DisagreesError(ValueError):
@@ -54,12 +49,12 @@ class Plan:
 
     workload: Workload
     variants: Sequence[str]
-    pairs: int = 4  # of fresh processes, per variant
-    repeats: int = 3  # A/A trials per pair
+    pairs: int = 6  # of fresh processes, per variant
+    repeats: int = 1  # A/A trials per pair
     injected: int = 1  # trials per pair and slow-down
     pytest_benchmark: int = 1  # A/A trials of pytest-benchmark's loop per pair
-    pytest_benchmark_injected: bool = True  # that loop also has one trial per pair and slow-down
-    seconds: float = 1.0  # of timed steps, per process and trial
+    pytest_benchmark_injected: bool = False  # that loop also has one trial per pair and slow-down
+    seconds: float = trials.WORKLOAD_SECONDS  # of timed steps, per process and trial
     background_load: bool = False  # another process keeps one core busy during the trials
     minutes: float | None = None  # no trial begins later; None: no limit
     seed: int = 0
@@ -81,8 +76,8 @@ class Plan:
         return len(self.variants) * self.pairs
 
     def estimated_seconds(self) -> float:
-        """The expected duration, with 12 s for starting and building a pair of processes."""
-        return self.all_pairs * (12.0 + self.trials * 3.0 * self.seconds)
+        """The expected duration, with 7 s for starting and building a pair of processes."""
+        return self.all_pairs * (7.0 + self.trials * 3.0 * self.seconds)
 
 
 def run(plan: Plan, pool: Pool, folder: Path, progress: Progress) -> schema.Selftest:
@@ -143,6 +138,9 @@ def summary(
         trials=tuple(trials.summarise(ours, baseline, counts, started)),
         between_process=found,
         recommended_processes=recommended,
+        process_seconds=trials.median_cost(ours, "process_seconds"),
+        round_seconds=trials.median_cost(ours, "round_seconds"),
+        best_rounds=trials.best_rounds(ours, found),
         others_cores=float(np.median(others)) if others else None,
         disturbed=float(np.mean([t.disturbed for t in ours])),
         left_out=plan.all_pairs * plan.trials - len(ours) - len(baseline),
@@ -203,15 +201,17 @@ def _pair(
     rng = np.random.default_rng((plan.seed, number))
     # The process that starts first is random, as in a workload run.
     order = np.random.default_rng().permutation(2)
+    begin = time.perf_counter()
     started = {copy: _timed_model(plan, pool, checks, keys[copy], progress) for copy in order}
+    each = (time.perf_counter() - begin) / len(keys)
     models = [started[copy] for copy in range(len(keys))]
     shares = [0.0] * plan.repeats + [*SLOWDOWNS] * plan.injected
     todo: list[Callable[[], Trial | BaselineTrial]] = [
-        partial(_trial, plan, pool, models, variant, number, share, rng) for share in shares
+        partial(_trial, plan, pool, models, each, variant, number, share, rng) for share in shares
     ]
     shares = [0.0] * plan.pytest_benchmark + [*plan.baseline_slowdowns]
     todo += [partial(_baseline_trial, plan, pool, keys, variant, number, share) for share in shares]
-    with _background_load(plan.background_load):
+    with background_load(plan.background_load):
         if plan.minutes is not None:
             yield todo.pop(0)
         for index in rng.permutation(len(todo)):
@@ -235,6 +235,7 @@ def _trial(
     plan: Plan,
     pool: Pool,
     models: Sequence[TimedModel],
+    process_seconds: float,
     variant: str,
     pair: int,
     slowdown: float,
@@ -263,6 +264,8 @@ def _trial(
         disturbed=conditions.disturbed / kept,
         others_cores=float(np.median(others)) if others else None,
         timed_share=conditions.timed_seconds / conditions.rounds_seconds,
+        process_seconds=process_seconds,
+        round_seconds=conditions.rounds_seconds / conditions.rounds / len(models),
     )
 
 
@@ -283,17 +286,3 @@ def _baseline_trial(
         first_seconds=medians[0],
         second_seconds=medians[1],
     )
-
-
-@contextmanager
-def _background_load(wanted: bool) -> Iterator[None]:
-    """Keep a core busy. It starts after the models are built: beside it, that takes minutes."""
-    if not wanted:
-        yield
-        return
-    burning = subprocess.Popen([sys.executable, "-c", _BURN, str(os.getpid())])
-    try:
-        yield
-    finally:
-        burning.kill()
-        burning.wait()

@@ -10,12 +10,14 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 import numpy as np
 
 from bench.analysis import estimators, verdicts
 from bench.analysis.verdicts import PRIOR_PAIRS, Estimate
+from bench.measurement.precision import rounds_for
 from bench.records.schema import BetweenProcess, Trials
 
 FOUND = 0.05  # the slow-down that the recommended number of processes must find
@@ -36,6 +38,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     disturbed: float = 0.0  # share of the kept blocks that were disturbed
     others_cores: float | None = None
     timed_share: float | None = None  # share of the wall time of its rounds in timed steps
+    process_seconds: float | None = None  # of each process before its first round
+    round_seconds: float | None = None  # of each round and process
 
     @property
     def logs(self) -> np.ndarray:
@@ -131,6 +135,24 @@ def recommended_processes(
         if at.p_value < (1 - estimators.CONFIDENCE) / 2:
             return processes
     return 0
+
+
+def median_cost(
+    trials: Sequence[Trial], name: Literal["process_seconds", "round_seconds"]
+) -> float | None:
+    """The median of a cost over all trials; None if none has it."""
+    costs = [cost for trial in trials if (cost := getattr(trial, name)) is not None]
+    return float(np.median(costs)) if costs else None
+
+
+def best_rounds(trials: Sequence[Trial], found: BetweenProcess) -> int:
+    """The rounds of a process that give the narrowest intervals for their time; 0: unknown."""
+    process, each = (median_cost(trials, name) for name in ("process_seconds", "round_seconds"))
+    if process is None or each is None:
+        return 0
+    same = [trial.logs for trial in trials if not trial.slowdown]
+    within = [len(logs) * estimators.standard_error(logs) ** 2 for logs in same]
+    return rounds_for(process, each, within, [found.deviation**2])
 
 
 def summarise(

@@ -31,21 +31,19 @@ class Learns(TimedSteps):
         whole, clock = time.process_time(), time.perf_counter
         placed = [self._built.place(unpack_batch(batch)) for batch in batches]
         step, sync = self._stepper("train_step", 0.0)
-        taken, losses = [], []
+        losses = []
         with without_collections():
             with self._memory.paused():
                 self._warm_up(warmup_steps, warmup_seconds)
-            cpu, wall = time.process_time(), clock()
-            for number in range(updates):
-                batch = placed[number % len(placed)]
-                begin = clock()
-                result = step(batch)
-                sync(result)
-                taken.append(clock() - begin)
-                losses.append(float(self._built.to_host(result)["loss"]))
-                result = None
-            self._cpu_seconds += time.process_time() - cpu
-            self._wall_seconds += clock() - wall
+            with self._usage.counted() as taken:
+                for number in range(updates):
+                    batch = placed[number % len(placed)]
+                    begin = clock()
+                    result = step(batch)
+                    sync(result)
+                    taken.append(clock() - begin)
+                    losses.append(float(self._built.to_host(result)["loss"]))
+                    result = None
         self._steps += updates
         with self._memory.paused():
             outputs = self._scored()

@@ -25,6 +25,7 @@ from bench.workers.probes import Probes
 from bench.workers.seen_answers import SeenAnswers
 from bench.workers.serialization import Packed, pack, unpack, unpack_batch
 from bench.workers.streams import STREAMS, StreamedModel
+from bench.workers.usage import Usage
 from tasks.spec import ModelSpec, OptimizerSpec
 
 _TASKS = Path("/proc/self/task")  # a folder for each thread
@@ -135,7 +136,7 @@ class Operations(Probes, Learns):
         self._batch, self._looks = 0, SeenAnswers()
 
     def _settle(self) -> None:
-        self._wall_seconds = self._cpu_seconds = 0.0
+        self._usage = Usage()
         gc.collect()
         gc.freeze()  # collections skip the objects that building created
 
@@ -189,14 +190,13 @@ class Operations(Probes, Learns):
     def about(self) -> dict[str, Any]:
         """What ran, its threads, memory and CPU time; called after the last round."""
         self._expect_cores()
-        busy = self._cpu_seconds / self._wall_seconds if self._wall_seconds else None
         peak_bytes = getattr(self._backend, "peak_bytes", lambda device: None)
         # Memory comes first: `path` may run another step under a profiler, whose memory belongs to
         # no workload.
         counted = self._memory.read() | {"peak_device_bytes": peak_bytes(self._device)}
         with self._memory.uncounted():
             path = str(self._built.path())
-        return counted | {"path": path, "threads": self._threads(), "busy": busy}
+        return counted | {"path": path, "threads": self._threads()} | self._usage.read()
 
     def release(self) -> None:
         """Free the model."""

@@ -24,6 +24,10 @@ class TimeLimits:
     def begin_run(self) -> None:
         self._begin = signals.awake_seconds()
 
+    def run_seconds(self) -> float:
+        """How long the run has taken until now."""
+        return signals.awake_seconds() - self._begin
+
     def begin_workload(self) -> None:
         """Raises RunTimeUpError if the run has no time left."""
         self._begin_of_workload = signals.awake_seconds()

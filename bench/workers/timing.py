@@ -20,6 +20,7 @@ from backends.interface import Model
 from bench.workers.memory import MemoryCount
 from bench.workers.seen_answers import SeenAnswer, SeenAnswers
 from bench.workers.streams import Stream
+from bench.workers.usage import Usage
 
 AHEAD = 256  # batches that are drawn at a time
 
@@ -38,7 +39,7 @@ class TimedSteps:
         self._params: dict[str, np.ndarray] = {}
         self._result: Any = None
         self._stopwatch: Any = None  # of the device, if the backend has one
-        self._wall_seconds = self._cpu_seconds = 0.0
+        self._usage = Usage()
         self._memory = MemoryCount()
         self._trains = False
         self._steps = 0  # since parameters were loaded
@@ -86,15 +87,15 @@ class TimedSteps:
             self._load(self._params)
         with without_collections():
             self._timed(phase, warmup_seconds, warmup_steps, slowdown)
-            cpu, wall = time.process_time(), time.perf_counter()
             of_batch: list[int] = []
-            taken = self._timed(phase, timed_seconds, timed_steps, slowdown, of_batch)
-            back_to_back, on_device = (
-                self._back_to_back(phase, len(taken), slowdown) if unbroken else (None, None)
-            )
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        self._cpu_seconds += cpu
-        self._wall_seconds += wall
+            wall = time.perf_counter()
+            with self._usage.counted() as steps:
+                taken = self._timed(phase, timed_seconds, timed_steps, slowdown, of_batch)
+                back_to_back, on_device = (
+                    self._back_to_back(phase, len(taken), slowdown) if unbroken else (None, None)
+                )
+                steps += taken * (1 if back_to_back is None else 2)
+            wall = time.perf_counter() - wall
         if read and (phase != "train_step" or self._steps == 1):
             with self._memory.paused():
                 looked.append(self._looks.take(self._batch, self._on_host(phase)))

@@ -65,6 +65,13 @@ def findings(selftest: Selftest) -> list[str]:
         f"{_enough(selftest.recommended_processes)}.",
         f"Identical programs were called different in {alarms} of {text.plural(count, 'trial')}.",
     ]
+    if selftest.best_rounds and selftest.process_seconds and selftest.round_seconds:
+        lines.append(
+            f"A process takes {selftest.process_seconds:.1f} s before its first round, and "
+            f"{1e3 * selftest.round_seconds:.0f} ms a round: so "
+            f"{text.plural(selftest.best_rounds, 'round')} a process are best, and processes "
+            "beyond that."
+        )
     if selftest.left_out:
         lines.append(
             f"{'Some trials failed' if selftest.problems else 'The time was used up'}: "

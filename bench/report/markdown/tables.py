@@ -115,12 +115,15 @@ def _rounds(m: Measurement) -> str:
 
 
 def beside(view: WorkloadView) -> str:
-    """Rate, share of the GEMM baseline, memory, outliers and path; without empty columns."""
+    """Rate, share of the GEMM baseline, memory, faults, outliers and path; without empty
+    columns.
+    """
     labels = [label for label in view.order if label in view.ranked]
     columns = {
         "rate": [_rate(view, label) for label in labels],
         "share of GEMM baseline": [_share_of_baseline(view, label) for label in labels],
         "memory above import": [host_memory(view.candidates[n]) for n in labels],
+        "page faults": [_page_faults(view.candidates[n]) for n in labels],
         "peak on device": [_device_memory(view.candidates[n]) for n in labels],
         "device time": [_device_time(view.candidates[n]) for n in labels],
         "outliers": [outliers.counted(view.candidates[n]) for n in labels],
@@ -153,6 +156,12 @@ def host_memory(m: Measurement) -> str:
         return ""
     low, high = map(text.mebibytes, found)
     return high if low == high else f"{low.removesuffix(' MiB')} to {high}"
+
+
+def _page_faults(m: Measurement) -> str:
+    """Of a step: "440", "0.3"."""
+    found = memory.page_faults(m)
+    return "" if found is None else f"{found:.{0 if found >= 10 else 1}f}"
 
 
 def _device_memory(m: Measurement) -> str:
