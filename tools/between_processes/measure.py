@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
@@ -30,6 +30,7 @@ from tools.between_processes.recorded import Head, Process
 
 SLOWDOWN = 0.10  # of the live trials
 SECONDS = 0.5  # of timed steps, per process: what a workload of a run has
+_PACKAGES = ("numpy", "torch", "jax", "keras", "tensorflow", "tensorflow-cpu")
 _LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -63,15 +64,14 @@ SERIES = (
 def workloads() -> list[Workload]:
     """One of steps of milliseconds, in which the arms are compared, and one of microseconds."""
     found = []
-    for task, cell in (("sentiment", "rnn_tanh"), ("hihello", "rnn_tanh")):
+    for task, size in (("sentiment", "base"), ("hihello", "source")):
         request = Request(
             tasks=(task,),
             phases=("bptt",),
             devices=("cpu",),
             dtypes=("float32",),
             threads=(0,),
-            sizes=("base",),
-            cells=(cell,),
+            sizes=(size,),
         )
         found.append(next(grid.workloads(request)))
     return found
@@ -99,10 +99,17 @@ def _head() -> Head:
     return Head(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=machine.describe(),
-        versions={name: version(name) for name in ("numpy", "torch", "jax", "keras", "tensorflow")},
+        versions={name: found for name in _PACKAGES if (found := _version(name))},
         arms={name: arm.what for name, arm in arms.ARMS.items()},
         large_pages=_LARGE_PAGES.read_text().strip() if _LARGE_PAGES.exists() else "unknown",
     )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _sets(pool: WorkerPool, series: tuple[Series, ...]) -> Iterator[list[Process]]:
