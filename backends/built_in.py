@@ -34,6 +34,14 @@ BUILT_IN: tuple[Entry, ...] = (
     Entry("flax", "backends.flax.nnx:flax_nnx", ("jax", "flax"), "jax"),
     # Sequences of different lengths without packing.
     Entry("torch-padded", "backends.torch.padded:torch_padded", ("torch",), "torch", default=False),
+    # Memory that is freed stays with the process.
+    Entry(
+        "torch-quiet-malloc",
+        "backends.torch.backend:torch_quiet_malloc",
+        ("torch",),
+        "torch",
+        default=False,
+    ),
     # A time loop in Python, as the source notes teach it; slow.
     Entry("torch-cell", "backends.torch.cell:torch_cell", ("torch",), "torch", default=False),
     # Options of a framework, each as a variant of its own.

@@ -18,7 +18,9 @@ from bench.workers.pool import WorkerPool
 TIMEOUT_SECONDS = 300.0
 THREADS = len(machine.available_cores())
 # One that compiles for minutes is left to `rnnbench check`.
-VARIANTS = [e.name for e in registry.BUILT_IN if not e.slow_build]
+# The same program as torch, in another environment (tests/test_quiet_malloc.py).
+SAME_PROGRAM = ("torch-quiet-malloc",)
+VARIANTS = [e.name for e in registry.BUILT_IN if not e.slow_build and e.name not in SAME_PROGRAM]
 # The default ones. `make test` leaves out two, which compile for long and share their framework's
 # arithmetic with others.
 DEFAULT = [

@@ -20,7 +20,7 @@ from bench.cli import selftest
 from bench.records import schema
 from bench.records import store as records
 from bench.report.markdown.selftest import HEAD, rows
-from bench.selftest import run, store
+from bench.selftest import run, store, trials
 from tasks import TASKS
 
 
@@ -117,7 +117,7 @@ def test_a_selftest_of_seconds_says_what_it_found_and_is_kept(
     code, output = rnnbench("selftest", *options.split(), *reports)
     assert code == 0, output
     assert "Two processes of the same program differ by" in output
-    ours, baseline = run.read_raw(tmp_path / "reports" / "here" / run.RAW)
+    ours, baseline = trials.read_raw(tmp_path / "reports" / "here" / run.RAW)
     assert len(ours) == 2 * (1 + len(run.SLOWDOWNS))
     assert len(baseline) == 2 * (1 + len(run.SLOWDOWNS))
     assert all(len(trial.first_seconds) >= 10 for trial in ours)

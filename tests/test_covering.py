@@ -117,6 +117,7 @@ def test_what_is_called_infeasible_is(each: Excluded) -> None:
             assert isinstance(pair_of_cases(moved, "float32"), str), moved.code()
 
 
+@pytest.mark.slow
 def test_another_seed_combines_the_levels_in_another_way() -> None:
     first, second = covering_array("1"), covering_array("2")
     assert covering_array("1") == first

@@ -31,7 +31,8 @@ def test_a_worker_starts_once_or_in_each_process() -> None:
     assert again.starting == 0
     assert (again.checking, again.rounds) == (first.checking, first.rounds)
     fresh = parts(workload(), ["numpy", "torch"], Settings(processes=3), NONE)
-    assert fresh.seconds == pytest.approx(3 * first.seconds)
+    oracle = costs.ORACLE * costs.of("numpy").step(costs.work(workload()))
+    assert fresh.seconds - oracle == pytest.approx(3 * (first.seconds - oracle))
 
 
 def test_rounds_take_the_time_that_is_set_or_the_least_number_of_blocks() -> None:

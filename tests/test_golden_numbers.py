@@ -139,7 +139,7 @@ def test_two_committed_runs_differ_as_they_did() -> None:
 
 @pytest.mark.parametrize("name", SELFTESTS)
 def test_a_committed_selftest_comes_to_what_it_came_to(name: str) -> None:
-    ours, theirs = selftest.read_raw(REPORTS / name / selftest.RAW)
+    ours, theirs = trials.read_raw(REPORTS / name / selftest.RAW)
     between = trials.between_process(ours, "2026")
     summary = trials.summarise(ours, theirs, [1, 5], "2026")
     found = {

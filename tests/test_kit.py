@@ -291,6 +291,7 @@ def test_every_case_is_a_model_and_a_batch_of_it(case: CaseSpec) -> None:
         assert (same.x == batch.x).all()
 
 
+@pytest.mark.slow
 def test_what_is_asked_depends_on_the_seed_alone() -> None:
     assert fixed_cases(1) == fixed_cases(1)
     assert not {case.seed for case in fixed_cases(1)} & {case.seed for case in fixed_cases(2)}

@@ -172,7 +172,7 @@ def test_a_named_file_of_a_phase_that_is_left_out_is_skipped(tmp_path: Path) -> 
     files = (suite / "test_bptt.py", suite / "test_forward.py")
     code, output = asked(tmp_path, "--dry-run", "--task=hello_batch", "--backend=numpy", *files)
     assert code == 0, output
-    assert "1 tests in 1 workloads" in output
+    assert "1 test in 1 workload" in output
 
 
 def test_the_default_size_is_base_or_what_there_is() -> None:

@@ -84,7 +84,7 @@ def test_what_is_typed_goes_before_the_preset(tmp_path: Path) -> None:
     code, output = asked(tmp_path / "reports", "--dry-run", *arguments)
     assert code == 0, output
     assert "forward[custom-lstm-1x320-short+H32-cpu-float32]: numpy" in output
-    assert "1 tests in 1 workloads" in output
+    assert "1 test in 1 workload" in output
 
 
 def test_an_unknown_preset_is_wrong_use_that_lists_the_known(tmp_path: Path) -> None:

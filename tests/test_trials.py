@@ -52,6 +52,17 @@ def made(
     return found
 
 
+def test_short_steps_have_a_deviation_of_their_own() -> None:
+    long = made(0.05, pairs=200)
+    short = [msgspec.structs.replace(t, short=True) for t in made(0.01, pairs=210)]
+    found = trials.between_process([*long, *(trial for trial in short if not trial.slowdown)], WHEN)
+    assert found.deviation == pytest.approx(0.05, rel=0.15)
+    assert found.of_short_steps is not None
+    assert found.of_short_steps.deviation == pytest.approx(0.01, rel=0.15)
+    assert found.of_short_steps.degrees == 210 + verdicts.PRIOR_PAIRS
+    assert trials.between_process(long, WHEN).of_short_steps is None
+
+
 @pytest.mark.parametrize("deviation", [0.005, 0.02, 0.06])
 def test_the_deviation_between_processes_is_found(deviation: float) -> None:
     found = trials.between_process(made(deviation, pairs=200), WHEN)
@@ -194,7 +205,7 @@ def test_no_trial_begins_after_the_limit(
 ) -> None:
     pairs = Pairs(monkeypatch, plan_of(minutes=minutes), build_minutes)
     result = pairs.run(tmp_path)
-    assert len(pairs.trying) == len(run.read_raw(tmp_path / run.RAW)[0]) == made
+    assert len(pairs.trying) == len(trials.read_raw(tmp_path / run.RAW)[0]) == made
     assert result.left_out == 12 - made
     said = " ".join(report.findings(result))
     assert ("The time was used up" in said) == (made < 12)

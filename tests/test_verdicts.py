@@ -135,6 +135,22 @@ def test_the_deviation_of_two_variants_is_half_of_each_ones_own() -> None:
     assert verdicts.deviation_of(between, "unknown", "unknown") == pytest.approx(0.02)
 
 
+def test_steps_of_microseconds_have_a_deviation_of_their_own() -> None:
+    short = BetweenProcess(deviation=0.005, degrees=12.0)
+    between = BetweenProcess(deviation=0.03, degrees=12.0, of_short_steps=short)
+    for pace, known in ((2e-6, short), (2e-3, between)):
+        a = measurement("a", tuple(pace * value for value in rounds(*[1.0, 1.01] * 5)))
+        b = measurement("b", tuple(pace * value for value in rounds(*[1.02, 1.01] * 5)))
+        assert verdicts.of_steps(between, a, b) is known
+        found = verdicts.compare(a, b, between)
+        assert found == verdicts.compare(a, b, known)
+        assert found.margin == pytest.approx(math.log1p(max(0.01, known.deviation)))
+        apart = verdicts.unpaired(a, b, between)
+        assert apart == verdicts.unpaired(a, b, known)
+    long = measurement("c", rounds(*[1.0, 1.01] * 5))
+    assert verdicts.of_steps(between, a, long) is between, "both must be short"
+
+
 def test_the_centre_is_as_sharp_as_a_mean_and_as_steady_as_a_median() -> None:
     rng = np.random.default_rng(2)
     values = rng.standard_normal((SAMPLES, 15))

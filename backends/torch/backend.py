@@ -8,9 +8,10 @@ frozen: it gets no gradient, and oneDNN and cuDNN are still used.
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.features import lacking
@@ -20,9 +21,23 @@ from backends.torch.model import Lengths, Net, TorchModel
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
 
+# glibc returns large freed blocks to the system, and each step takes them again page by page. With
+# these it keeps them (mallopt(3)): no block is mapped apart below 1 GiB, none is trimmed.
+QUIET_MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
+
+
 def torch_nn() -> TorchBackend:
     """The variant "torch": nn.RNN, nn.GRU, nn.LSTM."""
     return TorchBackend("torch", NnNet)
+
+
+def torch_quiet_malloc() -> TorchBackend:
+    """The variant "torch-quiet-malloc": the same in a process that keeps freed memory."""
+    return TorchBackend("torch-quiet-malloc", NnNet, QUIET_MALLOC)
 
 
 MakeNet = Callable[[ModelSpec, Any, Any], Net]  # spec, torch.device, torch.dtype
@@ -34,10 +49,12 @@ class TorchBackend:
 
     name: str
     make_net: MakeNet
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, *, threads: int, device: str, dtype: str) -> Mapping[str, str]:
         variables = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         variables["KINETO_LOG_LEVEL"] = "99"  # keeps the profiler's notices off the terminal
+        variables |= self.variables
         return variables | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
 
     def refusal(self, spec: ModelSpec, *, device: str, dtype: str, phase: str) -> str | None:
@@ -54,6 +71,10 @@ class TorchBackend:
             return (
                 f"torch runs in float32, float64, bfloat16 and (on a GPU) tf32 here, not in {dtype}"
             )
+        if self.variables and device != "cpu":
+            return "it is about memory of the host; expected the variant torch on a GPU"
+        if self.variables and platform.libc_ver()[0] != "glibc":
+            return "these settings of malloc exist in glibc alone; expected the variant torch"
         if phase not in PHASES:
             return f"phase {phase!r} is unknown; expected one of {', '.join(PHASES)}"
         return None

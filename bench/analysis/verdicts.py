@@ -33,6 +33,8 @@ LEAST_MARGIN = 0.01  # nobody changes a framework for a smaller difference
 UNPAIRED_MARGIN = 0.2
 # Between-process standard deviation, assumed until a selftest has measured it.
 ASSUMED = BetweenProcess(deviation=0.02, degrees=8.0)
+# Steps below it have a deviation of their own: what they use fits into the caches of a core.
+SHORT_SECONDS = 1e-3
 PRIOR_PAIRS = 2  # weight of the assumed deviation, in pairs of processes of a selftest
 # Share of a workload's blocks; if more are disturbed, its verdicts are unclear.
 MOST_DISTURBED = 0.2
@@ -99,6 +101,14 @@ class Comparison:
     verdict: Verdict  # of a against b
 
 
+def of_steps(between: BetweenProcess, *measurements: Measurement) -> BetweenProcess:
+    """The deviation for measurements of about these steps: short ones may have their own."""
+    short = between.of_short_steps
+    if short is None or max(map(estimators.median_seconds, measurements)) >= SHORT_SECONDS:
+        return between
+    return short
+
+
 def deviation_of(between: BetweenProcess, a: str, b: str) -> float:
     """Between-process standard deviation of log(a / b), for two variants.
 
@@ -162,6 +172,7 @@ def of_centres(
 
 def compare(a: Measurement, b: Measurement, between: BetweenProcess) -> Estimate:
     """`a` against `b`; raises ValueError if they were not timed in the same rounds."""
+    between = of_steps(between, a, b)
     deviation = deviation_of(between, a.variant, b.variant)
     degrees = degrees_of(between, a.variant, b.variant)
     return estimate(estimators.log_ratios(a, b), deviation, degrees)
@@ -173,6 +184,7 @@ def unpaired(a: Measurement, b: Measurement, between: BetweenProcess) -> Estimat
     The interval contains the scatter of the rounds of both and the between-process standard
     deviation, but not what the machine may have changed between them; the margin allows for that.
     """
+    between = of_steps(between, a, b)
     deviation = deviation_of(between, a.variant, b.variant)
     degrees = degrees_of(between, a.variant, b.variant)
     logs = [[np.log(process.seconds) for process in m.processes] for m in (a, b)]

@@ -22,7 +22,7 @@ from bench.records.schema import Selftest
 from bench.records.store import remove_if_empty
 from bench.records.workload import Workload
 from bench.report.markdown.selftest import HEAD, findings, page, rows
-from bench.selftest import run
+from bench.selftest import run, trials
 from bench.selftest.run import Plan
 from bench.workers import core_locks
 from bench.workers.pool import WorkerPool
@@ -30,6 +30,7 @@ from bench.workers.process import WorkerError
 from tasks import TASKS
 
 DEFAULT_VARIANTS = 3  # the first that are installed
+SHORT = ("hihello", "source")  # whose steps take microseconds
 # Steps of two threads take 3 to 50 times as long beside it.
 BACKGROUND_LOAD_MINUTES = 10.0
 
@@ -62,7 +63,7 @@ def selftest(
     size: Annotated[str, typer.Option(help="The size of the workload.")] = "base",
     phase: Annotated[str, typer.Option(help="forward, bptt or train_step.")] = "bptt",
     threads: Annotated[int, typer.Option(min=0, help="0 is all cores.")] = 0,
-    pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes a variant.")] = 6,
+    pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes a variant.")] = 4,
     repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair.")] = 1,
     injected: Annotated[int, typer.Option(min=0, help="Trials a pair and slow-down.")] = 1,
     pytest_benchmark: _PytestBenchmark = 1,
@@ -91,12 +92,14 @@ def selftest(
         )
     try:
         workload = _workload(task, size, phase, threads)
+        short = _workload(*SHORT, phase, threads)
         variants = _variants(backend)
     except (ValueError, registry.BrokenBackendError) as error:
         wrong_use(str(error))
     plan = Plan(
         workload,
         variants,
+        short=short if short != workload else None,
         pairs=pairs,
         repeats=repeats,
         injected=injected,
@@ -143,7 +146,7 @@ def _run_in(reports: Path, name: str, plan: Plan) -> None:
 def _kept(folder: Path) -> str:
     """What a selftest that did not end leaves."""
     file = folder / run.RAW
-    ours, baseline = run.read_raw(file) if file.exists() else ([], [])
+    ours, baseline = trials.read_raw(file) if file.exists() else ([], [])
     count = len(ours) + len(baseline)
     if not count:
         return "no trial had ended; nothing is kept"

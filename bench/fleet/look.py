@@ -15,6 +15,7 @@ from bench.config.grid import Request
 from bench.measurement import machine_state
 from bench.records import machine, provenance
 from bench.selftest import run as selftest
+from bench.selftest import trials
 from bench.selftest.trials import Trial
 from bench.workers import core_locks
 from bench.workers.pool import WorkerPool
@@ -92,9 +93,9 @@ def differs_from_itself(variants: Sequence[str]) -> Iterator[str]:
             problems = selftest.run(plan, pool, Path(folder), lambda _: None).problems
         except ValueError as error:  # no trial at all
             problems = (str(error),)
-        trials, _ = selftest.read_raw(Path(folder) / selftest.RAW)
+        made, _ = trials.read_raw(Path(folder) / selftest.RAW)
     yield from problems
-    yield from _differing(trials)
+    yield from _differing(made)
 
 
 def _differing(trials: Sequence[Trial]) -> Iterator[str]:

@@ -56,6 +56,9 @@ COSTS = {
     "keras-tensorflow-jit": Cost(4.7, 1.2, 35.4, 0.0327, 0.606, 1.09e-08),
     "jax-unrolled": Cost(1.1, 1.8, 2.25e-07, 0.0306, 8.36, 102),
 }
+# Of the oracle, in steps of numpy: three batches and a fresh one, in float64 and several times in
+# float32, and the gradients by the inputs.
+ORACLE = 40.0
 # Of each candidate beside its first call, in seconds and in steps: before the rounds, and after.
 BEFORE = 0.034, 0
 AFTER = 0.5, 37

@@ -21,7 +21,7 @@ from bench.measurement.worker_keys import has_baseline
 from bench.progress import in_words
 from bench.records.workload import LEARN, Workload
 
-BASELINE = "numpy"  # which computes the products of the GEMM baseline
+BASELINE = "numpy"  # which computes the oracle, and the products of the GEMM baseline
 BETWEEN_BLOCKS = 0.004  # seconds to stop one process and let the next one run
 LOOKS = 1.0  # steps before a block whose results are read
 
@@ -72,8 +72,12 @@ def parts(
         again=_again(steps[: len(variants)]) if settings.timed else 0.0,
     )
     times = settings.processes if settings.timed else 1
+    oracle = costs.ORACLE * costs.of(BASELINE).step(work)
     return Parts(
-        found.starting * times, found.checking * times, found.rounds * times, found.again * times
+        starting=found.starting * times,
+        checking=found.checking * times + oracle,
+        rounds=found.rounds * times,
+        again=found.again * times,
     )
 
 
@@ -150,4 +154,5 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
                 print(f"    {name} is {status}: {text.plain(reason)}")
     seconds = sum(plan_seconds(plan, settings).values())
     tests = sum(map(len, plan.values()))
-    print(f"{tests} tests in {len(plan)} workloads, about {in_words(seconds)}")
+    where = text.plural(len(plan), "workload")
+    print(f"{text.plural(tests, 'test')} in {where}, about {in_words(seconds)}")

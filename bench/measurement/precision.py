@@ -122,7 +122,8 @@ def best_rounds(
         if compared.estimate.ratio < MATTERS:
             logs = estimators.log_ratios(measured[name], best)
             within += [len(one) * estimators.standard_error(one) ** 2 for one in logs]
-            between_them.append(verdicts.deviation_of(between, name, best.variant) ** 2)
+            known = verdicts.of_steps(between, measured[name], best)
+            between_them.append(verdicts.deviation_of(known, name, best.variant) ** 2)
     round_seconds = sum(c.rounds_seconds for c in conditions) / sum(c.rounds for c in conditions)
     beside = float(np.mean([c.before_seconds + c.after_seconds for c in conditions]))
     return rounds_for(beside, round_seconds, within, between_them)

@@ -49,7 +49,8 @@ class Plan:
 
     workload: Workload
     variants: Sequence[str]
-    pairs: int = 6  # of fresh processes, per variant
+    short: Workload | None = None  # of steps of microseconds, with as many A/A trials
+    pairs: int = 4  # of fresh processes, per variant
     repeats: int = 1  # A/A trials per pair
     injected: int = 1  # trials per pair and slow-down
     pytest_benchmark: int = 1  # A/A trials of pytest-benchmark's loop per pair
@@ -62,7 +63,7 @@ class Plan:
     @property
     def trials(self) -> int:
         """Number of trials per pair."""
-        ours = self.repeats + self.injected * len(SLOWDOWNS)
+        ours = self.repeats * (1 if self.short is None else 2) + self.injected * len(SLOWDOWNS)
         return ours + self.pytest_benchmark + len(self.baseline_slowdowns)
 
     @property
@@ -76,8 +77,8 @@ class Plan:
         return len(self.variants) * self.pairs
 
     def estimated_seconds(self) -> float:
-        """The expected duration, with 7 s for starting and building a pair of processes."""
-        return self.all_pairs * (7.0 + self.trials * 3.0 * self.seconds)
+        """The expected duration, with 10 s for starting and building a pair of processes."""
+        return self.all_pairs * (10.0 + self.trials * 3.0 * self.seconds)
 
 
 def run(plan: Plan, pool: Pool, folder: Path, progress: Progress) -> schema.Selftest:
@@ -97,25 +98,12 @@ def run(plan: Plan, pool: Pool, folder: Path, progress: Progress) -> schema.Self
             (ours if isinstance(trial, Trial) else baseline).append(trial)  # type: ignore[arg-type]
             raw.write(msgspec.json.encode(trial) + b"\n")
             raw.flush()
-    if not any(trial.slowdown == 0 for trial in ours):
+    if not any(trial.slowdown == 0 and not trial.short for trial in ours):
         why = problems[0] if problems else "the time was used up"
         raise ValueError(f"no trial without a slow-down was completed: {why}")
     result = summary(plan, ours, baseline, started, problems)
     (folder / RESULT).write_bytes(msgspec.json.encode(result) + b"\n")
     return result
-
-
-def read_raw(file: Path) -> tuple[list[Trial], list[BaselineTrial]]:
-    """The trials that a selftest wrote."""
-    ours: list[Trial] = []
-    baseline: list[BaselineTrial] = []
-    for line in file.read_bytes().splitlines():
-        fields = msgspec.json.decode(line)
-        if isinstance(fields["first_seconds"], list):
-            ours.append(msgspec.convert(fields, Trial))
-        else:
-            baseline.append(msgspec.convert(fields, BaselineTrial))
-    return ours, baseline
 
 
 def summary(
@@ -127,6 +115,7 @@ def summary(
 ) -> schema.Selftest:
     """The summary of the trials, for one process and for the recommended number."""
     found = trials.between_process(ours, started)
+    made, ours = len(ours), [trial for trial in ours if not trial.short]
     recommended = trials.recommended_processes(ours, found, plan.seconds)
     counts = sorted({1, min(recommended or trials.MOST_RECOMMENDED, plan.pairs)})
     others = [t.others_cores for t in ours if t.others_cores is not None]
@@ -143,7 +132,7 @@ def summary(
         best_rounds=trials.best_rounds(ours, found),
         others_cores=float(np.median(others)) if others else None,
         disturbed=float(np.mean([t.disturbed for t in ours])),
-        left_out=plan.all_pairs * plan.trials - len(ours) - len(baseline),
+        left_out=plan.all_pairs * plan.trials - made - len(baseline),
         problems=tuple(map(provenance.without_paths, dict.fromkeys(problems))),
     )
 
@@ -207,7 +196,7 @@ def _pair(
     models = [started[copy] for copy in range(len(keys))]
     shares = [0.0] * plan.repeats + [*SLOWDOWNS] * plan.injected
     todo: list[Callable[[], Trial | BaselineTrial]] = [
-        partial(_trial, plan, pool, models, each, variant, number, share, rng) for share in shares
+        partial(_trial, plan, pool, models, variant, number, share, rng, each) for share in shares
     ]
     shares = [0.0] * plan.pytest_benchmark + [*plan.baseline_slowdowns]
     todo += [partial(_baseline_trial, plan, pool, keys, variant, number, share) for share in shares]
@@ -216,6 +205,14 @@ def _pair(
             yield todo.pop(0)
         for index in rng.permutation(len(todo)):
             yield todo[index]
+    if plan.short is None:
+        return
+    short = WorkloadChecks(plan.short, plan.seed)
+    again = {copy: _timed_model(plan, pool, short, keys[copy], progress) for copy in order}
+    models = [again[copy] for copy in range(len(keys))]
+    with background_load(plan.background_load):
+        for _ in range(plan.repeats):
+            yield partial(_short_trial, plan, pool, models, variant, number, rng)
 
 
 def _timed_model(
@@ -228,18 +225,30 @@ def _timed_model(
     _, _, found = checks.before(ask, key.variant)
     if found.failures:
         raise DisagreesError(f"it disagrees with the oracle: {found.failures[0]}")
-    return warmed_up(key.variant, worker, ask, plan.workload, Block())
+    return warmed_up(key.variant, worker, ask, checks.workload, Block())
+
+
+def _short_trial(
+    plan: Plan,
+    pool: Pool,
+    models: Sequence[TimedModel],
+    variant: str,
+    pair: int,
+    rng: np.random.Generator,
+) -> Trial:
+    found = _trial(plan, pool, models, variant, pair, 0.0, rng)
+    return msgspec.structs.replace(found, short=True, round_seconds=None)
 
 
 def _trial(
     plan: Plan,
     pool: Pool,
     models: Sequence[TimedModel],
-    process_seconds: float,
     variant: str,
     pair: int,
     slowdown: float,
     rng: np.random.Generator,
+    process_seconds: float | None = None,
 ) -> Trial:
     first, second = (
         replace(model, slowdown=share, seconds=[], throughput_seconds=[], positions=[], raw=[])

@@ -10,10 +10,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from bench.analysis import estimators, verdicts
 from bench.analysis.verdicts import PRIOR_PAIRS, Estimate
@@ -40,6 +42,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     timed_share: float | None = None  # share of the wall time of its rounds in timed steps
     process_seconds: float | None = None  # of each process before its first round
     round_seconds: float | None = None  # of each round and process
+    short: bool = False  # of steps of microseconds
 
     @property
     def logs(self) -> np.ndarray:
@@ -59,6 +62,19 @@ class BaselineTrial(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ratio(self) -> float:
         return self.second_seconds / self.first_seconds
+
+
+def read_raw(file: Path) -> tuple[list[Trial], list[BaselineTrial]]:
+    """The trials that a selftest wrote."""
+    ours: list[Trial] = []
+    baseline: list[BaselineTrial] = []
+    for line in file.read_bytes().splitlines():
+        fields = msgspec.json.decode(line)
+        if isinstance(fields["first_seconds"], list):
+            ours.append(msgspec.convert(fields, Trial))
+        else:
+            baseline.append(msgspec.convert(fields, BaselineTrial))
+    return ours, baseline
 
 
 @dataclass(frozen=True)
@@ -84,12 +100,17 @@ def between_process(trials: Sequence[Trial], measured: str) -> BetweenProcess:
     minus the variance from the rounds. Few pairs can agree by chance. Therefore the assumed
     variance is pooled with the overall one, weighted as PRIOR_PAIRS pairs, and the overall variance
     with that of each variant. Each pair counts as one degree of freedom. Raises ValueError if there
-    is no such trial.
+    is no such trial. Trials of short steps have one of their own.
     """
     same = [_Point.of(trial) for trial in trials if not trial.slowdown]
     if not same:
         raise ValueError("no trial without a slow-down; expected one or more")
-    return _between_process(same, measured)
+    of_long = [_Point.of(trial) for trial in trials if not (trial.slowdown or trial.short)]
+    if not of_long or len(of_long) == len(same):
+        return _between_process(same, measured)
+    of_short = [_Point.of(trial) for trial in trials if trial.short and not trial.slowdown]
+    found = _between_process(of_long, measured)
+    return replace(found, of_short_steps=_between_process(of_short, measured))
 
 
 def _between_process(same: Sequence[_Point], measured: str) -> BetweenProcess:

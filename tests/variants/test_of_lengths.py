@@ -45,6 +45,7 @@ CASES: dict[str, dict[str, Any]] = {
     "no head": {"output_size": None},
 }
 DTYPES = ("float32", "float64")
+QUICK = ("numpy", "torch", "jax")
 FEW = ("each step, weighted sum, given state", "last step, given state")
 
 
@@ -67,7 +68,13 @@ def check(
     assert compared > 20
 
 
-@pytest.mark.parametrize("variant", asked.DEFAULT)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in registry.default_names()
+    ],
+)
 def test_a_default_variant_agrees_where_sequences_have_lengths(
     pool: WorkerPool, variant: str
 ) -> None:

@@ -58,6 +58,8 @@ def _totals(processes: Iterable[ProcessConditions], *fields: str) -> list[int]:
 def between_process_in_words(between: BetweenProcess) -> str:
     """By how much two processes of the same program differ, and how that is known."""
     size = f"Two processes of the same program differ by {text.share(between.deviation)}"
+    if between.of_short_steps is not None:
+        size += f", by {text.share(between.of_short_steps.deviation)} where steps take microseconds"
     if between.measured is None:
         return f"{size} (standard deviation, assumed; `rnnbench selftest` measures it)."
     return f"{size} (standard deviation, measured {text.date(between.measured)})."

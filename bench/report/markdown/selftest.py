@@ -61,7 +61,7 @@ def findings(selftest: Selftest) -> list[str]:
     alarms, count = sum(t.wrong for t in same), sum(len(t.ratios) for t in same)
     lines = [
         f"Two processes of the same program differ by {100 * deviation:.1f} % (standard deviation) "
-        "for as long as they run.",
+        f"for as long as they run{_of_short_steps(selftest)}.",
         f"{_enough(selftest.recommended_processes)}.",
         f"Identical programs were called different in {alarms} of {text.plural(count, 'trial')}.",
     ]
@@ -80,6 +80,13 @@ def findings(selftest: Selftest) -> list[str]:
             "results."
         )
     return [*lines, _background_load(selftest)]
+
+
+def _of_short_steps(selftest: Selftest) -> str:
+    short = selftest.between_process.of_short_steps
+    if short is None:
+        return ""
+    return f", and by {100 * short.deviation:.1f} % where steps take microseconds"
 
 
 def _enough(processes: int) -> str:
