@@ -20,7 +20,6 @@ from backends.torch.gpu import forget_peak, peak_bytes, set_float32_products
 from backends.torch.model import Lengths, Net, TorchModel
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
-
 # glibc returns large freed blocks to the system, and each step takes them again page by page. With
 # these it keeps them (mallopt(3)): no block is mapped apart below 1 GiB, none is trimmed.
 QUIET_MALLOC = {
