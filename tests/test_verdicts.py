@@ -139,8 +139,8 @@ def test_steps_of_microseconds_have_a_deviation_of_their_own() -> None:
     short = BetweenProcess(deviation=0.005, degrees=12.0)
     between = BetweenProcess(deviation=0.03, degrees=12.0, of_short_steps=short)
     for pace, known in ((2e-6, short), (2e-3, between)):
-        a = measurement("a", tuple(pace * value for value in rounds(*[1.0, 1.01] * 5)))
-        b = measurement("b", tuple(pace * value for value in rounds(*[1.02, 1.01] * 5)))
+        a = measurement("a", rounds(*[pace, 1.01 * pace] * 5))
+        b = measurement("b", rounds(*[1.02 * pace, 1.01 * pace] * 5))
         assert verdicts.of_steps(between, a, b) is known
         found = verdicts.compare(a, b, between)
         assert found == verdicts.compare(a, b, known)

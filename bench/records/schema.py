@@ -48,8 +48,7 @@ class BetweenProcess(msgspec.Struct, frozen=True, kw_only=True):
     degrees: float  # degrees of freedom of this estimate
     variants: dict[str, float] = {}  # the deviation of each measured variant
     measured: str | None = None  # ISO 8601, UTC; None: assumed
-    # That of steps of microseconds (`bench.analysis.verdicts.SHORT_SECONDS`); None: the same.
-    of_short_steps: BetweenProcess | None = None
+    of_short_steps: BetweenProcess | None = None  # in steps of microseconds; None: the same
 
 
 class Trials(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,8 +26,8 @@ SLOWDOWNS = (0.0, 0.03, 0.05, 0.10, 0.20)
 COUNTS = (1, 3, 5, 10)
 PRECISIONS = (0.03, 0.02)
 # Of the default selftest: so many pairs of each of these variants give its deviation.
-OF_SELFTEST, PAIRS_OF_SELFTEST = ("numpy", "torch", "jax"), 4
-DRAWN, RESAMPLED = 200, 100  # trials of a rate, and rates for its interval
+OF_SELFTEST, PAIRS_OF_SELFTEST = ("numpy", "torch", "keras-tensorflow"), 4
+DRAWN, RESAMPLED = 200, 40  # trials of a rate, and rates for its interval
 LOW, HIGH = 0.025, 0.975
 
 
