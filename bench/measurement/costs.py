@@ -43,25 +43,22 @@ class Cost:
 
 OTHER = Cost(3.0, 0.5, 20.0, 0.02, 3.0, 50.0)  # of a variant that is not known
 COSTS = {
-    "numpy": Cost(0.3, 0.022, 3.4, 0.0172, 5.17, 9.74),
-    "torch": Cost(1.5, 0.027, 30.3, 0.0129, 2.25, 4.24e-05),
-    "keras-tensorflow": Cost(5.9, 0.4, 41.4, 0.0319, 1.2, 793),
-    "keras-jax": Cost(2.7, 1.2, 3.02, 0.0257, 4.11, 18.7),
-    "keras-torch": Cost(6.7, 0.068, 195, 0.0286, 3.77, 1.42e03),
-    "jax": Cost(1.1, 0.44, 1.92, 0.0252, 3.4, 30.8),
-    "flax": Cost(1.2, 0.61, 4.06, 0.0232, 3.66, 7.75),
-    "jax@0.4.31": Cost(1, 0.22, 0.0171, 0.0374, 7.13, 68),
+    "numpy": Cost(0.28, 0.012, 2.54, 0.0175, 3.48, 2.83),
+    "torch": Cost(1.5, 0.019, 12.4, 0.00949, 2.91, 34.9),
+    "keras-tensorflow": Cost(3.8, 0.25, 31.6, 0.0238, 0.893, 1.11e03),
+    "keras-jax": Cost(2.1, 1.1, 1.62, 0.0239, 1.92, 17.2),
+    "keras-torch": Cost(4.4, 0.032, 131, 0.0313, 2.03e-11, 1.49e03),
+    "jax": Cost(0.85, 0.34, 1.13, 0.019, 2.99, 24.4),
+    "flax": Cost(0.86, 0.39, 1.44, 0.0173, 3.37, 17),
     "torch-padded": Cost(1.3, 0.048, 2.78e-09, 0.00262, 3.73, 2.91e03),
-    "torch-cell": Cost(1.3, 0.05, 55.4, 9.54e-11, 6.04, 403),
-    "keras-tensorflow-jit": Cost(4.7, 1.2, 35.4, 0.0327, 0.606, 1.09e-08),
-    "jax-unrolled": Cost(1.1, 1.8, 2.25e-07, 0.0306, 8.36, 102),
+    "torch-cell": Cost(1.3, 0.042, 8.68, 5.1e-12, 7.21, 6.07e-05),
 }
 # Of the oracle, in steps of numpy: three batches and a fresh one, in float64 and several times in
 # float32, and the gradients by the inputs.
 ORACLE = 40.0
 # Of each candidate beside its first call, in seconds and in steps: before the rounds, and after.
-BEFORE = 0.034, 0
-AFTER = 0.5, 37
+BEFORE = 0.3, 4.0
+AFTER = 0.8, 30.0
 
 
 def of(variant: str) -> Cost:
