@@ -22,6 +22,8 @@ from backends.described import READERS
 from backends.described import Activation as Activation
 from backends.described import Described as Described
 from backends.described import NotDescribableError as NotDescribableError
+from backends.described import Shape as Shape
+from backends.described import probe_shape as probe_shape
 from backends.described import random_input as random_input
 from backends.entry import Entry as Entry
 from backends.features import supports
@@ -172,10 +174,11 @@ def process_mark() -> tuple[str, str]:
     return marks.VARIABLE, f"{marks.OF_THIS_RUN}-"
 
 
-def reader(net: object) -> Callable[[Any], Described] | None:
+def reader(net: object) -> Callable[..., Described] | None:
     """The function that reads a net which a user wrote; None if `net` is none that can be read.
 
-    It raises NotDescribableError for a net that no ModelSpec describes.
+    It takes the net, and B and T (a `Shape`) for one that takes no others. It raises
+    NotDescribableError for a net that no ModelSpec describes.
     """
     bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(net).__mro__}
     for (package, kind), target in READERS.items():

@@ -14,10 +14,11 @@ import pytest
 from here import rnnbench
 
 import tasks
-from backends import registry
+from backends import described, registry
+from bench.cli import run
 from bench.config import grid, options, workload_file
 from bench.correctness.oracle import run_oracle
-from bench.describe import process, readout, target, text
+from bench.describe import oracle, process, readout, target, text
 from bench.describe.process import Description
 from tasks.spec import Batch, ModelSpec, init_params
 
@@ -133,7 +134,7 @@ def test_outputs_that_are_not_those_of_the_layers_are_refused_with_the_cause(rea
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax"])
 def test_a_softmax_that_is_no_layer_is_taken_for_one(activation: str, wanted: str) -> None:
     spec = replace(SPEC, readout=wanted)  # type: ignore[arg-type]
-    net = _changed(readout.ACTIVATIONS[activation], spec)
+    net = _changed(oracle.ACTIVATIONS[activation], spec)
     found = readout.settled(net)
     assert (found.spec, found.activation) == (spec, activation)
 
@@ -172,6 +173,112 @@ def test_the_random_input_holds_what_may_be_padding() -> None:
     assert {0, 1, 4998, 4999} <= set(ids.ravel())
     assert set(registry.random_input((3, 5), 2, 1).ravel()) == {0, 1}
     assert not registry.random_input((3, 5), None, 4)[0, -1].any()
+
+
+GRADIENTS = ModelSpec("lstm", 3, 4, num_layers=2, bidirectional=True, output_size=3)
+
+
+@pytest.mark.parametrize("wanted", ["every_step", "last_step"])
+@pytest.mark.parametrize("activation", ["none", "softmax", "log_softmax"])
+def test_the_expected_gradients_are_those_of_the_outputs(activation: Any, wanted: Any) -> None:
+    spec = replace(GRADIENTS, readout=wanted)
+    params, x = init_params(spec, 3), registry.random_input((2, 4), None, 3)
+    d = np.random.default_rng(4).standard_normal((2, 4, 3) if wanted == "every_step" else (2, 3))
+
+    def total(name: str, change: float) -> float:
+        moved = {**params, name: params[name].copy()}
+        moved[name].flat[1] += change
+        found = oracle.Oracle(spec, moved, x)
+        return float(
+            (d * oracle.ACTIVATIONS[activation](found.logits(found.expected(wanted)))).sum()
+        )
+
+    exact = oracle.Oracle(spec, params, x)
+    logits = exact.logits(exact.expected(wanted))
+    found = exact.gradients(wanted, oracle.before(activation, logits, d))
+    assert found.keys() == params.keys()
+    for name, gradient in found.items():
+        ratio = (total(name, 1e-6) - total(name, -1e-6)) / 2e-6
+        assert gradient.flat[1] == pytest.approx(ratio, rel=1e-4, abs=1e-8)
+
+
+def _with_gradients(how: Callable[[dict[str, np.ndarray]], Any]) -> registry.Described:
+    """A net whose gradients are `how` of its own."""
+    spec = replace(SPEC, vocab_size=9)
+    net = _described(spec)
+
+    def gradients(x: np.ndarray, d: np.ndarray) -> dict[str, np.ndarray]:
+        found = oracle.Oracle(spec, net.params, x).gradients(spec.readout, d)
+        return {**found, **how(found)}
+
+    return replace(net, gradients=gradients)
+
+
+def _without_a_row(table: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(len(table))[:, None] == 0, 0, table)
+
+
+OTHER_GRADIENTS: dict[str, Callable[[dict[str, np.ndarray]], Any]] = {
+    "no gradient reaches l0.fwd.W_xh": lambda g: {"l0.fwd.W_xh": g["l0.fwd.W_xh"] * 0},
+    "the relative error of W_hy is 5.0e-01": lambda g: {"W_hy": g["W_hy"] / 2},
+    "the relative error of E is 1.0e+00": lambda g: {"E": _without_a_row(g["E"])},
+}
+
+
+@pytest.mark.parametrize("reason", OTHER_GRADIENTS)
+def test_other_gradients_are_refused(reason: str) -> None:
+    assert readout.settled(_with_gradients(lambda _: {})).spec.vocab_size == 9
+    with pytest.raises(registry.NotDescribableError) as refused:
+        readout.settled(_with_gradients(OTHER_GRADIENTS[reason]))
+    assert reason in str(refused.value)
+    assert "stop_gradient" in str(refused.value)
+
+
+def _apart(vocab: int, padding: int) -> registry.Described:
+    """A net that takes the state after the last step for zero where an id is among the steps."""
+    spec = replace(SPEC, vocab_size=vocab, readout="last_step", output_size=None)
+    plain = _described(spec)
+    net = replace(plain, outputs=lambda x: plain.outputs(x) * (x != padding).all(1)[:, None])
+    return replace(net, shaken=lambda negated: net)
+
+
+def test_an_id_that_the_net_treats_apart_is_found_in_a_large_vocabulary() -> None:
+    assert not readout.settled(_apart(30000, -1)).notes
+    reason = r"the relative error is .*; so it is for the ids from 20510 to 24611, one of which may"
+    with pytest.raises(registry.NotDescribableError, match=reason):
+        readout.settled(_apart(30000, 22222))
+
+
+def test_a_vocabulary_that_is_too_large_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readout, "ID_BATCHES", 2)
+    tried = readout.settled(_apart(30000, 22222)).notes[0]
+    assert "of the 30000 ids were tried: code that treats another one apart" in tried
+    assert 8192 <= int(tried.partition(" ")[0]) < 8300
+
+
+def test_a_head_that_works_on_every_step_is_noted_where_the_last_is_returned() -> None:
+    last = replace(SPEC, readout="last_step")
+    assert "computes every step" in readout.settled(_described(last, head_on_all=True)).notes[0]
+    assert not readout.settled(_described(last)).notes
+    assert not readout.settled(_described(head_on_all=True)).notes
+
+
+def test_sizes_are_tried_from_the_fewest_that_a_net_may_need() -> None:
+    assert [*described.shapes_to_try((None, None))] == [(None, None)]
+    assert [*described.shapes_to_try((4, None))] == [(None, None), (4, None)]
+    assert [*described.shapes_to_try((4, 6), (None, 7))] == [(None, 7), (4, 7)]
+    assert [*described.shapes_to_try((4, 6))] == [(None, None), (4, None), (None, 6), (4, 6)]
+    for fixed in ((None, None), (5, None), (None, 3), (3, None)):
+        batch, steps = described.probe_shape(fixed)
+        assert batch != steps
+        assert (fixed[0] or batch, fixed[1] or steps) == (batch, steps)
+
+
+def test_the_sizes_of_a_run_are_those_of_its_options() -> None:
+    words = ["m:net", "--batch", "4", "--steps=6", "--hidden=8,9", "-k", "x"]
+    assert (run._size(words, "--batch"), run._size(words, "--steps")) == (4, 6)
+    assert run._size(["--batch=4,8"], "--batch") is None
+    assert run._size(["m:net", "--batch"], "--batch") is None
 
 
 def test_the_file_holds_the_net_and_says_what_is_assumed(folder: Path) -> None:

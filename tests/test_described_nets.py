@@ -75,6 +75,14 @@ IN_TORCH = {
     "the_last_steps_alone": "'lstm' (LSTM) does not read the net's input",
     "dropout_in_training_alone": "'drop' (Dropout) is called in training and not in evaluation",
     "no_gradient": "no gradient reaches the weights of 'lstm' (LSTM)",
+    "detached_between": "no gradient reaches the weights of 'lower' (LSTM)",
+    "half_detached": "the net's gradients are not those of its layers",
+    "hook_on_the_gradient": "the relative error of l0.fwd.W_hh is 1.0e-01",
+    "a_word_in_the_middle_is_padding": "does not read the output of 'words' (Embedding)",
+    "lengths_from_a_word_in_the_middle": "so it is for the ids from 4096 to 8191",
+    "one_word_is_not_trained": "the relative error of E is 1.0e+00",
+    "padding_idx_in_the_middle": "'words' (Embedding) has padding_idx 7",
+    "one_batch_alone": "on an input of shape (3, 5, 4); --batch and --steps name the sizes",
 }
 IN_KERAS = {
     "layer_between": "(LayerNormalization) is another layer",
@@ -132,6 +140,13 @@ IN_KERAS = {
     "noise_in_training": "computes something else in training",
     "relu_of_positive_outputs": "puts relu on its outputs",
     "the_first_steps_alone": "(LSTM) does not read the net's input",
+    "stopped_gradient": "no gradient reaches the weights of 'lstm",
+    "stopped_by_a_layer": "no gradient reaches the weights of 'lstm",
+    "half_stopped": "the net's gradients are not those of its layers",
+    "stopped_in_training": "no gradient reaches the weights of 'embedding",
+    "a_word_in_the_middle_is_padding": "(LSTM) does not read the output of 'embedding",
+    "mask_zero_of_many_words": "(Embedding) has mask_zero",
+    "one_batch_alone": "on an input of shape (3, 5); --batch and --steps name the sizes",
 }
 SIX: dict[str, ModelSpec] = {
     "tagger": ModelSpec(
@@ -205,6 +220,24 @@ def test_every_net_that_no_workload_describes_is_refused_by_its_reason(framework
     assert found.keys() == expected.keys()
     wrong = {net: found[net] for net, words in expected.items() if words not in found[net]}
     assert not wrong
+
+
+# B and T as they are read of a net that takes those alone.
+FIXED: dict[str, list[int | None]] = {
+    "batch": [4, None],
+    "batch_time_first": [4, None],
+    "batch_of_the_input": [4, None],
+    "steps": [None, 6],
+    "both": [4, 6],
+    "neither": [None, None],
+}
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_net_that_takes_one_size_alone_is_read_with_it(framework: str) -> None:
+    found = _read(f"fixed_in_{framework}")
+    read = {name: [net["batch"], net["steps"]] for name, net in found.items()}
+    assert read == {name: sizes for name, sizes in FIXED.items() if name in found}
 
 
 def _compared(folder: Path, backends: str) -> None:

@@ -45,13 +45,14 @@ def test_those_that_were_promised_are_there() -> None:
     assert promised | {"keras-18648"} <= set(presets.names())
     stated = {name for name in presets.names() if presets.find(name).stated}
     # Our own, open questions without sizes, and a dense net.
-    open_ones = {"pytorch-94457", "sentiment-lengths", "tensorflow-29075", "gru-stream"}
+    open_ones = {"sentiment-lengths", "tensorflow-29075", "gru-stream"}
     assert set(presets.names()) - stated == {"reference", "keras-18648", *open_ones}
 
 
 def test_a_difference_from_the_source_is_found() -> None:
     assert presets.find("flashrnn").differing() == ["dtype"]
     assert presets.find("keras-20902").differing() == ["device"]
+    assert presets.find("pytorch-94457").differing() == ["classes"]
     assert presets.find("onednn-837").here("steps") == (63, 31, 15)
     assert presets.find("braun2018").here("layers") == (1,)
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from backends.keras.net import to_canonical
 from tasks.spec import Cell, ModelSpec, Params
 
 SOFTMAXES: Mapping[str, Activation] = {"softmax": "softmax", "log_softmax": "log_softmax"}
+Values = Callable[[Any], np.ndarray]
 KNOWN = ("Embedding", "Dropout", "Dense", "Softmax", "Activation", "InputLayer", "Identity")
 
 
@@ -117,9 +118,9 @@ def _odd(call: Call) -> str:
         return "has a cell of its own; expected SimpleRNN, GRU or LSTM"
     if type(layer).__name__ not in KNOWN or not type(layer).__module__.startswith("keras."):
         return "is another layer; expected embedding, recurrent layers, dropout and a linear head"
+    if getattr(layer, "lora_rank", None):
+        return "has lora_rank; expected none"
     if isinstance(layer, layers.Embedding):
-        if getattr(layer, "lora_rank", None):
-            return "has lora_rank; expected none"
         return "has mask_zero; expected sequences without a mask" if layer.mask_zero else ""
     if isinstance(layer, layers.Dropout) and layer.noise_shape is not None:
         return f"has noise_shape {layer.noise_shape}; expected none"
@@ -201,8 +202,19 @@ def _activation(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def called(call: Call) -> list[Called]:
-    """The layers of a call: two of a Dense with softmax. Raises NotDescribableError."""
+def to_numpy(tensor: Any) -> np.ndarray:
+    """In float64 if it holds floating-point numbers."""
+    from keras import ops
+
+    found = np.asarray(ops.convert_to_numpy(tensor))
+    return found.astype(np.float64) if found.dtype.kind == "f" else found
+
+
+def called(call: Call, of: Values = to_numpy) -> list[Called]:
+    """The layers of a call: two of a Dense with softmax; `of` gives what stands for a weight.
+
+    Raises NotDescribableError.
+    """
     layer = _inner(call.layer)
     kind = type(layer).__name__
     if kind in ("InputLayer", "Identity"):
@@ -218,26 +230,26 @@ def called(call: Call) -> list[Called]:
     returned = call.returned
     y = to_numpy(returned[0] if isinstance(returned, list | tuple) else returned)
     x, names = to_numpy(given[0]), (call.name, f"the softmax of {call.name}")
-    return [Called(name, each, x, y) for name, each in zip(names, _layers(layer), strict=False)]
+    return [Called(name, each, x, y) for name, each in zip(names, _layers(layer, of), strict=False)]
 
 
-def _layers(layer: Any) -> list[Layer]:
+def _layers(layer: Any, of: Values) -> list[Layer]:
     kind = type(layer).__name__
     if is_recurrent(layer):
-        return [_recurrent(layer)]
+        return [_recurrent(layer, of)]
     if kind == "Embedding":
-        return [Embedding(to_numpy(layer.embeddings), frozen=not layer.trainable)]
+        return [Embedding(of(layer.embeddings), frozen=not layer.trainable)]
     if kind == "Dropout":
         return [Dropout(float(layer.rate))]
     activation = "softmax" if kind == "Softmax" else _activation(layer.activation)
     last: list[Layer] = [Softmax(SOFTMAXES[activation])] if activation in SOFTMAXES else []
     if kind != "Dense":
         return last
-    bias = to_numpy(layer.bias) if layer.use_bias else None
-    return [Head(to_numpy(layer.kernel), bias), *last]
+    bias = of(layer.bias) if layer.use_bias else None
+    return [Head(of(layer.kernel), bias), *last]
 
 
-def _recurrent(layer: Any) -> Recurrent:
+def _recurrent(layer: Any, of: Values) -> Recurrent:
     forward = getattr(layer, "forward_layer", layer)
     directions = {"fwd": forward}
     if forward is not layer:
@@ -252,10 +264,10 @@ def _recurrent(layer: Any) -> Recurrent:
                     bias=forward.use_bias)  # fmt: skip
     arrays: dict[str, np.ndarray] = {}
     for direction, each in directions.items():
-        arrays[f"l0.{direction}.W_xh"] = to_numpy(each.cell.kernel)
-        arrays[f"l0.{direction}.W_hh"] = to_numpy(each.cell.recurrent_kernel)
+        arrays[f"l0.{direction}.W_xh"] = of(each.cell.kernel)
+        arrays[f"l0.{direction}.W_hh"] = of(each.cell.recurrent_kernel)
         if one.bias:
-            arrays[f"l0.{direction}.b"] = to_numpy(each.cell.bias)
+            arrays[f"l0.{direction}.b"] = of(each.cell.bias)
     params: Params = {
         name.removeprefix("l0."): value for name, value in to_canonical(one, arrays).items()
     }
@@ -266,11 +278,3 @@ def _is(layer: Any, kind: str) -> bool:
     from keras import layers
 
     return isinstance(layer, getattr(layers, kind))
-
-
-def to_numpy(tensor: Any) -> np.ndarray:
-    """In float64 if it holds floating-point numbers."""
-    from keras import ops
-
-    found = np.asarray(ops.convert_to_numpy(tensor))
-    return found.astype(np.float64) if found.dtype.kind == "f" else found

@@ -6,7 +6,7 @@ and LSTM are added up, since one bias stands for both here (`tasks.spec`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from backends.described import (
     Softmax,
 )
 from tasks.spec import Cell, Params
+
+Values = Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def _odd(module: Any) -> str:
         return "is a cell in a loop of the net's own; expected nn.RNN, nn.GRU or nn.LSTM"
     if not isinstance(module, (*known, nn.Identity)):
         return "is another layer; expected embedding, recurrent layers, dropout and a linear head"
-    if parametrize.is_parametrized(module) or any(n.endswith("_g") for n in module._parameters):
+    if parametrize.is_parametrized(module) or any(
+        n.endswith(("_g", "_orig")) for n in module._parameters
+    ):
         return "has parametrized weights; expected plain ones"
     frozen = [name for name, p in module.named_parameters() if not p.requires_grad]
     if isinstance(module, nn.Embedding):
@@ -127,8 +131,14 @@ def trains_two_biases(module: Any) -> bool:
     return any(p.requires_grad for name, p in module.named_parameters() if "bias_hh" in name)
 
 
-def called(call: Call) -> Called:
-    """The layer of a call. Raises NotDescribableError."""
+def to_numpy(tensor: Any) -> np.ndarray:
+    """In float64 if it holds floating-point numbers."""
+    found: np.ndarray = tensor.detach().cpu().numpy()
+    return found.astype(np.float64) if found.dtype.kind == "f" else found
+
+
+def called(call: Call, of: Values = to_numpy) -> Called:
+    """The layer of a call; `of` gives what stands for a weight. Raises NotDescribableError."""
     import torch
     from torch import nn
 
@@ -145,25 +155,25 @@ def called(call: Call) -> Called:
             raise NotDescribableError(
                 f"{call.name} starts from a state of the net's own; expected zeros"
             )
-    return Called(call.name, _layer(call.module), to_numpy(given), to_numpy(y))
+    return Called(call.name, _layer(call.module, of), to_numpy(given), to_numpy(y))
 
 
-def _layer(module: Any) -> Layer:
+def _layer(module: Any, of: Values) -> Layer:
     from torch import nn
 
     if isinstance(module, nn.Embedding):
-        return Embedding(to_numpy(module.weight), frozen=not module.weight.requires_grad)
+        return Embedding(of(module.weight), frozen=not module.weight.requires_grad)
     if isinstance(module, nn.Dropout):
         return Dropout(module.p)
     if isinstance(module, nn.Linear):
-        bias = None if module.bias is None else to_numpy(module.bias)
-        return Head(to_numpy(module.weight).T, bias)
+        bias = None if module.bias is None else of(module.bias)
+        return Head(of(module.weight).T, bias)
     if isinstance(module, nn.RNNBase):
-        return _recurrent(module)
+        return _recurrent(module, of)
     return Softmax("softmax" if isinstance(module, nn.Softmax) else "log_softmax")
 
 
-def _recurrent(module: Any) -> Recurrent:
+def _recurrent(module: Any, of: Values) -> Recurrent:
     cells: dict[str, Cell] = {
         "RNN_TANH": "rnn_tanh",
         "RNN_RELU": "rnn_relu",
@@ -176,20 +186,20 @@ def _recurrent(module: Any) -> Recurrent:
         module.hidden_size,
         module.bidirectional,
         module.bias,
-        [_params(module, number) for number in range(module.num_layers)],
+        [_params(module, number, of) for number in range(module.num_layers)],
         module.dropout if module.num_layers > 1 else 0.0,
     )
 
 
-def _params(module: Any, number: int) -> Params:
+def _params(module: Any, number: int, of: Values) -> Params:
     """Of layer `number`: "fwd.W_xh", ..."""
     params: Params = {}
     for direction in ("fwd", "bwd") if module.bidirectional else ("fwd",):
         end = f"l{number}" + ("_reverse" if direction == "bwd" else "")
-        params[f"{direction}.W_xh"] = to_numpy(getattr(module, f"weight_ih_{end}")).T
-        params[f"{direction}.W_hh"] = to_numpy(getattr(module, f"weight_hh_{end}")).T
+        params[f"{direction}.W_xh"] = of(getattr(module, f"weight_ih_{end}")).T
+        params[f"{direction}.W_hh"] = of(getattr(module, f"weight_hh_{end}")).T
         if module.bias:
-            b, b_hh = (to_numpy(getattr(module, f"{n}_{end}")) for n in ("bias_ih", "bias_hh"))
+            b, b_hh = (of(getattr(module, f"{n}_{end}")) for n in ("bias_ih", "bias_hh"))
             gru = module.mode == "GRU"
             params |= {f"{direction}.b": b if gru else b + b_hh}
             params |= {f"{direction}.b_hh": b_hh} if gru else {}
@@ -208,9 +218,3 @@ def first_tensor(returned: Any) -> Any:
             f"the net returns a {type(returned).__name__}; expected a tensor, or a tuple with one"
         )
     return found
-
-
-def to_numpy(tensor: Any) -> np.ndarray:
-    """In float64 if it holds floating-point numbers."""
-    found: np.ndarray = tensor.detach().cpu().numpy()
-    return found.astype(np.float64) if found.dtype.kind == "f" else found

@@ -28,8 +28,12 @@ def describe(
     weights: Annotated[
         Path | None, typer.Option(help="An NPZ file to write the net's weights to.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="B, where the net takes any.")] = None,
-    steps: Annotated[int | None, typer.Option(help="T, where the net takes any.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="B, where the net takes any or no other.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="T, where the net takes any or no other.")
+    ] = None,
     loss: Annotated[
         str | None, typer.Option(help=f"The loss: {' or '.join(get_args(Loss))}.")
     ] = None,
@@ -51,7 +55,7 @@ def describe(
         for option, path, end in (("out", out, ".toml"), ("weights", weights, ".npz")):
             _expect_writable(option, path, end)
         with tempfile.TemporaryDirectory() as folder:
-            found = read(net, Path(folder), wait)
+            found = read(net, Path(folder), wait, (batch, steps))
             beside = out.parent if out else Path()
             named = os.path.relpath(weights, beside) if weights else ""
             written = text.render(found, choices, Path(named).as_posix() if named else "")
@@ -69,13 +73,15 @@ def describe(
     line(f"{both} written; `rnnbench run {out}` measures it")
 
 
-def describe_for_run(net: str, folder: Path, changed: Collection[str] = ()) -> Path:
+def describe_for_run(
+    net: str, folder: Path, sizes: tuple[int | None, int | None], changed: Collection[str] = ()
+) -> Path:
     """The workload file of a net, in `folder`; prints the notes and what is assumed.
 
-    It has the net's weights, unless options of the run have `changed` its shapes. Raises
-    ValueError, in one line.
+    It has the net's weights, unless options of the run have `changed` its shapes. `sizes` are the
+    B and T of the run, if it has one of each. Raises ValueError, in one line.
     """
-    found = read(net, folder)
+    found = read(net, folder, sizes=sizes)
     for note in text.notes(found):
         line(f"{net}: {note}")
     if changed:

@@ -89,13 +89,24 @@ def _with_files(words: Sequence[str], folder: Path) -> Iterator[str]:
             (folder / str(number)).mkdir()
             shapes = map(fields.option, fields.SHAPES)
             changed = [name for name in shapes if f"--{name}" in given]
-            yield f"--workload={describe_for_run(word, folder / str(number), changed)}"
+            sizes = _size(words, "--batch"), _size(words, "--steps")
+            yield f"--workload={describe_for_run(word, folder / str(number), sizes, changed)}"
         else:
             workload = alone and word.lower().endswith(".toml")
             if alone and not workload and Path(word).is_file() and not word.endswith(".py"):
                 raise ValueError(f"{word} is not named as a workload file; expected NAME.toml")
             yield f"--workload={word}" if workload else word
         before = word
+
+
+def _size(words: Sequence[str], option: str) -> int | None:
+    """The value of an option, if it is one number."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, given, value = word.partition("=")
+        value = value if given else following
+        if name == option and value.isdecimal():
+            return int(value) or None
+    return None
 
 
 def help_lines(width: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The process that imports the user's module: FOLDER TARGET; it leaves what it finds in FOLDER."""
+"""The process that imports the user's module: FOLDER TARGET B T. It leaves its result in FOLDER."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bench.describe.process import PARAMS, RESULT
 from bench.records import provenance
 
 
-def main(folder: Path, asked: str) -> None:
+def main(folder: Path, asked: str, sizes: registry.Shape) -> None:
     """Write the result, and end at once: no exit handler or thread of the user's can hinder it."""
     sys.argv = [asked]
     try:
-        found = _described(folder, asked)
+        found = _described(folder, asked, sizes)
     except (target.TargetError, registry.NotDescribableError) as error:
         found = {"error": registry.plain(provenance.without_paths(str(error)))}
     except Exception as error:  # a net may be odd in ways that no reader foresees
@@ -33,12 +33,12 @@ def main(folder: Path, asked: str) -> None:
     os._exit(0)
 
 
-def _described(folder: Path, asked: str) -> dict[str, Any]:
+def _described(folder: Path, asked: str, sizes: registry.Shape) -> dict[str, Any]:
     net = target.find(asked)
     read = registry.reader(net)
     assert read is not None
     try:
-        described = readout.settled(read(net))
+        described = readout.settled(read(net, sizes))
     except registry.NotDescribableError as error:
         raise registry.NotDescribableError(f"{asked} cannot be described: {error}") from error
     np.savez(folder / PARAMS, **described.params)  # type: ignore[arg-type]
@@ -53,5 +53,9 @@ def _described(folder: Path, asked: str) -> dict[str, Any]:
     }
 
 
+def _size(word: str) -> int | None:
+    return None if word == "None" else int(word)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], (_size(sys.argv[3]), _size(sys.argv[4])))

@@ -37,13 +37,19 @@ class Description:
     notes: Sequence[str]
 
 
-def describe(target: str, folder: Path, wait_seconds: float = WAIT_SECONDS) -> Description:
+def describe(
+    target: str,
+    folder: Path,
+    wait_seconds: float = WAIT_SECONDS,
+    sizes: registry.Shape = (None, None),
+) -> Description:
     """Read "my_module:net" from the current folder; `folder` is empty and takes the weights.
 
-    Raises ValueError, in one line, if there is no such net or if no workload file describes it.
+    `sizes` are B and T, for a net that takes no others. Raises ValueError, in one line, if there is
+    no such net or if no workload file describes it.
     """
     split(target)
-    status = _run(target, folder, wait_seconds)
+    status = _run(target, folder, sizes, wait_seconds)
     result = folder / RESULT
     if not result.exists():
         how = f"with status {status}" if status >= 0 else f"by {signal.Signals(-status).name}"
@@ -66,12 +72,13 @@ def _last_line(printed: Path) -> str:
     return f"; its last line is {provenance.without_paths(found[-1])!r}" if found else ""
 
 
-def _run(target: str, folder: Path, wait_seconds: float) -> int:
+def _run(target: str, folder: Path, sizes: registry.Shape, wait_seconds: float) -> int:
     """The exit status of the process. What it prints goes into a file, and is not shown."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     # -P: a package `bench` in the current folder is not ours.
-    words = [sys.executable, "-P", "-m", "bench.describe", str(folder), target]
+    arguments = [str(folder), target, *map(str, sizes)]
+    words = [sys.executable, "-P", "-m", "bench.describe", *arguments]
     with (folder / PRINTED).open("wb") as printed:
         process = subprocess.Popen(
             words,
@@ -85,8 +92,8 @@ def _run(target: str, folder: Path, wait_seconds: float) -> int:
             return process.wait(wait_seconds)
         except subprocess.TimeoutExpired as error:
             raise ValueError(
-                f"{target} is not read after {wait_seconds:g} s; expected a module that ends its "
-                "work when it is imported (--wait=SECONDS waits longer)"
+                f"{target} is not read after {wait_seconds:g} s; expected a module that ends "
+                "its work when it is imported (--wait=SECONDS waits longer)"
             ) from error
         finally:
             _end(process)

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
 from backends import registry
-from bench.correctness.tolerances import relative_error
-from tasks.spec import Batch, ModelSpec, Params, Readout
+from bench.correctness.tolerances import norm, relative_error
+from bench.describe.oracle import ACTIVATIONS, Oracle, before
+from tasks.spec import Readout
 
-BATCH, STEPS = 3, 5  # of the random input, where the net takes any
+STEPS = 5  # of the random input, where the net takes any
 MORE_STEPS = 50  # once: some nets read a fixed step, or not all steps of many
 BOUND = 1e-4  # of the relative error: the net computes in float32, the oracle in float64
-
-Activate = Callable[[np.ndarray], np.ndarray]
-
-
-def _softmax(z: np.ndarray) -> np.ndarray:
-    each = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(each / each.sum(axis=-1, keepdims=True))
-
-
-ACTIVATIONS: Mapping[str, Activate] = {
-    "none": lambda z: z,
-    "softmax": _softmax,
-    "log_softmax": lambda z: np.log(_softmax(z)),
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "relu": lambda z: np.maximum(z, 0),
-    "tanh": np.tanh,
-}
-BOTH_LAST = "the last step of both directions, such as y[:, -1] reads it"
+# Of that of a gradient: one that is cut, scaled or clipped is off by far more. An input of relu
+# near zero may be on its other side in float32, and the gradients behind it are others.
+GRADIENT_BOUND, GRADIENT_BOUND_OF_RELU = 1e-3, 2e-2
+SMALL = 1e-4  # of the largest gradient: the error of a smaller one is relative to that
+# All ids are tried, in batches of so many; no more than these batches, and no more than so many
+# products with weights. A batch has no more outputs than these.
+IDS, ID_BATCHES, PRODUCTS, OUTPUTS = 4096, 50, 1e10, 4_000_000
+ID_STEPS = 7
 
 
 def settled(net: registry.Described) -> registry.Described:
@@ -42,20 +33,61 @@ def settled(net: registry.Described) -> registry.Described:
     over the steps beside a large bias. So the net is compared with random weights too, with those
     of its head as they are drawn and negated; it has those at the end.
 
-    Raises NotDescribableError if the net computes something else; it names the cause if it is one
-    that is known.
+    Raises NotDescribableError if the net computes something else, or has other gradients; it names
+    the cause if it is one that is known.
     """
-    found = _compared(net, STEPS)
+    found = _compared(net, _input(net, STEPS))
+    if found.head_on_all and found.spec.readout == "last_step":
+        note = (
+            "the net's head computes every step, of which the net returns the last; that of the "
+            "workload computes the last alone"
+        )
+        found = replace(found, notes=(*found.notes, note))
     if net.shaken is None:
         return found
     for negated, steps in ((False, STEPS), (True, STEPS), (True, MORE_STEPS)):
-        other = _compared(net.shaken(negated), steps)
-        if (other.spec, other.activation) != (found.spec, found.activation):
+        _expect_same(found, net.shaken(negated), _input(net, steps))
+    return _with_every_id(found, net.shaken(False))
+
+
+def _expect_same(found: registry.Described, shaken: registry.Described, x: np.ndarray) -> None:
+    """`found` is the net with its own weights."""
+    other = _compared(shaken, x)
+    if (other.spec, other.activation) != (found.spec, found.activation):
+        raise registry.NotDescribableError(
+            f"the net reads {_ending(found)} with its own weights and {_ending(other)} with others"
+        )
+
+
+def _with_every_id(found: registry.Described, shaken: registry.Described) -> registry.Described:
+    """Compare the net on each id of its vocabulary, if it has one; note those that are too many."""
+    vocab = found.spec.vocab_size
+    if vocab is None:
+        return found
+    steps = found.steps or (ID_STEPS if found.batch is None else MORE_STEPS)
+    each = sum(value.size for name, value in found.params.items() if name != "E")
+    most = min(vocab, int(PRODUCTS / each))
+    at_once = min(most, IDS, OUTPUTS // found.spec.logit_size)
+    shape = registry.probe_shape((found.batch, steps), max(-(-at_once // steps), 3), steps)
+    size = shape[0] * shape[1]
+    batches = max(min(-(-most // size), ID_BATCHES), 1)
+    rng = np.random.default_rng(1)
+    for first in range(0, batches * size, size):
+        ids = rng.permutation(np.arange(first, first + size) % vocab)
+        try:
+            _expect_same(found, shaken, ids.reshape(shape))
+        except registry.NotDescribableError as error:
             raise registry.NotDescribableError(
-                f"the net reads {_ending(found)} with its own weights and {_ending(other)} with "
-                "others"
-            )
-    return found
+                f"{error}; so it is for the ids from {first % vocab} to "
+                f"{min(first + size, vocab) - 1}, one of which may stand for padding"
+            ) from error
+    if batches * size >= vocab:
+        return found
+    note = (
+        f"{batches * size} of the {vocab} ids were tried: code that treats another one apart, such "
+        "as padding, is not seen"
+    )
+    return replace(found, notes=(*found.notes, note))
 
 
 def _ending(net: registry.Described) -> str:
@@ -64,8 +96,9 @@ def _ending(net: registry.Described) -> str:
     return f"{net.spec.readout}{ending}"
 
 
-def _compared(net: registry.Described, any_steps: int) -> registry.Described:
-    spec, x = net.spec, _input(net, any_steps)
+def _compared(net: registry.Described, x: np.ndarray) -> registry.Described:
+    """The net with its readout and what ends it, on x (B,T,D) or (B,T)."""
+    spec = net.spec
     try:
         outputs = net.outputs(x)
     except registry.NotDescribableError:
@@ -82,16 +115,17 @@ def _compared(net: registry.Described, any_steps: int) -> registry.Described:
             f"the net's outputs have the shape {outputs.shape} for an input of shape {x.shape}"
             f"{why}; expected (B, T, C) or (B, C), with C {spec.logit_size}"
         )
-    found = _Oracle(spec, net.params, x)
+    oracle = Oracle(spec, net.params, x)
     errors = []
-    for (readout, given), activation in product(forms, _endings(net)):
-        logits = found.logits(found.expected(readout))
+    for (number, (readout, given)), activation in product(enumerate(forms), _endings(net)):
+        logits = oracle.logits(oracle.expected(readout))
         error = relative_error(given, ACTIVATIONS[activation](logits))
         if error <= BOUND:
+            _expect_gradients(net, oracle, outputs, number, activation)
             return replace(net, spec=replace(spec, readout=readout), activation=activation)
         errors.append(error)
     for readout, given in forms:
-        if cause := _cause(found, readout, given):
+        if cause := _cause(oracle, readout, given):
             raise registry.NotDescribableError(
                 f"the net's outputs are not those of its layers: it {cause}; expected the logits "
                 "of every step, or of the state after the last"
@@ -102,6 +136,52 @@ def _compared(net: registry.Described, any_steps: int) -> registry.Described:
     )
 
 
+def _expect_gradients(
+    net: registry.Described,
+    oracle: Oracle,
+    outputs: np.ndarray,
+    form: int,
+    activation: registry.Activation,
+) -> None:
+    """Raise where the net's gradients are not those of its layers; `form` numbers `_forms`."""
+    if net.gradients is None:
+        return
+    x, spec = oracle.x, net.spec
+    d = np.random.default_rng(2).standard_normal(outputs.shape)
+    given = net.gradients(x, d)
+    readout, in_form = [*_forms(d, x.shape[0], x.shape[1], spec.logit_size)][form]
+    logits = oracle.logits(oracle.expected(readout))
+    expected = oracle.gradients(readout, before(activation, logits, in_form))
+    largest = max(map(norm, expected.values()))
+    for name, ref in expected.items():
+        if norm(ref) > SMALL * largest and not given[name].any():
+            raise registry.NotDescribableError(
+                f"no gradient reaches {name}: something such as stop_gradient or detach cuts it"
+            )
+    relu = spec.cell == "rnn_relu"
+    bound = GRADIENT_BOUND_OF_RELU if relu else GRADIENT_BOUND
+    by_row = () if relu else ("E",)
+    error, name = max(
+        (_error(given[n], ref, SMALL * largest, n in by_row), n) for n, ref in expected.items()
+    )
+    if error > bound:
+        raise registry.NotDescribableError(
+            f"the net's gradients are not those of its layers: the relative error of {name} is "
+            f"{error:.1e}, expected at most {bound:g}; something such as stop_gradient, detach or "
+            "a hook changes them"
+        )
+
+
+def _error(given: np.ndarray, ref: np.ndarray, small: float, by_row: bool) -> float:
+    """The relative error of a gradient, or the largest of its rows."""
+    if by_row:
+        rows = np.linalg.norm(ref, axis=1)
+        scale = np.maximum(rows, max(SMALL * rows.max(), small))
+        return float((np.linalg.norm(given - ref, axis=1) / np.where(scale, scale, 1.0)).max())
+    scale = max(norm(ref), small)
+    return norm(given - ref) / scale if scale else norm(given)
+
+
 def _endings(net: registry.Described) -> Sequence[registry.Activation]:
     """The net's last layer; without one, a function of the framework may have done the same."""
     if net.activation == "none" and net.spec.logit_size > 1:
@@ -110,58 +190,11 @@ def _endings(net: registry.Described) -> Sequence[registry.Activation]:
 
 
 def _input(net: registry.Described, any_steps: int) -> np.ndarray:
-    batch, spec = net.batch or BATCH, net.spec
-    steps = net.steps or (any_steps if batch != any_steps else any_steps + 1)
-    return registry.random_input((batch, steps), spec.vocab_size, spec.input_size, seed=1)
+    shape = registry.probe_shape((net.batch, net.steps), any_steps=any_steps)
+    return registry.random_input(shape, net.spec.vocab_size, net.spec.input_size, seed=1)
 
 
-class _Oracle:
-    """The hidden states of the numpy backend in float64, and its head."""
-
-    def __init__(self, spec: ModelSpec, params: Params, x: np.ndarray) -> None:
-        self.spec = spec
-        self._params = params
-        self._x = x
-        self._states: dict[Readout, np.ndarray] = {}
-
-    def _run(self, readout: Readout, x: np.ndarray) -> np.ndarray:
-        """Every state (B,T,F), or the last (B,F)."""
-        spec = replace(self.spec, readout=readout, output_size=None, loss="mse", dropout=0.0)
-        params = {n: value for n, value in self._params.items() if n not in ("W_hy", "b_y")}
-        model = registry.load("numpy").build(spec, params, device="cpu", dtype="float64")
-        lead = x.shape[:2] if readout == "every_step" else x.shape[:1]
-        placed = model.place(Batch(x, np.zeros((*lead, spec.logit_size))))
-        return model.to_host(model.forward(placed))["outputs"]
-
-    def expected(self, readout: Readout) -> np.ndarray:
-        if readout not in self._states:
-            self._states[readout] = self._run(readout, self._x)
-        return self._states[readout]
-
-    def logits(self, states: np.ndarray) -> np.ndarray:
-        """(...,C) of states (...,F)."""
-        if self.spec.output_size is None:
-            return states
-        return np.asarray(states @ self._params["W_hy"] + self._params["b_y"])
-
-    def others(self, readout: Readout) -> Iterator[tuple[str, np.ndarray]]:
-        """What a net may read instead, with its name; the first is what is expected."""
-        yield "", self.expected(readout)
-        if self.spec.output_size is not None:
-            for name in ("relu", "tanh"):
-                yield f"{name} of the states", ACTIVATIONS[name](self.expected(readout))
-        if readout == "every_step":
-            return
-        every = self.expected("every_step")
-        if self.spec.bidirectional:
-            yield BOTH_LAST, every[:, -1]
-        yield "the mean over the steps", every.mean(axis=1)
-        yield "the maximum over the steps", every.max(axis=1)
-        yield "the sum over the steps", every.sum(axis=1)
-        yield "the first step", every[:, 0]
-
-
-def _cause(oracle: _Oracle, readout: Readout, given: np.ndarray) -> str:
+def _cause(oracle: Oracle, readout: Readout, given: np.ndarray) -> str:
     """What the net does with the hidden states, in words; empty if it is none of what is tried."""
     for read, states in oracle.others(readout):
         for name, activate in ACTIVATIONS.items():

@@ -1,7 +1,7 @@
 """Reads every net of a module in one process: MODULE [FOLDER].
 
 Prints the fields of each net, or the reason against it, in JSON. Into the folder go the workload
-files, each with its weights.
+files, each with its weights. `SIZES` of the module are B and T of nets that take no others.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from bench.describe.process import Description
 from tasks.spec import check_params
 
 
-def read(target: str, net: Any, folder: Path | None) -> Any:
+def read(target: str, net: Any, folder: Path | None, sizes: registry.Shape) -> Any:
     reader = registry.reader(net)
     assert reader is not None, type(net)
     try:
-        described = readout.settled(reader(net))
+        described = readout.settled(reader(net, sizes))
         spec = described.spec
     except registry.NotDescribableError as error:
         return str(error)
@@ -43,6 +43,7 @@ def read(target: str, net: Any, folder: Path | None) -> Any:
         "spec": dataclasses.asdict(spec),
         "notes": [*described.notes],
         "activation": described.activation,
+        "batch": described.batch,
         "steps": described.steps,
         "loss": described.loss,
         "optimizer": described.optimizer,
@@ -52,10 +53,11 @@ def read(target: str, net: Any, folder: Path | None) -> Any:
 def main(name: str, folder: Path | None) -> None:
     module = importlib.import_module(name)
     nets = getattr(module, "REFUSED", None) or {n: getattr(module, n) for n in module.NETS}
+    sizes = getattr(module, "SIZES", (None, None))
     found = {}
     for each, make in nets.items():
         net = make if registry.reader(make) is not None else make()
-        found[each] = read(f"{name}:{each}", net, folder)
+        found[each] = read(f"{name}:{each}", net, folder, sizes)
     print(json.dumps(found))
 
 

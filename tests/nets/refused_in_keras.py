@@ -188,3 +188,33 @@ REFUSED |= {
     ),
     "the_first_steps_alone": lambda: of(lambda x: lstm()(x[:, :20])),
 }
+
+
+class Stopping(layers.Layer):
+    """A layer of the user's that lets no gradient pass."""
+
+    def call(self, x: Any) -> Any:
+        return ops.stop_gradient(x)
+
+
+def of_many_words(call: Callable[..., Any]) -> Any:
+    words, one = layers.Embedding(9000, 4), lstm()
+    x = keras.Input((None,), dtype="int32")
+    return keras.Model(x, call(x, words, one))
+
+
+REFUSED |= {
+    "stopped_gradient": lambda: of(lambda x: lstm()(ops.stop_gradient(lstm()(x)))),
+    "stopped_by_a_layer": lambda: stack(lstm(), Stopping(), lstm()),
+    "half_stopped": lambda: read(lambda y: y / 2 + ops.stop_gradient(y) / 2),
+    "stopped_in_training": lambda: Of(
+        lambda net, y, _, training: net.upper(ops.stop_gradient(y) if training else y)
+    ),
+    "a_word_in_the_middle_is_padding": lambda: of_many_words(
+        lambda x, words, one: one(words(x) * ops.cast(ops.not_equal(x, 7000), "float32")[..., None])
+    ),
+    "mask_zero_of_many_words": lambda: ids(layers.Embedding(30000, 4, mask_zero=True), lstm()),
+    "one_batch_alone": lambda: Of(
+        lambda net, y, words, _: ops.reshape(net.upper(y), (4, words.shape[1], 6))
+    ),
+}

@@ -310,3 +310,60 @@ def dropout_in_training_alone() -> Any:
 @refused
 def no_gradient() -> Any:
     return read(lambda y: y[:, -1].detach())
+
+
+@refused
+def detached_between() -> Any:
+    return Net(lambda net, x: net.upper(net.lower(x)[0].detach())[0],
+               lower=lstm(4, 6), upper=lstm(6, 6))  # fmt: skip
+
+
+@refused
+def half_detached() -> Any:
+    """Every weight still gets a gradient."""
+    return read(lambda y: y[:, -1] / 2 + y[:, -1].detach() / 2)
+
+
+@refused
+def hook_on_the_gradient() -> Any:
+    net = read(lambda y: y)
+    net.lstm.weight_hh_l0.register_hook(lambda gradient: gradient * 0.9)
+    return net
+
+
+def of_many_words(call: Callable[..., Any]) -> Net:
+    return Net(call, words=nn.Embedding(9000, 4), lstm=lstm(4, 6))
+
+
+@refused
+def a_word_in_the_middle_is_padding() -> Any:
+    return of_many_words(
+        lambda net, x: net.lstm(net.words(x) * (x != 7000).unsqueeze(-1))[0][:, -1]
+    )
+
+
+@refused
+def lengths_from_a_word_in_the_middle() -> Any:
+    return of_many_words(
+        lambda net, x: net.lstm(net.words(x))[0][torch.arange(len(x)), (x != 7000).sum(1) - 1]
+    )
+
+
+@refused
+def one_word_is_not_trained() -> Any:
+    net = of_many_words(lambda net, x: net.lstm(net.words(x))[0])
+    trained = (torch.arange(9000) != 7000).unsqueeze(-1)
+    net.words.weight.register_hook(lambda gradient: gradient * trained)
+    return net
+
+
+@refused
+def padding_idx_in_the_middle() -> Any:
+    return Net(lambda net, x: net.lstm(net.words(x))[0],
+               words=nn.Embedding(30000, 4, padding_idx=7), lstm=lstm(4, 6))  # fmt: skip
+
+
+@refused
+def one_batch_alone() -> Any:
+    return Net(lambda net, x: net.gru(x, torch.zeros(1, 4, 6))[0],
+               gru=nn.GRU(4, 6, batch_first=True))  # fmt: skip
