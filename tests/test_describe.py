@@ -130,6 +130,27 @@ def test_outputs_that_are_not_those_of_the_layers_are_refused_with_the_cause(rea
     assert reason in str(refused.value)
 
 
+STATES = {
+    "it reads the state c instead of h": ("l1.fwd.c", "l1.bwd.c"),
+    "it reads the last state of layer 1": ("l0.fwd.h", "l0.bwd.h"),
+    "it reads the backward direction before the forward one": ("l1.bwd.h", "l1.fwd.h"),
+}
+
+
+@pytest.mark.parametrize("reason", STATES)
+def test_another_state_is_named(reason: str) -> None:
+    spec = ModelSpec("lstm", 4, 5, 2, bidirectional=True, output_size=3, readout="last_step")
+    params = init_params(spec, 3)
+
+    def outputs(x: np.ndarray) -> np.ndarray:
+        found = run_oracle(spec, params, Batch(x, np.zeros(len(x), int)), "float64")
+        states = np.concatenate([found[name] for name in STATES[reason]], axis=-1)
+        return np.asarray(states @ params["W_hy"] + params["b_y"])
+
+    with pytest.raises(registry.NotDescribableError, match=reason):
+        readout.settled(_described(spec, outputs=outputs))
+
+
 @pytest.mark.parametrize("wanted", ["every_step", "last_step"])
 @pytest.mark.parametrize("activation", ["softmax", "log_softmax"])
 def test_a_softmax_that_is_no_layer_is_taken_for_one(activation: str, wanted: str) -> None:

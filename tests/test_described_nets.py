@@ -81,6 +81,8 @@ IN_TORCH = {
     "a_word_in_the_middle_is_padding": "does not read the output of 'words' (Embedding)",
     "lengths_from_a_word_in_the_middle": "so it is for the ids from 4096 to 8191",
     "one_word_is_not_trained": "the relative error of E is 1.0e+00",
+    "reversed_in_time": "'lstm' (LSTM) reads the net's input from the last step to the first",
+    "old_spectral_norm": "'head' (Linear) has parametrized weights",
     "padding_idx_in_the_middle": "'words' (Embedding) has padding_idx 7",
     "one_batch_alone": "on an input of shape (3, 5, 4); --batch and --steps name the sizes",
 }
@@ -145,6 +147,7 @@ IN_KERAS = {
     "half_stopped": "the net's gradients are not those of its layers",
     "stopped_in_training": "no gradient reaches the weights of 'embedding",
     "a_word_in_the_middle_is_padding": "(LSTM) does not read the output of 'embedding",
+    "low_rank_updates": "(Dense) has lora_rank",
     "mask_zero_of_many_words": "(Embedding) has mask_zero",
     "one_batch_alone": "on an input of shape (3, 5); --batch and --steps name the sizes",
 }

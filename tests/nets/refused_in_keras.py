@@ -197,6 +197,12 @@ class Stopping(layers.Layer):
         return ops.stop_gradient(x)
 
 
+def low_rank(layer: Any) -> Any:
+    layer.build((None, None, 6))
+    layer.enable_lora(2)
+    return layer
+
+
 def of_many_words(call: Callable[..., Any]) -> Any:
     words, one = layers.Embedding(9000, 4), lstm()
     x = keras.Input((None,), dtype="int32")
@@ -213,6 +219,7 @@ REFUSED |= {
     "a_word_in_the_middle_is_padding": lambda: of_many_words(
         lambda x, words, one: one(words(x) * ops.cast(ops.not_equal(x, 7000), "float32")[..., None])
     ),
+    "low_rank_updates": lambda: stack(lstm(), low_rank(layers.Dense(3))),
     "mask_zero_of_many_words": lambda: ids(layers.Embedding(30000, 4, mask_zero=True), lstm()),
     "one_batch_alone": lambda: Of(
         lambda net, y, words, _: ops.reshape(net.upper(y), (4, words.shape[1], 6))

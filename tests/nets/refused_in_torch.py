@@ -367,3 +367,15 @@ def padding_idx_in_the_middle() -> Any:
 def one_batch_alone() -> Any:
     return Net(lambda net, x: net.gru(x, torch.zeros(1, 4, 6))[0],
                gru=nn.GRU(4, 6, batch_first=True))  # fmt: skip
+
+
+@refused
+def reversed_in_time() -> Any:
+    return Net(lambda net, x: net.lstm(x.flip(1))[0], lstm=lstm(4, 6))
+
+
+@refused
+def old_spectral_norm() -> Any:
+    net = read(lambda y: y)
+    nn.utils.spectral_norm(net.head)
+    return net
