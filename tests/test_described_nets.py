@@ -79,7 +79,7 @@ IN_TORCH = {
     "half_detached": "the net's gradients are not those of its layers",
     "hook_on_the_gradient": "the relative error of l0.fwd.W_hh is 1.0e-01",
     "a_word_in_the_middle_is_padding": "does not read the output of 'words' (Embedding)",
-    "lengths_from_a_word_in_the_middle": "so it is for the ids from 4096 to 8191",
+    "lengths_from_a_word_in_the_middle": "so it is for the ids from 4102 to 8203",
     "one_word_is_not_trained": "the relative error of E is 1.0e+00",
     "reversed_in_time": "'lstm' (LSTM) reads the net's input from the last step to the first",
     "old_spectral_norm": "'head' (Linear) has parametrized weights",

@@ -86,8 +86,12 @@ def _on_jax(net: Any, x: np.ndarray, d: np.ndarray) -> list[Any]:
         returned, _ = net.stateless_call(trainable, frozen, x, training=True)
         return first_tensor(returned)
 
-    y, pull = jax.vjp(call, [v.value for v in net.trainable_variables])
-    return list(pull(jnp.asarray(d, y.dtype))[0])
+    @jax.jit
+    def pulled(trainable: Any) -> Any:
+        y, pull = jax.vjp(call, trainable)
+        return pull(jnp.asarray(d, y.dtype))[0]
+
+    return list(pulled([v.value for v in net.trainable_variables]))
 
 
 def _on_torch(net: Any, x: np.ndarray, d: np.ndarray) -> list[Any]:
