@@ -160,6 +160,15 @@ def test_a_softmax_that_is_no_layer_is_taken_for_one(activation: str, wanted: st
     assert (found.spec, found.activation) == (spec, activation)
 
 
+def test_large_logits_have_a_softmax_too() -> None:
+    z = np.array([[2000.0, 0.0, -2000.0]])
+    assert oracle.ACTIVATIONS["log_softmax"](z) == pytest.approx(
+        np.array([[0.0, -2000.0, -4000.0]])
+    )
+    assert oracle.ACTIVATIONS["softmax"](z) == pytest.approx(np.array([[1.0, 0.0, 0.0]]))
+    assert oracle.ACTIVATIONS["sigmoid"](z) == pytest.approx(np.array([[1.0, 0.5, 0.0]]))
+
+
 def test_another_weight_is_seen() -> None:
     net = _described()
     for name, value in net.params.items():

@@ -13,16 +13,20 @@ from tasks.spec import Batch, ModelSpec, Params, Readout
 Activate = Callable[[np.ndarray], np.ndarray]
 
 
+def _log_softmax(z: np.ndarray) -> np.ndarray:
+    z = z - z.max(axis=-1, keepdims=True)
+    return np.asarray(z - np.log(np.exp(z).sum(axis=-1, keepdims=True)))
+
+
 def _softmax(z: np.ndarray) -> np.ndarray:
-    each = np.exp(z - z.max(axis=-1, keepdims=True))
-    return np.asarray(each / each.sum(axis=-1, keepdims=True))
+    return np.asarray(np.exp(_log_softmax(z)))
 
 
 ACTIVATIONS: Mapping[str, Activate] = {
     "none": lambda z: z,
     "softmax": _softmax,
-    "log_softmax": lambda z: np.log(_softmax(z)),
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "log_softmax": _log_softmax,
+    "sigmoid": lambda z: (1 + np.tanh(z / 2)) / 2,
     "relu": lambda z: np.maximum(z, 0),
     "tanh": np.tanh,
 }
