@@ -440,7 +440,7 @@ def test_a_variant_is_asked_where_its_framework_finds_the_device() -> None:
 
 def test_every_reproduction_names_its_modules_and_device(tmp_path: Path) -> None:
     found = reproductions.every()
-    assert len(found) == 6
+    assert len(found) == 8
     for one in found:
         assert one.title.endswith("?"), one.name
         assert one.modules

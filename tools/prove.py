@@ -71,8 +71,8 @@ EVIDENCE: dict[str, tuple[tuple[str, ...], str]] = {
         "which mutants bfloat16 cannot tell",
     ),
     "bfloat16-500-steps": (
-        (*_TESTS, "tests/variants/test_in_bfloat16.py", "-m", "prove"),
-        "every variant that has bfloat16 agrees over T 500 with ten seeds",
+        (*_TESTS, "-s", "tests/variants/test_in_bfloat16.py", "-m", "prove"),
+        "every variant that has bfloat16 over T 500 with ten seeds, and how far each is off",
     ),
     "planted-faults": (
         ("-m", "tools.planted_faults", "--seed", "0", "--count", "30"),

@@ -168,7 +168,10 @@ class ScanNet:
                 hs.append(h_steps if h_steps is not None else carry[0])
             xs = jnp.concatenate(hs, axis=-1)  # (T,B,F); of the last step alone (B,F)
         if spec.output_size is not None:
-            xs = xs @ params["W_hy"].astype(self.dtype) + params["b_y"].astype(self.dtype)
+            # The bias is added in its own dtype. In bfloat16 XLA on a CPU would add up its gradient
+            # in bfloat16 as well (docs/decisions/0019).
+            logits = xs @ params["W_hy"].astype(self.dtype)
+            xs = logits.astype(params["b_y"].dtype) + params["b_y"]
         return {"outputs": xs.swapaxes(0, 1) if every_step else xs, **last}
 
     def describe(self, *, training: bool) -> str:

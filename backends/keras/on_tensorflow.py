@@ -190,9 +190,12 @@ class TensorFlowSteps:
         xla = concrete.function_def.attr["_XlaMustCompile"].b
         if is_mixed(self._net):
             policy = self._net.dtype_policy.name
-            products = Counter(
-                tf.as_dtype(node.attr["T"].type).name for node in nodes if "MatMul" in node.op
+            computed = Counter(
+                f"{op} in {tf.as_dtype(node.attr['T'].type).name}"
+                for op in ("MatMul", "BiasAddGrad")
+                for node in nodes
+                if op in node.op
             )
-            counts += [f"{n} MatMul in {dtype}" for dtype, n in sorted(products.items())]
+            counts += [f"{n} {words}" for words, n in computed.items()]
             counts[0] = f"{policy}, {counts[0]}"
         return f"tf.function, {'XLA' if xla else 'graph'}: {', '.join(counts) or 'no loop'}"

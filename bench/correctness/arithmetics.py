@@ -101,7 +101,11 @@ class AllInBfloat16(ProductsOfBfloat16):
             self.add(out, self.dot(x.T, d, out=one), out=out)
 
     def sum_rows(self, d: np.ndarray, out: np.ndarray) -> None:
-        """The sum of the rows of d (N,C), in windows and then their sums, as XLA does on a CPU."""
+        """The sum of the rows of d (N,C), in windows and then their sums.
+
+        So does XLA on a CPU along one axis. Over two axes its windows are larger, and TensorFlow
+        has none: what they lose is no bfloat16 to allow (docs/decisions/0019).
+        """
         rows = round_to_bfloat16(d.copy())
         while len(rows) > 1:
             missing = -len(rows) % WINDOW
