@@ -112,13 +112,16 @@ def test_a_selftest_of_seconds_says_what_it_found_and_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(store.FOLDER, str(tmp_path / "state"))
-    options = "--backend numpy --task hihello --size source --pairs 2 --repeats 1 --seconds 0.05"
+    options = "--backend numpy --task hihello --size base --pairs 2 --repeats 1 --seconds 0.05"
+    options += " --pytest-benchmark 1 --pytest-benchmark-injected"
     reports = ["--reports", str(tmp_path / "reports"), "--name", "here"]
     code, output = rnnbench("selftest", *options.split(), *reports)
     assert code == 0, output
     assert "Two processes of the same program differ by" in output
     ours, baseline = trials.read_raw(tmp_path / "reports" / "here" / run.RAW)
-    assert len(ours) == 2 * (1 + len(run.SLOWDOWNS))
+    assert len(ours) == 2 * (2 + len(run.SLOWDOWNS)), "and one each of microseconds"
+    assert "where steps take microseconds" in output
+    assert "rounds a process are best" in output
     assert len(baseline) == 2 * (1 + len(run.SLOWDOWNS))
     assert all(len(trial.first_seconds) >= 10 for trial in ours)
     found = msgspec.json.decode(

@@ -66,7 +66,7 @@ def selftest(
     pairs: Annotated[int, typer.Option(min=2, help="Pairs of fresh processes a variant.")] = 4,
     repeats: Annotated[int, typer.Option(min=1, help="A/A trials a pair.")] = 1,
     injected: Annotated[int, typer.Option(min=0, help="Trials a pair and slow-down.")] = 1,
-    pytest_benchmark: _PytestBenchmark = 1,
+    pytest_benchmark: _PytestBenchmark = 0,
     pytest_benchmark_injected: Annotated[
         bool, typer.Option(help="Slow-downs with that loop too.")
     ] = False,
@@ -81,8 +81,8 @@ def selftest(
 ) -> None:
     """Measure on this machine how well the harness finds differences that are known.
 
-    It compares a program with itself (A/A), and with itself slowed down, by this harness and by
-    pytest-benchmark's own loop. It takes five minutes; keep the machine quiet meanwhile. Every
+    It compares a program with itself (A/A), and with itself slowed down; with --pytest-benchmark
+    also in that one's own loop. It takes five minutes; keep the machine quiet meanwhile. Every
     later run on this machine uses what it finds: how far two processes of one program lie apart.
     """
     if pytest_benchmark_injected and not (pytest_benchmark and injected):

@@ -53,7 +53,7 @@ class Plan:
     pairs: int = 4  # of fresh processes, per variant
     repeats: int = 1  # A/A trials per pair
     injected: int = 1  # trials per pair and slow-down
-    pytest_benchmark: int = 1  # A/A trials of pytest-benchmark's loop per pair
+    pytest_benchmark: int = 0  # A/A trials of pytest-benchmark's loop per pair
     pytest_benchmark_injected: bool = False  # that loop also has one trial per pair and slow-down
     seconds: float = trials.WORKLOAD_SECONDS  # of timed steps, per process and trial
     background_load: bool = False  # another process keeps one core busy during the trials
