@@ -1,6 +1,6 @@
 """What a variant costs before and in its rounds, from the records of runs.
 
-python -m tools.costs fit RUN [...]       print the constants of bench/measurement/costs.py
+python -m tools.costs fit RUN [...]       print the constants of bench/measurement/costs.toml
 python -m tools.costs compare RUN [...]   what --dry-run would have said, and what it took
 """
 
@@ -59,7 +59,7 @@ def fit(runs: _Runs) -> None:
         if len(steps) >= LEAST:
             start, first = np.median(np.array(cold[variant]), axis=0)
             of_step = ", ".join(f"{value:.3g}" for value in _of_step(steps))
-            print(f'    "{variant}": Cost({start:.2g}, {first:.2g}, {of_step}),')
+            print(f"{variant} = [{start:.2g}, {first:.2g}, {of_step}]")
     for name, values in (
         ("BEFORE", _of_checks(runs, "before")),
         ("AFTER", _of_checks(runs, "after")),

@@ -162,7 +162,7 @@ class Plan:
         missing = found.missing()
         skip = f"{' and '.join(missing)} is not installed" if missing else ""
         command = (str(found.file), self.device)
-        return Part(found.name, found.title, command, 30, judge.reproduction, skip=skip)
+        return Part(found.name, found.title, command, 22, judge.reproduction, skip=skip)
 
     def _plugin(self) -> Part:
         """The conformance kit on the project's plugin for GPUs."""

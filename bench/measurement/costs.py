@@ -1,12 +1,14 @@
 """What variants cost on two cores of a server, for estimates before a run.
 
-The constants are fitted to recorded runs by `tools/costs.py`. A step of unseen size is estimated to
-about 40 %.
+The constants, in costs.toml, are fitted to recorded runs by `tools/costs.py`. A step of unseen size
+is estimated to about 40 %.
 """
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.config import batches
 from bench.config.phases import STREAM
@@ -43,15 +45,10 @@ class Cost:
 
 OTHER = Cost(3.0, 0.5, 20.0, 0.02, 3.0, 50.0)  # of a variant that is not known
 COSTS = {
-    "numpy": Cost(0.28, 0.012, 2.54, 0.0175, 3.48, 2.83),
-    "torch": Cost(1.5, 0.019, 12.4, 0.00949, 2.91, 34.9),
-    "keras-tensorflow": Cost(3.8, 0.25, 31.6, 0.0238, 0.893, 1.11e03),
-    "keras-jax": Cost(2.1, 1.1, 1.62, 0.0239, 1.92, 17.2),
-    "keras-torch": Cost(4.4, 0.032, 131, 0.0313, 2.03e-11, 1.49e03),
-    "jax": Cost(0.85, 0.34, 1.13, 0.019, 2.99, 24.4),
-    "flax": Cost(0.86, 0.39, 1.44, 0.0173, 3.37, 17),
-    "torch-padded": Cost(1.3, 0.048, 2.78e-09, 0.00262, 3.73, 2.91e03),
-    "torch-cell": Cost(1.3, 0.042, 8.68, 5.1e-12, 7.21, 6.07e-05),
+    name: Cost(*numbers)
+    for name, numbers in tomllib.loads(
+        Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+    )["variants"].items()
 }
 # Of the oracle, in steps of numpy: three batches and a fresh one, in float64 and several times in
 # float32, and the gradients by the inputs.
