@@ -73,8 +73,8 @@ class MemoryCount:
         try:
             yield
         finally:
+            # Freed memory stays with the process: steps would take it again page by page.
             if self._counted:
-                _trim()
                 _forget_peak()
 
     def _highest(self) -> int | None:
