@@ -82,7 +82,7 @@ def selftest(
     """Measure on this machine how well the harness finds differences that are known.
 
     It compares a program with itself (A/A), and with itself slowed down; with --pytest-benchmark
-    also in that one's own loop. It takes five minutes; keep the machine quiet meanwhile. Every
+    also in that one's own loop. It takes some minutes; keep the machine quiet meanwhile. Every
     later run on this machine uses what it finds: how far two processes of one program lie apart.
     """
     if pytest_benchmark_injected and not (pytest_benchmark and injected):
