@@ -82,11 +82,17 @@ def test_the_parts_are_said_and_add_up(capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
-def test_a_budget_is_what_a_run_takes_unless_one_process_takes_longer() -> None:
+def test_a_budget_is_what_a_run_takes_unless_one_process_takes_longer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     plan = {workload(): [Case(workload(), "numpy")]}
     assert sum(plan_seconds(plan, Settings(processes=4, budget=600.0)).values()) == 600.0
     once = plan_parts(plan, Settings())[workload()].seconds
     assert sum(plan_seconds(plan, Settings(processes=4, budget=1.0)).values()) == once
+    print_plan(plan, Settings(processes=4, budget=600.0))
+    out = capsys.readouterr().out
+    assert f"each process {plan_parts(plan, Settings())[workload()].in_words}" in out
+    assert "1 test in 1 workload, about 10 min" in out
 
 
 def test_the_name_of_the_baseline_is_known() -> None:

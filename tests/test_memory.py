@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import tracemalloc
 from pathlib import Path
@@ -17,7 +18,7 @@ from bench.analysis import memory
 from bench.records import store
 from bench.records.schema import Measurement, ProcessRounds
 from bench.report.markdown import tables
-from bench.workers.memory import MemoryCount
+from bench.workers.memory import MemoryCount, _resident_bytes
 from tasks import TASKS
 from tasks.spec import init_params
 
@@ -84,6 +85,25 @@ def test_nothing_is_reported_where_the_kernel_does_not_count_anew(
     count.begin()
     count.settle()
     assert count.read()["peak_host_bytes"] is None
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc gives memory back on request")
+def test_memory_that_a_read_frees_stays_for_the_steps_after_it() -> None:
+    """Given back to the system, they would take it again page by page, in their time."""
+    count = MemoryCount()
+    count.imported()
+    count.begin()
+    count.settle()
+    with count.paused():
+        blocks = [bytes(1000) for _ in range(50_000)]  # 50 MB in small blocks
+        above = bytes(1000)  # so that they are no free top of the heap
+        held = _resident_bytes("VmRSS")
+        del blocks
+    left = _resident_bytes("VmRSS")
+    assert above
+    assert held is not None
+    assert left is not None
+    assert left > held - 25e6
 
 
 def process(start: float, peak: int, held: int | None = None) -> ProcessRounds:

@@ -20,8 +20,9 @@ from backends.torch.gpu import forget_peak, peak_bytes, set_float32_products
 from backends.torch.model import Lengths, Net, TorchModel
 from tasks.spec import ModelSpec, OptimizerSpec, Params
 
-# glibc returns large freed blocks to the system, and each step takes them again page by page. With
-# these it keeps them (mallopt(3)): no block is mapped apart below 1 GiB, none is trimmed.
+# glibc maps each block above 32 MiB anew, and the step takes it page by page. With these it keeps
+# what is freed: no block is mapped apart below 1 GiB, none is trimmed. mallopt(3) names 32 MiB as
+# the most for the first; glibc 2.36 takes more, and one that does not shows its page faults.
 QUIET_MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**30),

@@ -33,7 +33,7 @@ LEAST_MARGIN = 0.01  # nobody changes a framework for a smaller difference
 UNPAIRED_MARGIN = 0.2
 # Between-process standard deviation, assumed until a selftest has measured it.
 ASSUMED = BetweenProcess(deviation=0.02, degrees=8.0)
-# Steps below it have a deviation of their own: what they use fits into the caches of a core.
+# Steps below it have a deviation of their own (docs/decisions/0021).
 SHORT_SECONDS = 1e-3
 PRIOR_PAIRS = 2  # weight of the assumed deviation, in pairs of processes of a selftest
 # Share of a workload's blocks; if more are disturbed, its verdicts are unclear.

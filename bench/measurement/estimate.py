@@ -139,7 +139,9 @@ def plan_seconds(
 
 def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> None:
     """Print every workload, its variants, why some cannot run, and its time, part by part."""
-    of_workload = plan_parts(plan, settings)
+    once = settings if settings.budget is None else replace(settings, processes=1)
+    of_workload = plan_parts(plan, once)
+    each = "" if settings.budget is None else "each process "
     for workload, cases in plan.items():
         refusals = {case.variant: case.refusal() for case in cases}
         running = [case for case in cases if not refusals[case.variant]]
@@ -147,7 +149,7 @@ def print_plan(plan: Mapping[Workload, Sequence[Case]], settings: Settings) -> N
         facts = [f"{name} {fact}" for name, fact in workload.facts.items()]
         print(f"    {text.plain(', '.join([*facts, *workload.besides]))}")
         if running:
-            print(f"    {of_workload[workload].in_words}")
+            print(f"    {each}{of_workload[workload].in_words}")
         for name, refusal in refusals.items():
             if refusal is not None:
                 status, reason = refusal

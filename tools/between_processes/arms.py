@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from backends.torch.backend import QUIET_MALLOC
+
 # From <sys/personality.h>: a program and its libraries lie at the same addresses in each process.
 _NO_RANDOM_ADDRESSES, _ASK = 0x0040000, 0xFFFFFFFF
-_MOST = str(2**30)  # bytes; glibc takes no more than half a heap for the first threshold
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,7 @@ ARMS = {
     NOW: Arm("nothing"),
     "thresholds": Arm(
         "glibc keeps freed memory: it neither maps large blocks apart nor trims",
-        {
-            "MALLOC_MMAP_THRESHOLD_": _MOST,
-            "MALLOC_TRIM_THRESHOLD_": _MOST,
-            "MALLOC_TOP_PAD_": str(64 * 2**20),
-        },
+        QUIET_MALLOC,
     ),
     "hugetlb": Arm(
         "glibc advises huge pages for what it maps", {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
